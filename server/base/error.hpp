@@ -1,0 +1,35 @@
+// Errors a caller can cause. They know nothing of HTTP: http/problem.cpp alone turns a kind into a status.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace fallow {
+
+enum class ErrorKind {
+    bad_request, unauthenticated, payment, forbidden, not_found, method, timeout, conflict, length,
+    precondition, too_large, media_type, expectation, unprocessable, precondition_required, too_many,
+    header_size, internal, not_supported, unavailable, http_version,
+};
+
+enum class ErrorCode {
+#define FALLOW_ERROR(code, kind, retryable, title) code,
+#include "base/errors.def"
+#undef FALLOW_ERROR
+};
+
+[[nodiscard]] std::string_view name_of(ErrorCode code);
+[[nodiscard]] std::string_view title_of(ErrorCode code);
+[[nodiscard]] ErrorKind kind_of(ErrorCode code);
+[[nodiscard]] bool is_retryable(ErrorCode code);
+
+/// One refusal: what is wrong, in a sentence that names the remedy, and where in the request it is.
+struct Error {
+    ErrorCode code = ErrorCode::internal;
+    std::string detail;   ///< a sentence for a person
+    std::string pointer;  ///< RFC 6901 pointer into the body ("/count"), "query:NAME" or "header:NAME"; or empty
+
+    friend bool operator==(const Error&, const Error&) = default;
+};
+
+}  // namespace fallow

@@ -1,0 +1,69 @@
+// Every bound of the server, unit last. A relation between two of them is asserted here, beside them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fallow::limits {
+
+// HTTP
+inline constexpr std::size_t request_header_bytes_max = 16 * 1024;
+inline constexpr std::size_t request_header_count_max = 100;
+inline constexpr std::size_t request_target_bytes_max = 4 * 1024;
+inline constexpr std::size_t request_body_bytes_max = 1024 * 1024;
+inline constexpr std::int64_t request_header_timeout_ms = 10'000;
+inline constexpr std::size_t request_body_bytes_per_s_min = 1024;
+inline constexpr std::int64_t connection_idle_timeout_ms = 60'000;
+inline constexpr std::size_t connections_max = 4096;
+inline constexpr std::int64_t drain_timeout_ms = 30'000;
+inline constexpr std::int64_t stream_heartbeat_ms = 15'000;
+inline constexpr std::size_t worker_queue_max = 4096;
+
+// Pages and lists
+inline constexpr std::int64_t page_items_default = 50;
+inline constexpr std::int64_t page_items_max = 100;
+inline constexpr std::size_t name_bytes_max = 100;
+inline constexpr std::size_t text_field_bytes_max = 1024;
+inline constexpr std::size_t image_bytes_max = 512;
+inline constexpr std::size_t models_per_order_max = 32;
+inline constexpr std::size_t countries_per_order_max = 64;
+inline constexpr std::size_t cards_per_host_max = 1024;
+inline constexpr std::size_t cards_per_listing_max = cards_per_host_max;
+inline constexpr std::size_t command_words_max = 256;
+inline constexpr std::size_t environment_entries_max = 128;
+inline constexpr std::size_t job_spec_bytes_max = 128 * 1024;
+inline constexpr std::size_t inputs_per_job_max = 16;
+inline constexpr std::size_t outputs_per_job_max = 16;
+
+// Artifacts and logs
+inline constexpr std::size_t artifact_part_bytes_max = request_body_bytes_max;
+inline constexpr std::int64_t artifact_bytes_max = 256LL * 1024 * 1024;
+inline constexpr std::int64_t log_bytes_per_job_max = 16LL * 1024 * 1024;
+inline constexpr std::size_t log_chunk_bytes_max = 64 * 1024;
+inline constexpr std::int64_t artifact_retention_ms = 72LL * 3600 * 1000;
+
+// The engine
+inline constexpr std::size_t engine_queue_max = 4096;
+inline constexpr std::size_t engine_batch_max = 512;
+inline constexpr std::int64_t idempotency_retention_ms = 72LL * 3600 * 1000;
+inline constexpr std::size_t idempotency_key_bytes_max = 255;
+
+// The market
+inline constexpr std::int64_t price_micros_per_hour_max = 1'000'000'000'000;  // a million a card-hour
+inline constexpr std::int64_t amount_micros_max = 1'000'000'000'000'000;      // a thousand million
+inline constexpr std::int32_t cards_per_order_max = 64;
+inline constexpr std::int64_t term_ms_min = 60'000;
+inline constexpr std::int64_t term_ms_max = 366LL * 24 * 3600 * 1000;
+inline constexpr std::int64_t reclaim_notice_ms_max = 3600 * 1000;
+inline constexpr std::int32_t job_attempts_max = 10;
+inline constexpr std::int32_t thousandths_per_card = 1000;
+inline constexpr std::int64_t standing_orders_per_organization_max = 10'000;
+
+static_assert(page_items_default <= page_items_max);
+static_assert(job_spec_bytes_max < request_body_bytes_max);
+static_assert(log_chunk_bytes_max < request_body_bytes_max);
+static_assert(engine_batch_max <= engine_queue_max);
+// price × term × thousandths × cards fits in 127 bits with room to spare
+static_assert(price_micros_per_hour_max <= (1LL << 40) && term_ms_max < (1LL << 35));
+
+}  // namespace fallow::limits

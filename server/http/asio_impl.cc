@@ -1,0 +1,4 @@
+// The one translation unit that compiles Asio and Beast; see fallow_asio in server/CMakeLists.txt.
+#include <boost/asio/impl/src.hpp>
+#include <boost/asio/ssl/impl/src.hpp>
+#include <boost/beast/src.hpp>

@@ -1,0 +1,76 @@
+// The HTTPS server: accepts, terminates TLS 1.2 and 1.3, reads strict HTTP/1.1, calls the Service, replies.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "http/service.hpp"
+
+namespace fallow::http {
+
+struct TlsFiles {
+    std::string certificate_chain_pem;  ///< contents, not a path
+    std::string private_key_pem;
+    std::string client_ca_pem;          ///< client certificates are optional, and verified against this when given
+};
+
+/// Defaults come from base/limits.hpp; a test may tighten them.
+struct ServerLimits {
+    std::size_t header_bytes_max;
+    std::size_t header_count_max;
+    std::size_t target_bytes_max;
+    std::int64_t header_timeout_ms;
+    std::size_t body_bytes_per_s_min;
+    std::int64_t idle_timeout_ms;
+    std::int64_t stream_heartbeat_ms;
+    std::size_t connections_max;
+    ServerLimits();
+};
+
+/// One finished exchange, for the access log and the metrics.
+struct AccessRecord {
+    std::string request_id;
+    std::string method;
+    std::string path;
+    std::string remote_address;
+    int status = 0;
+    std::size_t bytes_in = 0;
+    std::size_t bytes_out = 0;
+    std::int64_t duration_us = 0;
+    std::string user_agent;
+    std::string traceparent;
+};
+
+struct ServerConfig {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 8443;  ///< 0: the system picks; see Server::port()
+    unsigned threads = 1;
+    TlsFiles tls;
+    ServerLimits limits;
+    std::function<void(const AccessRecord&)> on_access;             ///< may be empty
+    std::function<void(std::string_view message)> on_internal_error;  ///< an exception that escaped; may be empty
+};
+
+class Server {
+  public:
+    /// Binds and listens; throws std::system_error when the address cannot be had.
+    Server(ServerConfig config, Service& service);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    void start();
+    [[nodiscard]] std::uint16_t port() const;
+    /// Closes the listener and idle connections, lets what is in flight finish, ends streams; returns when all
+    /// sessions are gone or `timeout_ms` has passed (then the rest are cut). Idempotent.
+    void drain(std::int64_t timeout_ms);
+    [[nodiscard]] std::size_t connections() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fallow::http
