@@ -9,7 +9,7 @@ namespace fallow {
 enum class ErrorKind {
     bad_request, unauthenticated, payment, forbidden, not_found, method, timeout, conflict, length,
     precondition, too_large, media_type, expectation, unprocessable, precondition_required, too_many,
-    header_size, internal, not_supported, unavailable, http_version,
+    header_size, internal, not_supported, unavailable, http_version, target_size,
 };
 
 enum class ErrorCode {
