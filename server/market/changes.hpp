@@ -1,0 +1,64 @@
+// What a batch of decisions changed: rows to insert, update and remove, each once, in their final form.
+#pragma once
+
+#include <vector>
+
+#include "ledger/account.hpp"
+#include "market/card.hpp"
+#include "market/host.hpp"
+#include "market/job.hpp"
+#include "market/lease.hpp"
+#include "market/listing.hpp"
+#include "market/order.hpp"
+#include "market/organization.hpp"
+#include "market/policy.hpp"
+
+namespace fallow::market {
+
+template <class Row>
+struct RowWrites {
+    std::vector<Row> inserts;
+    std::vector<Row> updates;
+    std::vector<Row> removes;
+
+    [[nodiscard]] bool empty() const { return inserts.empty() && updates.empty() && removes.empty(); }
+    [[nodiscard]] std::size_t size() const { return inserts.size() + updates.size() + removes.size(); }
+};
+
+struct Changes {
+    RowWrites<Organization> organizations;
+    RowWrites<ledger::Account> accounts;    ///< inserts only
+    RowWrites<ledger::Transfer> transfers;  ///< inserts only
+    RowWrites<Host> hosts;
+    RowWrites<Card> cards;
+    RowWrites<Listing> listings;
+    RowWrites<Order> orders;
+    RowWrites<Lease> leases;
+    RowWrites<LeaseCard> lease_cards;  ///< inserts, and updates that set `released`
+    RowWrites<Job> jobs;
+    RowWrites<JobSpec> job_specs;      ///< inserts only
+    RowWrites<Usage> usage;            ///< inserts only
+    RowWrites<Freeze> freezes;         ///< inserts and removes
+    RowWrites<Settings> settings;      ///< updates only
+
+    /// Calls `visit` with every RowWrites, in an order in which they can be written.
+    template <class Self, class Visit>
+    static void each(Self& self, Visit&& visit) {
+        visit(self.organizations);
+        visit(self.accounts);
+        visit(self.hosts);
+        visit(self.cards);
+        visit(self.listings);
+        visit(self.orders);
+        visit(self.leases);
+        visit(self.lease_cards);
+        visit(self.jobs);
+        visit(self.job_specs);
+        visit(self.transfers);
+        visit(self.usage);
+        visit(self.freezes);
+        visit(self.settings);
+    }
+};
+
+}  // namespace fallow::market

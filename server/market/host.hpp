@@ -1,0 +1,58 @@
+// A host: a seller's machine that runs fallow-agent. Its cards are in card.hpp.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/enum.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+
+namespace fallow::market {
+
+FALLOW_ENUM(HostState, enrolled, online, unreachable, draining, retired)
+FALLOW_ENUM(Verification, unverified, verified, refused)
+
+struct Host {
+    static constexpr std::string_view table = "hosts";
+    HostId id;
+    OrganizationId organization;
+    std::string name;
+    HostState state = HostState::enrolled;
+    Verification verification = Verification::unverified;
+    std::string country;
+    std::string runtime;  ///< runc, crun, runsc or kata
+    std::string engine;   ///< container engine and its version, as the agent says
+    std::string agent_version;
+    std::string boot_id;
+    std::int32_t cpu_cores = 0;
+    std::int64_t memory_bytes = 0;
+    std::string signing_key;  ///< base64 of the Ed25519 public key registered at enrolment
+    std::string signing_key_certificate;  ///< base64 of the server's signature over the host key statement
+    Time enrolled_at;
+    std::optional<Time> unreachable_since;
+    std::int64_t version = 1;
+
+    template <class Row, class Visitor>
+    static void describe(Row& row, Visitor&& visit) {
+        visit.key("id", row.id);
+        visit.field("organization_id", row.organization);
+        visit.field("name", row.name);
+        visit.field("state", row.state);
+        visit.field("verification", row.verification);
+        visit.field("country", row.country);
+        visit.field("runtime", row.runtime);
+        visit.field("engine", row.engine);
+        visit.field("agent_version", row.agent_version);
+        visit.field("boot_id", row.boot_id);
+        visit.field("cpu_cores", row.cpu_cores);
+        visit.field("memory_bytes", row.memory_bytes);
+        visit.field("signing_key", row.signing_key);
+        visit.field("signing_key_certificate", row.signing_key_certificate);
+        visit.field("enrolled_at", row.enrolled_at);
+        visit.field("unreachable_since", row.unreachable_since);
+        visit.field("version", row.version);
+    }
+};
+
+}  // namespace fallow::market

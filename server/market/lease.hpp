@@ -1,0 +1,153 @@
+// A lease: an order bound to cards for a term at a price. Only `running` bills, and only while proved.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/enum.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "ledger/metering.hpp"
+
+namespace fallow::market {
+
+FALLOW_ENUM(LeaseState, allocated, preparing, running, reclaiming, ended)
+
+/// Why a lease ends. The three after `completed` tell how the job's own container failed.
+FALLOW_ENUM(EndReason, completed, command_failed, out_of_memory, duration_exceeded, cancelled_by_renter, outbid,
+            reclaimed_by_owner, term_reached, funds_exhausted, host_lost, image_pull_failed, start_failed,
+            start_timeout, host_maintenance, policy_revoked)
+
+struct Lease {
+    static constexpr std::string_view table = "leases";
+    LeaseId id;
+    OrderId order;
+    OrganizationId renter;
+    OrganizationId seller;
+    HostId host;
+    ListingId listing;
+    std::optional<JobId> job;
+    bool pinned = false;  ///< an interactive rental, placed without a job: survives an outage, is never requeued
+    std::int32_t attempt = 1;
+    LeaseState state = LeaseState::allocated;
+    std::optional<EndReason> stop_reason;  ///< set when the end was decided; the agent is told to stop
+    std::optional<EndReason> end_reason;   ///< set from `reclaiming` on
+    ledger::Price price;                   ///< locked for the lease's life
+    std::int32_t thousandths = 1000;       ///< of a card, summed over the lease's cards
+    std::int32_t fee_ppm = 0;
+    Millis term;
+    Millis reclaim_notice;
+    std::int64_t epoch = 0;  ///< the leadership that allocated it; the agent refuses a lower one
+    Time allocated_at;
+    std::optional<Time> preparing_at;
+    std::optional<Time> running_at;
+    std::optional<Time> reclaiming_at;
+    std::optional<Time> ended_at;
+    std::optional<Time> phase_deadline;    ///< what happens at it depends on the state: see the table in leases.cpp
+    std::optional<Time> reclaim_deadline;  ///< while running, once a stop was decided: the end of notice or grace
+    ledger::Meter meter;
+    ledger::Micros held;                   ///< reserved for this lease and not charged yet
+    std::optional<Time> paid_until;
+    std::optional<Time> usage_at;          ///< when the last usage statement was accepted, or running began
+    std::int64_t usage_sequence = 0;
+    std::string nonce;                     ///< the next statement must carry it
+    std::optional<std::string> container;
+    std::optional<std::string> boot;
+    std::optional<std::int32_t> exit_code;
+    bool released = false;  ///< the agent has reported: container gone, storage wiped; the cards are free
+    std::int64_t version = 1;
+    std::vector<CardId> cards;
+
+    template <class Row, class Visitor>
+    static void describe(Row& row, Visitor&& visit) {
+        visit.key("id", row.id);
+        visit.field("order_id", row.order);
+        visit.field("organization_id", row.renter);
+        visit.field("seller_id", row.seller);
+        visit.field("host_id", row.host);
+        visit.field("listing_id", row.listing);
+        visit.field("job_id", row.job);
+        visit.field("pinned", row.pinned);
+        visit.field("attempt", row.attempt);
+        visit.field("state", row.state);
+        visit.field("stop_reason", row.stop_reason);
+        visit.field("end_reason", row.end_reason);
+        visit.field("price_micros_per_hour", row.price);
+        visit.field("thousandths", row.thousandths);
+        visit.field("fee_ppm", row.fee_ppm);
+        visit.field("term_ms", row.term);
+        visit.field("reclaim_notice_ms", row.reclaim_notice);
+        visit.field("epoch", row.epoch);
+        visit.field("allocated_at", row.allocated_at);
+        visit.field("preparing_at", row.preparing_at);
+        visit.field("running_at", row.running_at);
+        visit.field("reclaiming_at", row.reclaiming_at);
+        visit.field("ended_at", row.ended_at);
+        visit.field("phase_deadline", row.phase_deadline);
+        visit.field("reclaim_deadline", row.reclaim_deadline);
+        visit.field("numerator", row.meter.numerator);
+        visit.field("running_ms", row.meter.running);
+        visit.field("charged_micros", row.meter.charged);
+        visit.field("fee_micros", row.meter.fee);
+        visit.field("held_micros", row.held);
+        visit.field("paid_until", row.paid_until);
+        visit.field("usage_at", row.usage_at);
+        visit.field("usage_sequence", row.usage_sequence);
+        visit.field("nonce", row.nonce);
+        visit.field("container", row.container);
+        visit.field("boot", row.boot);
+        visit.field("exit_code", row.exit_code);
+        visit.field("released", row.released);
+        visit.field("version", row.version);
+        visit.field("card_ids", row.cards);
+    }
+};
+
+/// Which cards a lease holds. In the database this row, and nothing else, moves cards.used.
+struct LeaseCard {
+    static constexpr std::string_view table = "lease_cards";
+    LeaseId lease;
+    CardId card;
+    std::int32_t thousandths = 1000;
+    bool released = false;
+
+    template <class Row, class Visitor>
+    static void describe(Row& row, Visitor&& visit) {
+        visit.key("lease_id", row.lease);
+        visit.key("card_id", row.card);
+        visit.field("thousandths", row.thousandths);
+        visit.field("released", row.released);
+    }
+};
+
+/// One accepted usage statement, kept verbatim.
+struct Usage {
+    static constexpr std::string_view table = "usage_statements";
+    LeaseId lease;
+    std::int64_t sequence = 0;
+    OrganizationId renter;
+    OrganizationId seller;
+    std::string statement;
+    std::string signature;        ///< base64, by the host's key
+    Millis accepted_running;      ///< cumulative
+    Millis clipped;               ///< claimed by this statement and not accepted
+    bool final = false;
+    Time accepted_at;
+
+    template <class Row, class Visitor>
+    static void describe(Row& row, Visitor&& visit) {
+        visit.key("lease_id", row.lease);
+        visit.key("sequence", row.sequence);
+        visit.field("organization_id", row.renter);
+        visit.field("seller_id", row.seller);
+        visit.field("statement", row.statement);
+        visit.field("signature", row.signature);
+        visit.field("accepted_running_ms", row.accepted_running);
+        visit.field("clipped_ms", row.clipped);
+        visit.field("final", row.final);
+        visit.field("accepted_at", row.accepted_at);
+    }
+};
+
+}  // namespace fallow::market

@@ -1,0 +1,52 @@
+// A listing: a seller's terms for some cards of one host.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/enum.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "ledger/money.hpp"
+
+namespace fallow::market {
+
+FALLOW_ENUM(ListingState, open, paused, withdrawn)
+
+struct Listing {
+    static constexpr std::string_view table = "listings";
+    ListingId id;
+    OrganizationId organization;
+    HostId host;
+    std::vector<CardId> cards;
+    ListingState state = ListingState::open;
+    ledger::Price ask;
+    Millis term_min;
+    Millis term_max;
+    Millis reclaim_notice;
+    std::int32_t bundle_min = 1;  ///< the fewest cards one lease may take
+    std::optional<Time> available_from;
+    std::optional<Time> available_until;
+    Time created_at;
+    std::int64_t version = 1;
+
+    template <class Row, class Visitor>
+    static void describe(Row& row, Visitor&& visit) {
+        visit.key("id", row.id);
+        visit.field("organization_id", row.organization);
+        visit.field("host_id", row.host);
+        visit.field("card_ids", row.cards);
+        visit.field("state", row.state);
+        visit.field("ask_micros_per_hour", row.ask);
+        visit.field("term_min_ms", row.term_min);
+        visit.field("term_max_ms", row.term_max);
+        visit.field("reclaim_notice_ms", row.reclaim_notice);
+        visit.field("bundle_min", row.bundle_min);
+        visit.field("available_from", row.available_from);
+        visit.field("available_until", row.available_until);
+        visit.field("created_at", row.created_at);
+        visit.field("version", row.version);
+    }
+};
+
+}  // namespace fallow::market

@@ -1,0 +1,72 @@
+// An order: a renter's demand. Stands until filled, cancelled or expired, or is fill-or-kill.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/enum.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "ledger/money.hpp"
+#include "market/card.hpp"
+
+namespace fallow::market {
+
+FALLOW_ENUM(OrderState, standing, filled, cancelled, expired, rejected)
+FALLOW_ENUM(OrderReason, cancelled_by_renter, term_reached, policy_revoked, job_finished)
+
+/// What the cards must be; an empty list or an absent value asks for nothing.
+struct Requirements {
+    std::vector<std::string> products;
+    std::optional<DeviceClass> device_class;
+    std::optional<std::int64_t> vram_bytes_min;
+    std::vector<std::string> countries;
+    std::vector<std::string> countries_excluded;
+    std::optional<ListingId> listing;
+    std::optional<HostId> host;
+};
+
+struct Order {
+    static constexpr std::string_view table = "orders";
+    OrderId id;
+    OrganizationId organization;
+    OrderState state = OrderState::standing;
+    std::optional<OrderReason> reason;
+    Requirements requirements;
+    std::int32_t count = 1;
+    ledger::Price price_max;
+    Millis term;
+    bool fill_or_kill = false;
+    Time placed_at;
+    Time expires_at;
+    std::optional<LeaseId> lease;
+    std::optional<JobId> job;
+    std::int64_t version = 1;
+
+    template <class Row, class Visitor>
+    static void describe(Row& row, Visitor&& visit) {
+        visit.key("id", row.id);
+        visit.field("organization_id", row.organization);
+        visit.field("state", row.state);
+        visit.field("reason", row.reason);
+        visit.field("products", row.requirements.products);
+        visit.field("device_class", row.requirements.device_class);
+        visit.field("vram_bytes_min", row.requirements.vram_bytes_min);
+        visit.field("countries", row.requirements.countries);
+        visit.field("countries_excluded", row.requirements.countries_excluded);
+        visit.field("required_listing_id", row.requirements.listing);
+        visit.field("required_host_id", row.requirements.host);
+        visit.field("count", row.count);
+        visit.field("price_max_micros_per_hour", row.price_max);
+        visit.field("term_ms", row.term);
+        visit.field("fill_or_kill", row.fill_or_kill);
+        visit.field("placed_at", row.placed_at);
+        visit.field("expires_at", row.expires_at);
+        visit.field("lease_id", row.lease);
+        visit.field("job_id", row.job);
+        visit.field("version", row.version);
+    }
+};
+
+}  // namespace fallow::market
