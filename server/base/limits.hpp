@@ -43,9 +43,15 @@ inline constexpr std::size_t outputs_per_job_max = 16;
 // Artifacts and logs
 inline constexpr std::size_t artifact_part_bytes_max = request_body_bytes_max;
 inline constexpr std::int64_t artifact_bytes_max = 256LL * 1024 * 1024;
+inline constexpr std::int64_t artifact_bytes_per_organization_max = 4LL * 1024 * 1024 * 1024;
+inline constexpr std::int64_t artifacts_per_organization_max = 10'000;
 inline constexpr std::int64_t log_bytes_per_job_max = 16LL * 1024 * 1024;
 inline constexpr std::size_t log_chunk_bytes_max = 64 * 1024;
 inline constexpr std::int64_t artifact_retention_ms = 72LL * 3600 * 1000;
+
+// Accounts
+inline constexpr std::int64_t keys_per_organization_max = 100;               // that have not ended
+inline constexpr std::int64_t enrollment_tokens_per_organization_max = 100;  // that have not ended
 
 // The engine
 inline constexpr std::size_t engine_queue_max = 4096;
@@ -66,6 +72,7 @@ inline constexpr std::int64_t standing_orders_per_organization_max = 10'000;
 
 static_assert(page_items_default <= page_items_max);
 static_assert(job_spec_bytes_max < request_body_bytes_max);
+static_assert(artifact_bytes_max <= artifact_bytes_per_organization_max);
 static_assert(log_chunk_bytes_max < request_body_bytes_max);
 static_assert(engine_batch_max <= engine_queue_max);
 // price × term × thousandths × cards fits in 127 bits with room to spare
