@@ -75,7 +75,8 @@ struct JobOutput {
 /// A relative path of an input or an output: no empty, "." or ".." segment, no leading or trailing '/', no
 /// control character, no backslash; at most text_field_bytes_max bytes. invalid_field at `pointer`.
 [[nodiscard]] Status check_job_path(std::string_view path, std::string_view pointer = "/path");
-/// A part that arrived: it exists, has exactly its size, and the artifact still takes parts.
+/// A part that arrived: there is such a part (else not_found), and it has exactly its size (else
+/// invalid_field).
 [[nodiscard]] Status check_part(const Artifact& artifact, std::int32_t number, std::size_t size);
 
 /// A new artifact, uploading, that ends artifact_retention_ms from now.
