@@ -86,8 +86,8 @@ class AuthStore {
     /// Whether any key with scope admin may be used at `now`: false on a new installation.
     [[nodiscard]] virtual bool has_admin_key(Time now) = 0;
     /// Binds the token to `host` and `signing_key` (base64), and returns it. If it is bound already, to the
-    /// same signing key, it is returned with the host id of then. token_invalid in every other case. Commit
-    /// before the engine is told to enrol token.host.
+    /// same signing key, it is returned with the host id of then, which may be enrolled by now.
+    /// token_invalid in every other case. Commit before the engine is told to enrol token.host.
     [[nodiscard]] virtual Result<EnrollmentToken> reserve_token(const std::string& hash, HostId host,
                                                                 const std::string& signing_key,
                                                                 Time now) = 0;
@@ -113,10 +113,6 @@ class AccountsStore {
     /// `token` is complete; `hash` is its secret's SHA-256. limit_reached.
     [[nodiscard]] virtual Result<EnrollmentToken> create_token(const EnrollmentToken& token,
                                                                const std::string& hash) = 0;
-    /// After the host was enrolled. Harmless when it is spent already. not_found.
-    [[nodiscard]] virtual Status spend_token(TokenId token) = 0;
-    /// At enrolment and at each renewal.
-    virtual void record_certificate(const AgentCertificate& certificate) = 0;
 };
 
 struct OutputWithArtifact {
@@ -124,7 +120,8 @@ struct OutputWithArtifact {
     Artifact artifact;
 };
 
-/// Bound to the organization that owns the artifacts: for an agent's route, that of the lease's renter.
+/// The transaction is bound to the organization that owns the artifacts, or to the host whose leases' jobs
+/// they are of.
 class ArtifactStore {
   public:
     virtual ~ArtifactStore() = default;
@@ -161,26 +158,28 @@ class ArtifactStore {
     [[nodiscard]] virtual std::vector<OutputWithArtifact> list_outputs(JobId job) = 0;
 };
 
-/// Bound to the organization that owns the job.
+/// The transaction is bound to the organization that owns the job, or to the host that runs it.
+/// `organization` below is the owner's either way.
 class LogStore {
   public:
     virtual ~LogStore() = default;
     /// By the rules of plan_append(); returns the next sequence. The caller has checked that the job
     /// exists.
-    [[nodiscard]] virtual std::int64_t append(JobId job, std::int32_t attempt, std::int64_t first_sequence,
+    [[nodiscard]] virtual std::int64_t append(OrganizationId organization, JobId job, std::int32_t attempt,
+                                              std::int64_t first_sequence,
                                               const std::vector<LogEntry>& entries) = 0;
     /// Entries above `after` (-1: from the start), in order, at most `limit`.
     [[nodiscard]] virtual std::vector<LogEntry> read(JobId job, std::int32_t attempt, std::int64_t after,
                                                      std::int64_t limit) = 0;
 };
 
-/// Across organizations, on a timer; each call removes a bounded number and says how many.
+/// Across organizations, on a timer.
 class RetentionStore {
   public:
     virtual ~RetentionStore() = default;
-    [[nodiscard]] virtual std::int64_t purge_artifacts(Time now, std::int64_t limit) = 0;
-    [[nodiscard]] virtual std::int64_t purge_logs(Time now, std::int64_t limit) = 0;
-    [[nodiscard]] virtual std::int64_t purge_tokens(Time now, std::int64_t limit) = 0;
+    /// Removes artifacts, outputs, logs and tokens past their retention, at most `rows_max` of each; says
+    /// how many rows are gone, so that a caller can go on while there is more.
+    [[nodiscard]] virtual std::int64_t expire(Time now, std::int32_t rows_max) = 0;
 };
 
 }  // namespace fallow::accounts

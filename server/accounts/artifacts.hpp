@@ -48,6 +48,7 @@ struct JobOutput {
     static constexpr std::string_view table = "job_outputs";
     JobId job;
     std::int32_t attempt = 1;
+    LeaseId lease;  ///< that attempt's
     std::string path;
     ArtifactId artifact;
 
@@ -56,6 +57,7 @@ struct JobOutput {
         visit.key("job_id", row.job);
         visit.key("attempt", row.attempt);
         visit.key("path", row.path);
+        visit.field("lease_id", row.lease);
         visit.field("artifact_id", row.artifact);
     }
     friend bool operator==(const JobOutput&, const JobOutput&) = default;

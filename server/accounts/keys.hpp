@@ -57,19 +57,19 @@ struct EnrollmentToken {
     std::string country;  ///< the host's, ISO 3166-1 alpha-2
     Time created_at;
     Time expires_at;
-    std::optional<HostId> host;  ///< set when reserved
-    std::optional<Time> spent_at;
+    std::optional<HostId> host;  ///< set with used_at
+    std::optional<Time> used_at;
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
         visit.key("id", row.id);
         visit.field("organization_id", row.organization);
-        visit.field("name", row.name);
+        visit.field("host_name", row.name);
         visit.field("country", row.country);
         visit.field("created_at", row.created_at);
         visit.field("expires_at", row.expires_at);
         visit.field("host_id", row.host);
-        visit.field("spent_at", row.spent_at);
+        visit.field("used_at", row.used_at);
     }
     friend bool operator==(const EnrollmentToken&, const EnrollmentToken&) = default;
 };

@@ -49,7 +49,7 @@ TEST_CASE("tokens and certificates are journalled with their host") {
                                     journal_entry(certificate, "certificate.issued", "host_y")}));
     REQUIRE(record["entries"].size() == 2);
     CHECK(record["entries"][0]["row"]["host_id"] == token.host->text());
-    CHECK(record["entries"][0]["row"]["spent_at"].is_null());
+    CHECK(record["entries"][0]["row"]["used_at"].is_null());
     CHECK(record["entries"][1]["id"] == "0abc");
     CHECK(record["entries"][1]["t"] == "agent_certificates");
 }
