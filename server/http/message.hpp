@@ -21,7 +21,7 @@ enum class Method { get, head, post, put, patch, del, options };
 /// The client certificate of a connection that presented one the server's agent CA had issued.
 struct PeerCertificate {
     std::string common_name;         ///< the host id
-    std::string serial_hex;
+    std::string serial_hex;          ///< lower case, two digits a byte, big-endian
     std::string fingerprint_sha256;  ///< lower-case hex of the DER form
 };
 

@@ -8,8 +8,8 @@ namespace fallow::http {
 
 [[nodiscard]] int status_of(ErrorKind kind);
 
-/// An application/problem+json reply with type, title, status, code, detail, request_id, retryable and, when the
-/// error has one, pointer. Retryable errors carry Retry-After.
+/// An application/problem+json reply with type, title, status, code, detail, request_id, retryable and,
+/// when the error has one, pointer. Retryable errors carry Retry-After.
 [[nodiscard]] Reply problem(const Error& error, std::string_view request_id);
 
 }  // namespace fallow::http

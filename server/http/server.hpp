@@ -13,7 +13,7 @@ namespace fallow::http {
 struct TlsFiles {
     std::string certificate_chain_pem;  ///< contents, not a path
     std::string private_key_pem;
-    std::string client_ca_pem;          ///< client certificates are optional, and verified against this when given
+    std::string client_ca_pem;  ///< client certificates are optional, and verified against this when given
 };
 
 /// Defaults come from base/limits.hpp; a test may tighten them.
@@ -21,11 +21,16 @@ struct ServerLimits {
     std::size_t header_bytes_max;
     std::size_t header_count_max;
     std::size_t target_bytes_max;
-    std::int64_t header_timeout_ms;
-    std::size_t body_bytes_per_s_min;
+    std::int64_t handshake_timeout_ms;
+    std::int64_t header_timeout_ms;    ///< from a head's first byte to its last
+    std::size_t body_bytes_per_s_min;  ///< after a first header_timeout_ms that a body may take in any case
     std::int64_t idle_timeout_ms;
+    std::int64_t write_timeout_ms;  ///< for each 64 KiB of a reply: slower readers are cut
     std::int64_t stream_heartbeat_ms;
+    std::int64_t linger_timeout_ms;
+    std::size_t linger_bytes_max;
     std::size_t connections_max;
+    std::size_t connections_refused_max;  ///< so many more are told 503 over TLS; beyond them TCP is closed
     ServerLimits();
 };
 
@@ -38,7 +43,7 @@ struct AccessRecord {
     int status = 0;
     std::size_t bytes_in = 0;
     std::size_t bytes_out = 0;
-    std::int64_t duration_us = 0;
+    std::int64_t duration_us = 0;  ///< from the head's last byte to the reply's
     std::string user_agent;
     std::string traceparent;
 };
@@ -49,22 +54,26 @@ struct ServerConfig {
     unsigned threads = 1;
     TlsFiles tls;
     ServerLimits limits;
-    std::function<void(const AccessRecord&)> on_access;             ///< may be empty
-    std::function<void(std::string_view message)> on_internal_error;  ///< an exception that escaped; may be empty
+    std::function<void(const AccessRecord&)> on_access;  ///< may be empty
+    std::function<void(std::string_view message)>
+        on_internal_error;  ///< an exception that escaped; may be empty
 };
 
 class Server {
   public:
-    /// Binds and listens; throws std::system_error when the address cannot be had.
+    /// Binds and listens; throws std::system_error when the address cannot be had and std::runtime_error
+    /// when the certificates cannot be used.
     Server(ServerConfig config, Service& service);
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
+    /// Starts the threads; called once.
     void start();
     [[nodiscard]] std::uint16_t port() const;
-    /// Closes the listener and idle connections, lets what is in flight finish, ends streams; returns when all
-    /// sessions are gone or `timeout_ms` has passed (then the rest are cut). Idempotent.
+    /// Closes the listener and idle connections, lets what is in flight finish, ends streams; returns when
+    /// all sessions are gone or `timeout_ms` has passed (then the rest are cut). Idempotent. Never from a
+    /// thread of the server, and so not from within the Service.
     void drain(std::int64_t timeout_ms);
     [[nodiscard]] std::size_t connections() const;
 

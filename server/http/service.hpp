@@ -18,10 +18,12 @@ class Service {
   public:
     virtual ~Service() = default;
 
-    /// Called when the head is complete and valid HTTP; an Error becomes the reply and the body is not read.
+    /// Called when the head is complete and valid HTTP; an Error becomes the reply and the body is not
+    /// read.
     [[nodiscard]] virtual Result<BodyLimit> on_head(const Request& head) = 0;
 
-    /// Called with the whole request. `respond` must be called exactly once, from any thread, at any later time.
+    /// Called with the whole request. `respond` must be called exactly once, from any thread, at any later
+    /// time.
     virtual void handle(Request request, std::function<void(Reply)> respond) = 0;
 };
 

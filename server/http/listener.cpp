@@ -1,0 +1,95 @@
+#include "http/listener.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <chrono>
+#include <exception>
+#include <system_error>
+
+namespace fallow::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+constexpr std::chrono::milliseconds pause_after_error{50};
+
+void require(const error_code& error, const std::string& address, std::uint16_t port) {
+    if (error) throw std::system_error(error, fmt::format("cannot listen on {} port {}", address, port));
+}
+
+}  // namespace
+
+Listener::Listener(asio::io_context& io, const std::string& address, std::uint16_t port, bool has_strands)
+    : io_(io),
+      strand_(asio::make_strand(io)),
+      acceptor_(strand_),
+      pause_timer_(strand_),
+      has_strands_(has_strands) {
+    error_code error;
+    const asio::ip::address parsed = asio::ip::make_address(address, error);
+    require(error, address, port);
+    const tcp::endpoint endpoint(parsed, port);
+    acceptor_.open(endpoint.protocol(), error);
+    require(error, address, port);
+    acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+    require(error, address, port);
+    acceptor_.bind(endpoint, error);
+    require(error, address, port);
+    acceptor_.listen(asio::socket_base::max_listen_connections, error);
+    require(error, address, port);
+    port_ = acceptor_.local_endpoint().port();
+}
+
+void Listener::start(Callbacks callbacks) {
+    callbacks_ = std::move(callbacks);
+    const auto on_end = [self = shared_from_this()](std::exception_ptr escaped) {
+        if (escaped) self->callbacks_.on_error("An exception ended the accepting of connections.");
+    };
+    asio::co_spawn(strand_, accept_all(), on_end);
+}
+
+void Listener::close() {
+    asio::post(strand_, [self = shared_from_this()] {
+        error_code ignored;
+        self->acceptor_.close(ignored);
+        self->pause_timer_.cancel();
+    });
+}
+
+asio::any_io_executor Listener::make_executor() {
+    if (has_strands_) return asio::make_strand(io_);
+    return io_.get_executor();
+}
+
+asio::awaitable<void> Listener::accept_all() {
+    while (acceptor_.is_open()) {
+        tcp::socket socket(make_executor());
+        error_code error;
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        co_await acceptor_.async_accept(socket, token);
+        if (!acceptor_.is_open()) co_return;
+        if (!error) {
+            callbacks_.on_connection(std::move(socket));
+        } else if (error != asio::error::connection_aborted) {
+            // Out of file descriptors, most likely: trying again at once would only burn the processor.
+            callbacks_.on_error(fmt::format("A connection could not be accepted: {}", error.message()));
+            co_await pause();
+        }
+    }
+}
+
+asio::awaitable<void> Listener::pause() {
+    pause_timer_.expires_after(pause_after_error);
+    error_code ignored;
+    auto token = asio::redirect_error(asio::use_awaitable, ignored);
+    co_await pause_timer_.async_wait(token);
+}
+
+}  // namespace fallow::http
