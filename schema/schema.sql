@@ -1,0 +1,1002 @@
+-- The whole schema in one file, as the migrations beside it leave it: a test applies both and compares.
+-- Roles belong to the cluster and are made by migrations/0001_roles.sql; this file needs them.
+
+-- Equality of plain types inside a GiST exclusion constraint, for bookings.
+CREATE EXTENSION btree_gist;
+
+ALTER SCHEMA public OWNER TO fallow_owner;
+SET LOCAL ROLE fallow_owner;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public
+    TO fallow_engine, fallow_request, fallow_admin, fallow_auth, fallow_agent, fallow_proof;
+-- No function is for everybody: each names who may call it.
+ALTER DEFAULT PRIVILEGES FOR ROLE fallow_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+COMMENT ON SCHEMA public IS
+    'Fallow. A bigint column named at or *_at, or ending in _deadline, _until, _from or _since, holds milliseconds '
+    'since 1970-01-01T00:00:00Z; *_ms a span in milliseconds; *_micros an amount in millionths of the currency.';
+
+CREATE TABLE schema_version (
+    version     integer PRIMARY KEY,
+    name        text NOT NULL,
+    applied_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE schema_version IS 'One row for each migration applied.';
+GRANT SELECT ON schema_version
+    TO fallow_engine, fallow_request, fallow_admin, fallow_auth, fallow_agent, fallow_proof;
+
+-- The organization a request is bound to, or NULL, which no row equals: unset means nothing is visible.
+CREATE FUNCTION fallow_organization() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('fallow.organization', true), '')::uuid;
+CREATE FUNCTION fallow_host() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN nullif(current_setting('fallow.host', true), '')::uuid;
+GRANT EXECUTE ON FUNCTION fallow_organization() TO fallow_request;
+GRANT EXECUTE ON FUNCTION fallow_host() TO fallow_agent;
+
+-- Organizations and the double-entry ledger.
+
+CREATE TABLE organizations (
+    id          uuid PRIMARY KEY,
+    name        text NOT NULL CONSTRAINT organizations_name_unique UNIQUE,
+    country     text NOT NULL,
+    status      text NOT NULL,
+    created_at  bigint NOT NULL,
+    version     bigint NOT NULL,
+    CONSTRAINT organizations_name_length CHECK (octet_length(name) BETWEEN 1 AND 100),
+    CONSTRAINT organizations_country_form CHECK (country ~ '^[A-Z]{2}$'),
+    CONSTRAINT organizations_status_known CHECK (status IN ('active', 'frozen')),
+    CONSTRAINT organizations_version_positive CHECK (version > 0)
+);
+
+CREATE TABLE accounts (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL CONSTRAINT accounts_organization_exists REFERENCES organizations,
+    kind             text NOT NULL,
+    balance_micros   bigint NOT NULL DEFAULT 0,
+    CONSTRAINT accounts_one_per_kind UNIQUE (organization_id, kind),
+    CONSTRAINT accounts_kind_known CHECK (kind IN ('external', 'fees', 'available', 'held', 'earned')),
+    CONSTRAINT accounts_balance_floor CHECK (kind = 'external' OR balance_micros >= 0),
+    CONSTRAINT accounts_balance_ceiling CHECK (balance_micros BETWEEN -1000000000000000 AND 1000000000000000)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+COMMENT ON COLUMN accounts.balance_micros IS 'Credits minus debits. Moved by the trigger over transfers alone.';
+
+-- A transfer is one row, so it cannot be unbalanced. Never updated, never deleted. Accounts are checked by the
+-- trigger, once a statement; there are no foreign keys on this table or on any other that every order writes.
+CREATE TABLE transfers (
+    id                      uuid PRIMARY KEY,
+    debit_account_id        uuid NOT NULL,
+    credit_account_id       uuid NOT NULL,
+    debit_organization_id   uuid NOT NULL,
+    credit_organization_id  uuid NOT NULL,
+    amount_micros           bigint NOT NULL,
+    reason                  text NOT NULL,
+    lease_id                uuid,
+    reference               text,
+    at                      bigint NOT NULL,
+    CONSTRAINT transfers_amount_positive CHECK (amount_micros > 0),
+    CONSTRAINT transfers_amount_limit CHECK (amount_micros <= 1000000000000000),
+    CONSTRAINT transfers_two_accounts CHECK (debit_account_id <> credit_account_id),
+    CONSTRAINT transfers_reason_known
+        CHECK (reason IN ('deposit', 'withdrawal', 'hold', 'release', 'charge', 'fee')),
+    CONSTRAINT transfers_lease_named
+        CHECK ((lease_id IS NOT NULL) = (reason IN ('hold', 'release', 'charge', 'fee')))
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+-- An organization's pages, newest first. A transfer inside one organization is found by its debit side alone.
+CREATE INDEX transfers_by_debit ON transfers (debit_organization_id, at DESC, id DESC);
+CREATE INDEX transfers_by_credit ON transfers (credit_organization_id, at DESC, id DESC)
+    WHERE credit_organization_id <> debit_organization_id;
+
+-- Nets a statement's transfers first, so that each account is written once however many transfers name it.
+CREATE FUNCTION transfers_move_balances() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    named bigint;
+    moved bigint;
+BEGIN
+    WITH sides AS (
+        SELECT debit_account_id AS account_id, debit_organization_id AS organization_id, -amount_micros AS amount
+        FROM added
+        UNION ALL
+        SELECT credit_account_id, credit_organization_id, amount_micros FROM added
+    ), nets AS (
+        SELECT account_id, organization_id, sum(amount)::bigint AS amount FROM sides
+        GROUP BY account_id, organization_id
+    ), written AS (
+        UPDATE accounts SET balance_micros = accounts.balance_micros + nets.amount FROM nets
+        WHERE accounts.id = nets.account_id AND accounts.organization_id = nets.organization_id
+        RETURNING accounts.id
+    )
+    SELECT (SELECT count(*) FROM nets), (SELECT count(*) FROM written) INTO named, moved;
+    IF named <> moved THEN
+        RAISE EXCEPTION 'a transfer names an account that does not exist, or not its organization; '
+                        'it violates constraint "transfers_accounts_exist"'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'transfers_accounts_exist', TABLE = 'transfers';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER transfers_inserted AFTER INSERT ON transfers
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION transfers_move_balances();
+
+-- The operator's own organization, and the two accounts no tenant has.
+INSERT INTO organizations (id, name, country, status, created_at, version)
+    VALUES ('00000000-0000-0000-0000-000000000001', 'platform', 'ZZ', 'active', 0, 1);
+INSERT INTO accounts (id, organization_id, kind)
+    VALUES ('00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000001', 'external'),
+           ('00000000-0000-0000-0000-000000000003', '00000000-0000-0000-0000-000000000001', 'fees');
+
+-- Column by column where a trigger alone may move the rest.
+GRANT SELECT, INSERT, UPDATE ON organizations TO fallow_engine;
+GRANT SELECT, INSERT (id, organization_id, kind) ON accounts TO fallow_engine;
+GRANT SELECT, INSERT ON transfers TO fallow_engine;
+GRANT SELECT ON organizations, accounts, transfers TO fallow_request, fallow_admin, fallow_proof;
+GRANT SELECT ON organizations TO fallow_auth;
+
+-- Hosts, cards, listings, orders, leases, jobs, and what they produce.
+
+CREATE TABLE hosts (
+    id                       uuid PRIMARY KEY,
+    organization_id          uuid NOT NULL CONSTRAINT hosts_organization_exists REFERENCES organizations,
+    name                     text NOT NULL,
+    state                    text NOT NULL,
+    verification             text NOT NULL,
+    country                  text NOT NULL,
+    runtime                  text NOT NULL,
+    engine                   text NOT NULL,
+    agent_version            text NOT NULL,
+    boot_id                  text NOT NULL,
+    cpu_cores                integer NOT NULL,
+    memory_bytes             bigint NOT NULL,
+    signing_key              text NOT NULL,
+    signing_key_certificate  text NOT NULL,
+    enrolled_at              bigint NOT NULL,
+    unreachable_since        bigint,
+    version                  bigint NOT NULL,
+    CONSTRAINT hosts_state_known CHECK (state IN ('enrolled', 'online', 'unreachable', 'draining', 'retired')),
+    CONSTRAINT hosts_verification_known CHECK (verification IN ('unverified', 'verified', 'refused')),
+    CONSTRAINT hosts_name_length CHECK (octet_length(name) BETWEEN 1 AND 100),
+    CONSTRAINT hosts_country_form CHECK (country ~ '^[A-Z]{2}$'),
+    CONSTRAINT hosts_sizes_not_negative CHECK (cpu_cores >= 0 AND memory_bytes >= 0),
+    CONSTRAINT hosts_version_positive CHECK (version > 0)
+) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX hosts_name_unique ON hosts (organization_id, name) WHERE state <> 'retired';
+
+CREATE TABLE cards (
+    id                            uuid PRIMARY KEY,
+    host_id                       uuid NOT NULL CONSTRAINT cards_host_exists REFERENCES hosts,
+    organization_id               uuid NOT NULL,
+    index                         integer NOT NULL,
+    uuid                          text NOT NULL,
+    pci_address                   text,
+    product                       text NOT NULL,
+    vendor                        text NOT NULL,
+    device_class                  text NOT NULL,
+    backend                       text NOT NULL,
+    driver_version                text NOT NULL,
+    vram_bytes                    bigint,
+    memory_bandwidth_bytes_per_s  bigint,
+    fp32_flops                    bigint,
+    measured_at                   bigint,
+    state                         text NOT NULL,
+    used                          integer NOT NULL DEFAULT 0,
+    version                       bigint NOT NULL,
+    CONSTRAINT cards_uuid_unique UNIQUE (host_id, uuid),
+    CONSTRAINT cards_used_within_card CHECK (used BETWEEN 0 AND 1000),
+    CONSTRAINT cards_device_class_known CHECK (device_class IN ('gpu', 'cpu', 'accelerator')),
+    CONSTRAINT cards_backend_known CHECK (backend IN ('nvml', 'opencl')),
+    CONSTRAINT cards_state_known CHECK (state IN ('present', 'missing')),
+    CONSTRAINT cards_index_not_negative CHECK (index >= 0),
+    CONSTRAINT cards_capacity_whole
+        CHECK (num_nulls(vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at) IN (0, 4)),
+    CONSTRAINT cards_version_positive CHECK (version > 0)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
+COMMENT ON COLUMN cards.used IS 'Thousandths leased. Moved by the trigger over lease_cards alone.';
+
+CREATE TABLE listings (
+    id                   uuid PRIMARY KEY,
+    organization_id      uuid NOT NULL CONSTRAINT listings_organization_exists REFERENCES organizations,
+    host_id              uuid NOT NULL CONSTRAINT listings_host_exists REFERENCES hosts,
+    card_ids             uuid[] NOT NULL,
+    state                text NOT NULL,
+    ask_micros_per_hour  bigint NOT NULL,
+    term_min_ms          bigint NOT NULL,
+    term_max_ms          bigint NOT NULL,
+    reclaim_notice_ms    bigint NOT NULL,
+    bundle_min           integer NOT NULL,
+    available_from       bigint,
+    available_until      bigint,
+    created_at           bigint NOT NULL,
+    version              bigint NOT NULL,
+    CONSTRAINT listings_state_known CHECK (state IN ('open', 'paused', 'withdrawn')),
+    CONSTRAINT listings_ask_within_limit CHECK (ask_micros_per_hour BETWEEN 0 AND 1000000000000),
+    CONSTRAINT listings_term_in_order CHECK (0 < term_min_ms AND term_min_ms <= term_max_ms),
+    CONSTRAINT listings_notice_within_limit CHECK (reclaim_notice_ms BETWEEN 0 AND 3600000),
+    CONSTRAINT listings_bundle_positive CHECK (bundle_min > 0),
+    CONSTRAINT listings_cards_named CHECK (cardinality(card_ids) > 0),
+    CONSTRAINT listings_window_in_order CHECK (available_until > available_from),
+    CONSTRAINT listings_version_positive CHECK (version > 0)
+);
+CREATE INDEX listings_by_organization ON listings (organization_id, created_at DESC, id DESC);
+CREATE INDEX listings_by_host ON listings (host_id) WHERE state <> 'withdrawn';
+CREATE INDEX listings_by_ask ON listings (ask_micros_per_hour, id) WHERE state <> 'withdrawn';
+
+CREATE TABLE orders (
+    id                         uuid PRIMARY KEY,
+    organization_id            uuid NOT NULL,
+    state                      text NOT NULL,
+    reason                     text,
+    products                   text[] NOT NULL,
+    device_class               text,
+    vram_bytes_min             bigint,
+    countries                  text[] NOT NULL,
+    countries_excluded         text[] NOT NULL,
+    required_listing_id        uuid,
+    required_host_id           uuid,
+    count                      integer NOT NULL,
+    price_max_micros_per_hour  bigint NOT NULL,
+    term_ms                    bigint NOT NULL,
+    fill_or_kill               boolean NOT NULL,
+    placed_at                  bigint NOT NULL,
+    expires_at                 bigint NOT NULL,
+    lease_id                   uuid,
+    job_id                     uuid,
+    version                    bigint NOT NULL,
+    CONSTRAINT orders_state_known CHECK (state IN ('standing', 'filled', 'cancelled', 'expired', 'rejected')),
+    CONSTRAINT orders_reason_known
+        CHECK (reason IN ('cancelled_by_renter', 'term_reached', 'policy_revoked', 'job_finished')),
+    CONSTRAINT orders_device_class_known CHECK (device_class IN ('gpu', 'cpu', 'accelerator')),
+    CONSTRAINT orders_count_within_limit CHECK (count BETWEEN 1 AND 64),
+    CONSTRAINT orders_price_within_limit CHECK (price_max_micros_per_hour BETWEEN 0 AND 1000000000000),
+    CONSTRAINT orders_term_positive CHECK (term_ms > 0),
+    CONSTRAINT orders_filled_by_lease CHECK (state <> 'filled' OR lease_id IS NOT NULL),
+    CONSTRAINT orders_version_positive CHECK (version > 0)
+) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+CREATE INDEX orders_by_organization ON orders (organization_id, placed_at DESC, id DESC);
+-- Few rows at any time: what a new leader reads. An order filled in the batch that placed it never enters.
+CREATE INDEX orders_standing ON orders (placed_at) WHERE state = 'standing';
+
+CREATE TABLE leases (
+    id                     uuid PRIMARY KEY,
+    order_id               uuid NOT NULL,
+    organization_id        uuid NOT NULL,
+    seller_id              uuid NOT NULL,
+    host_id                uuid NOT NULL,
+    listing_id             uuid NOT NULL,
+    job_id                 uuid,
+    pinned                 boolean NOT NULL,
+    attempt                integer NOT NULL,
+    state                  text NOT NULL,
+    stop_reason            text,
+    end_reason             text,
+    price_micros_per_hour  bigint NOT NULL,
+    thousandths            integer NOT NULL,
+    fee_ppm                integer NOT NULL,
+    term_ms                bigint NOT NULL,
+    reclaim_notice_ms      bigint NOT NULL,
+    epoch                  bigint NOT NULL,
+    allocated_at           bigint NOT NULL,
+    preparing_at           bigint,
+    running_at             bigint,
+    reclaiming_at          bigint,
+    ended_at               bigint,
+    phase_deadline         bigint,
+    reclaim_deadline       bigint,
+    numerator              numeric(40, 0) NOT NULL,
+    running_ms             bigint NOT NULL,
+    charged_micros         bigint NOT NULL,
+    fee_micros             bigint NOT NULL,
+    held_micros            bigint NOT NULL,
+    paid_until             bigint,
+    usage_at               bigint,
+    usage_sequence         bigint NOT NULL,
+    nonce                  text NOT NULL,
+    container              text,
+    boot                   text,
+    exit_code              integer,
+    released               boolean NOT NULL,
+    version                bigint NOT NULL,
+    card_ids               uuid[] NOT NULL,
+    CONSTRAINT leases_state_known CHECK (state IN ('allocated', 'preparing', 'running', 'reclaiming', 'ended')),
+    CONSTRAINT leases_stop_reason_known CHECK (stop_reason IN (
+        'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
+        'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
+        'start_timeout', 'host_maintenance', 'policy_revoked')),
+    CONSTRAINT leases_end_reason_known CHECK (end_reason IN (
+        'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
+        'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
+        'start_timeout', 'host_maintenance', 'policy_revoked')),
+    CONSTRAINT leases_end_reason_when_ending
+        CHECK ((end_reason IS NOT NULL) = (state IN ('reclaiming', 'ended'))),
+    CONSTRAINT leases_ended_at_when_ended CHECK ((ended_at IS NOT NULL) = (state = 'ended')),
+    CONSTRAINT leases_released_after_end CHECK (NOT released OR state = 'ended'),
+    CONSTRAINT leases_ended_holds_nothing CHECK (state <> 'ended' OR held_micros = 0),
+    CONSTRAINT leases_held_not_negative CHECK (held_micros >= 0),
+    CONSTRAINT leases_running_not_negative CHECK (running_ms >= 0 AND usage_sequence >= 0),
+    CONSTRAINT leases_charge_exact CHECK (charged_micros = div(numerator, 3600000000) AND numerator >= 0),
+    CONSTRAINT leases_fee_exact CHECK (fee_micros = div(charged_micros::numeric * fee_ppm, 1000000)),
+    CONSTRAINT leases_fee_within_charge CHECK (fee_micros BETWEEN 0 AND charged_micros),
+    CONSTRAINT leases_fee_ppm_within_limit CHECK (fee_ppm BETWEEN 0 AND 1000000),
+    CONSTRAINT leases_price_within_limit CHECK (price_micros_per_hour BETWEEN 0 AND 1000000000000),
+    CONSTRAINT leases_share_positive CHECK (thousandths > 0),
+    CONSTRAINT leases_term_positive CHECK (term_ms > 0 AND reclaim_notice_ms >= 0),
+    CONSTRAINT leases_attempt_positive CHECK (attempt > 0),
+    CONSTRAINT leases_cards_named CHECK (cardinality(card_ids) > 0),
+    CONSTRAINT leases_version_positive CHECK (version > 0)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+CREATE INDEX leases_by_organization ON leases (organization_id, allocated_at DESC, id DESC);
+CREATE INDEX leases_by_seller ON leases (seller_id, allocated_at DESC, id DESC);
+-- What a host may still act on, and what a new leader reads.
+CREATE INDEX leases_live_by_host ON leases (host_id) WHERE NOT released;
+CREATE UNIQUE INDEX leases_one_per_job ON leases (job_id)
+    WHERE job_id IS NOT NULL AND state <> 'ended';
+
+CREATE TABLE lease_cards (
+    lease_id     uuid NOT NULL,
+    card_id      uuid NOT NULL,
+    thousandths  integer NOT NULL,
+    released     boolean NOT NULL,
+    CONSTRAINT lease_cards_pkey PRIMARY KEY (lease_id, card_id),
+    CONSTRAINT lease_cards_share_within_card CHECK (thousandths BETWEEN 1 AND 1000)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+
+-- The only way cards.used moves: by what a statement added to, and took from, the shares that are not released.
+-- With cards_used_within_card it makes a double lease impossible, whatever the engine believes. One function for
+-- each event, because a transition table exists only in its own.
+CREATE FUNCTION lease_cards_check_moved(named bigint, moved bigint) RETURNS void
+    LANGUAGE plpgsql AS $$
+BEGIN
+    IF named <> moved THEN
+        RAISE EXCEPTION 'a lease names a card that does not exist; it violates constraint "lease_cards_card_exists"'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'lease_cards_card_exists', TABLE = 'lease_cards';
+    END IF;
+END $$;
+CREATE FUNCTION lease_cards_take() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    named bigint;
+    moved bigint;
+BEGIN
+    WITH nets AS (
+        SELECT card_id, sum(thousandths)::integer AS share FROM added WHERE NOT released GROUP BY card_id
+    ), written AS (
+        UPDATE cards SET used = cards.used + nets.share FROM nets WHERE cards.id = nets.card_id RETURNING cards.id
+    )
+    SELECT (SELECT count(*) FROM nets), (SELECT count(*) FROM written) INTO named, moved;
+    PERFORM lease_cards_check_moved(named, moved);
+    RETURN NULL;
+END $$;
+CREATE FUNCTION lease_cards_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    named bigint;
+    moved bigint;
+BEGIN
+    WITH nets AS (
+        SELECT card_id, sum(share)::integer AS share
+        FROM (SELECT card_id, -thousandths AS share FROM before WHERE NOT released
+              UNION ALL
+              SELECT card_id, thousandths FROM after WHERE NOT released) AS sides
+        GROUP BY card_id HAVING sum(share) <> 0
+    ), written AS (
+        UPDATE cards SET used = cards.used + nets.share FROM nets WHERE cards.id = nets.card_id RETURNING cards.id
+    )
+    SELECT (SELECT count(*) FROM nets), (SELECT count(*) FROM written) INTO named, moved;
+    PERFORM lease_cards_check_moved(named, moved);
+    RETURN NULL;
+END $$;
+CREATE FUNCTION lease_cards_give_back() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    named bigint;
+    moved bigint;
+BEGIN
+    WITH nets AS (
+        SELECT card_id, -sum(thousandths)::integer AS share FROM removed WHERE NOT released GROUP BY card_id
+    ), written AS (
+        UPDATE cards SET used = cards.used + nets.share FROM nets WHERE cards.id = nets.card_id RETURNING cards.id
+    )
+    SELECT (SELECT count(*) FROM nets), (SELECT count(*) FROM written) INTO named, moved;
+    PERFORM lease_cards_check_moved(named, moved);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER lease_cards_inserted AFTER INSERT ON lease_cards
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION lease_cards_take();
+CREATE TRIGGER lease_cards_updated AFTER UPDATE ON lease_cards
+    REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION lease_cards_change();
+CREATE TRIGGER lease_cards_deleted AFTER DELETE ON lease_cards
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION lease_cards_give_back();
+
+CREATE TABLE jobs (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL,
+    state            text NOT NULL,
+    order_id         uuid,
+    lease_id         uuid,
+    image            text NOT NULL,
+    max_duration_ms  bigint NOT NULL,
+    attempts_max     integer NOT NULL,
+    attempts         integer NOT NULL,
+    exit_code        integer,
+    reason           text,
+    queued_at        bigint NOT NULL,
+    started_at       bigint,
+    finished_at      bigint,
+    version          bigint NOT NULL,
+    CONSTRAINT jobs_state_known
+        CHECK (state IN ('queued', 'assigned', 'running', 'succeeded', 'failed', 'cancelled')),
+    CONSTRAINT jobs_reason_known CHECK (reason IN (
+        'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
+        'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
+        'start_timeout', 'host_maintenance', 'policy_revoked')),
+    CONSTRAINT jobs_attempts_within_limit CHECK (attempts >= 0 AND attempts <= attempts_max),
+    CONSTRAINT jobs_duration_positive CHECK (max_duration_ms > 0),
+    CONSTRAINT jobs_version_positive CHECK (version > 0)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+CREATE INDEX jobs_by_organization ON jobs (organization_id, queued_at DESC, id DESC);
+CREATE INDEX jobs_live ON jobs (queued_at) WHERE state IN ('queued', 'assigned', 'running');
+
+CREATE TABLE job_specs (
+    job_id           uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL,
+    document         text COMPRESSION lz4 NOT NULL
+);
+COMMENT ON COLUMN job_specs.document IS 'JSON, kept as it came: the market never reads it.';
+
+CREATE TABLE usage_statements (
+    lease_id             uuid NOT NULL,
+    sequence             bigint NOT NULL,
+    organization_id      uuid NOT NULL,
+    seller_id            uuid NOT NULL,
+    statement            text NOT NULL,
+    signature            text NOT NULL,
+    accepted_running_ms  bigint NOT NULL,
+    clipped_ms           bigint NOT NULL,
+    final                boolean NOT NULL,
+    accepted_at          bigint NOT NULL,
+    CONSTRAINT usage_statements_pkey PRIMARY KEY (lease_id, sequence),
+    CONSTRAINT usage_statements_not_negative
+        CHECK (sequence >= 0 AND accepted_running_ms >= 0 AND clipped_ms >= 0)
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
+
+CREATE TABLE receipts (
+    lease_id          uuid PRIMARY KEY,
+    organization_id   uuid NOT NULL,
+    seller_id         uuid NOT NULL,
+    statement         text NOT NULL,
+    server_signature  text NOT NULL,
+    at                bigint NOT NULL
+);
+
+-- Reserved time of a card. Two bookings of one card cannot overlap.
+CREATE TABLE bookings (
+    id               uuid PRIMARY KEY,
+    card_id          uuid NOT NULL CONSTRAINT bookings_card_exists REFERENCES cards,
+    organization_id  uuid NOT NULL CONSTRAINT bookings_organization_exists REFERENCES organizations,
+    lease_id         uuid,
+    during           int8range NOT NULL,
+    CONSTRAINT bookings_time_bounded CHECK (NOT isempty(during) AND NOT lower_inf(during) AND NOT upper_inf(during)),
+    CONSTRAINT bookings_no_overlap EXCLUDE USING gist (card_id WITH =, during WITH &&)
+);
+COMMENT ON COLUMN bookings.during IS 'Milliseconds since 1970-01-01T00:00:00Z.';
+
+CREATE TABLE freezes (
+    id          uuid PRIMARY KEY,
+    kind        text NOT NULL,
+    target      text NOT NULL,
+    note        text NOT NULL,
+    created_by  text NOT NULL,
+    created_at  bigint NOT NULL,
+    CONSTRAINT freezes_kind_known CHECK (kind IN ('organization', 'host', 'market', 'image'))
+);
+
+CREATE TABLE market_settings (
+    market   text PRIMARY KEY,
+    fee_ppm  integer NOT NULL,
+    version  bigint NOT NULL,
+    CONSTRAINT market_settings_fee_within_limit CHECK (fee_ppm BETWEEN 0 AND 1000000)
+);
+
+GRANT SELECT, INSERT, UPDATE ON hosts, listings, orders, leases, lease_cards, jobs, bookings, market_settings
+    TO fallow_engine;
+GRANT DELETE ON bookings, freezes TO fallow_engine;
+GRANT SELECT, INSERT ON job_specs, usage_statements, receipts, freezes TO fallow_engine;
+GRANT SELECT ON cards TO fallow_engine;
+-- Every column of cards but `used`, which the trigger over lease_cards moves.
+GRANT INSERT (id, host_id, organization_id, index, uuid, pci_address, product, vendor, device_class, backend,
+              driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version),
+      UPDATE (host_id, organization_id, index, uuid, pci_address, product, vendor, device_class, backend,
+              driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version)
+    ON cards TO fallow_engine;
+GRANT SELECT ON hosts, cards, listings, orders, leases, lease_cards, jobs, job_specs, usage_statements, receipts,
+    bookings TO fallow_request;
+GRANT SELECT ON hosts, cards, listings, orders, leases, lease_cards, jobs, job_specs, usage_statements, receipts,
+    bookings, freezes, market_settings TO fallow_admin;
+GRANT SELECT ON hosts TO fallow_auth;
+GRANT SELECT ON hosts, cards, leases, jobs, job_specs TO fallow_agent;
+GRANT SELECT ON leases, usage_statements, receipts, hosts, cards, lease_cards TO fallow_proof;
+
+-- Leadership, the journal and idempotency keys.
+
+-- Who leads a market. Every batch begins by raising seq here where (market, epoch, seq) match, and keeps the row
+-- locked to its commit: no row means that another leader has taken over. chain is that of journal record seq.
+CREATE TABLE market_leader (
+    market  text PRIMARY KEY,
+    holder  text,
+    epoch   bigint NOT NULL DEFAULT 0,
+    seq     bigint NOT NULL DEFAULT 0,
+    beat    timestamptz NOT NULL DEFAULT '-infinity',
+    chain   text NOT NULL DEFAULT '',
+    CONSTRAINT market_leader_not_negative CHECK (epoch >= 0 AND seq >= 0)
+) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Streams of the journal that no leader writes: what is not market. Appended to by journal_append().
+CREATE TABLE journal_streams (
+    stream  text PRIMARY KEY,
+    seq     bigint NOT NULL DEFAULT 0,
+    chain   text NOT NULL DEFAULT ''
+) WITH (fillfactor = 10);
+
+-- Append only. chain = lower-case hex of SHA-256 over the previous record's chain (as hex text, empty before the
+-- first) followed by the record's own bytes; the record is text, not jsonb, so that its bytes stay what was hashed.
+-- Partitions hold ten million sequence numbers each. Retention: 400 days, dropped a partition at a time by
+-- fallow_maintain(), which keeps the last chain of what it drops in journal_anchors.
+CREATE TABLE journal (
+    stream  text NOT NULL,
+    seq     bigint NOT NULL,
+    epoch   bigint NOT NULL,
+    at      bigint NOT NULL,
+    record  text COMPRESSION lz4 NOT NULL,
+    chain   text NOT NULL,
+    CONSTRAINT journal_pkey PRIMARY KEY (stream, seq),
+    CONSTRAINT journal_seq_positive CHECK (seq > 0),
+    CONSTRAINT journal_chain_form CHECK (chain ~ '^[0-9a-f]{64}$')
+) PARTITION BY RANGE (seq);
+CREATE TABLE journal_0 PARTITION OF journal FOR VALUES FROM (0) TO (10000000);
+
+-- Where the chain of a stream starts after its oldest partitions were dropped.
+CREATE TABLE journal_anchors (
+    stream  text PRIMARY KEY,
+    seq     bigint NOT NULL,
+    chain   text NOT NULL,
+    at      bigint NOT NULL
+);
+
+-- Replies kept for 72 h, in a partition a day, dropped whole. A unique index of each partition makes a key unique
+-- within its day; the parent can have none without created_at in it. The default partition takes rows of days that
+-- have no partition, so that a late fallow_maintain() costs a slower clean-up and no request.
+CREATE TABLE idempotency_keys (
+    organization_id  uuid NOT NULL,
+    route            text NOT NULL,
+    key              text NOT NULL,
+    body_hash        text NOT NULL,
+    status           integer NOT NULL,
+    reply            text COMPRESSION lz4 NOT NULL,
+    created_at       bigint NOT NULL,
+    CONSTRAINT idempotency_keys_key_length CHECK (octet_length(key) BETWEEN 1 AND 255),
+    CONSTRAINT idempotency_keys_status_form CHECK (status BETWEEN 100 AND 599)
+) PARTITION BY RANGE (created_at);
+CREATE TABLE idempotency_keys_default PARTITION OF idempotency_keys DEFAULT;
+CREATE UNIQUE INDEX idempotency_keys_default_once
+    ON idempotency_keys_default (organization_id, route, key);
+
+-- Makes the partitions of the days and sequence numbers ahead and drops what is past its retention.
+-- Called when a leader starts and every hour.
+CREATE FUNCTION fallow_maintain(now_ms bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    day_ms CONSTANT bigint := 86400000;
+    keys_kept_ms CONSTANT bigint := 3 * day_ms;
+    journal_kept_ms CONSTANT bigint := 400 * day_ms;
+    records_a_partition CONSTANT bigint := 10000000;
+    first bigint;
+    newest bigint;
+    head bigint;
+    part text;
+BEGIN
+    FOR first IN SELECT (now_ms / day_ms + ahead) * day_ms FROM generate_series(0, 7) AS ahead LOOP
+        part := 'idempotency_keys_' || (first / day_ms);
+        IF to_regclass(part) IS NULL AND NOT EXISTS (
+            SELECT FROM idempotency_keys_default WHERE created_at >= first AND created_at < first + day_ms) THEN
+            EXECUTE format('CREATE TABLE %I PARTITION OF idempotency_keys FOR VALUES FROM (%s) TO (%s)',
+                           part, first, first + day_ms);
+            EXECUTE format('CREATE UNIQUE INDEX %I ON %I (organization_id, route, key)', part || '_once', part);
+            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', part);
+        END IF;
+    END LOOP;
+    FOR part IN SELECT inhrelid::regclass::text FROM pg_inherits
+                WHERE inhparent = 'idempotency_keys'::regclass
+                  AND inhrelid <> 'idempotency_keys_default'::regclass LOOP
+        first := substring(part FROM '\d+$')::bigint * day_ms;
+        IF first + day_ms <= now_ms - keys_kept_ms THEN
+            EXECUTE format('DROP TABLE %I', part);
+        END IF;
+    END LOOP;
+    DELETE FROM idempotency_keys_default WHERE created_at < now_ms - keys_kept_ms;
+
+    SELECT greatest((SELECT max(seq) FROM market_leader), (SELECT max(seq) FROM journal_streams), 0) INTO head;
+    FOR first IN SELECT (head / records_a_partition + ahead) * records_a_partition
+                 FROM generate_series(0, 1) AS ahead LOOP
+        part := 'journal_' || first;
+        IF to_regclass(part) IS NULL THEN
+            EXECUTE format('CREATE TABLE %I PARTITION OF journal FOR VALUES FROM (%s) TO (%s)',
+                           part, first, first + records_a_partition);
+            EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', part);
+            EXECUTE format('CREATE POLICY all_tenants ON %I TO fallow_owner USING (true)', part);
+        END IF;
+    END LOOP;
+    -- Oldest first, and never a partition that holds the newest record of a stream.
+    FOR part IN SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'journal'::regclass
+                ORDER BY substring(inhrelid::regclass::text FROM '\d+$')::bigint LOOP
+        first := substring(part FROM '\d+$')::bigint;
+        EXECUTE format('SELECT max(at) FROM %I', part) INTO newest;
+        EXIT WHEN newest IS NULL OR newest >= now_ms - journal_kept_ms;
+        EXIT WHEN EXISTS (SELECT seq FROM market_leader WHERE seq > 0 AND seq < first + records_a_partition
+                          UNION ALL
+                          SELECT seq FROM journal_streams WHERE seq > 0 AND seq < first + records_a_partition);
+        EXECUTE format('INSERT INTO journal_anchors (stream, seq, chain, at) '
+                       'SELECT DISTINCT ON (stream) stream, seq, chain, at FROM %I ORDER BY stream, seq DESC '
+                       'ON CONFLICT (stream) DO UPDATE SET seq = excluded.seq, chain = excluded.chain, '
+                       'at = excluded.at', part);
+        EXECUTE format('DROP TABLE %I', part);
+    END LOOP;
+END $$;
+
+-- Appends to the stream of what is not market, in the order of commits: the stream's row stays locked until then.
+CREATE FUNCTION journal_append(now_ms bigint, entry text) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    head journal_streams;
+BEGIN
+    UPDATE journal_streams
+    SET seq = seq + 1, chain = encode(sha256(convert_to(chain || entry, 'UTF8')), 'hex')
+    WHERE stream = 'accounts' RETURNING * INTO STRICT head;
+    INSERT INTO journal (stream, seq, epoch, at, record, chain)
+        VALUES (head.stream, head.seq, 0, now_ms, entry, head.chain);
+    RETURN head.seq;
+END $$;
+
+INSERT INTO market_leader (market) VALUES ('main');
+INSERT INTO market_settings (market, fee_ppm, version) VALUES ('main', 0, 1);
+INSERT INTO journal_streams (stream) VALUES ('accounts');
+
+GRANT SELECT, INSERT, UPDATE ON market_leader TO fallow_engine;
+GRANT SELECT, INSERT ON journal, idempotency_keys TO fallow_engine;
+GRANT SELECT ON journal_streams, journal_anchors TO fallow_engine;
+GRANT SELECT, INSERT ON idempotency_keys TO fallow_request, fallow_admin;
+GRANT SELECT ON market_leader, journal, journal_streams, journal_anchors TO fallow_admin, fallow_proof;
+GRANT EXECUTE ON FUNCTION fallow_maintain(bigint) TO fallow_engine;
+GRANT EXECUTE ON FUNCTION journal_append(bigint, text)
+    TO fallow_engine, fallow_request, fallow_admin, fallow_auth, fallow_agent;
+
+-- Who may call: API keys, enrolment tokens, agents' certificates. Secrets are kept as SHA-256 only.
+
+CREATE TABLE api_keys (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL CONSTRAINT api_keys_organization_exists REFERENCES organizations,
+    name             text NOT NULL,
+    prefix           text NOT NULL,
+    hash             bytea NOT NULL CONSTRAINT api_keys_hash_unique UNIQUE,
+    scopes           text[] NOT NULL,
+    created_at       bigint NOT NULL,
+    expires_at       bigint NOT NULL,
+    revoked_at       bigint,
+    rotated_to       uuid,
+    CONSTRAINT api_keys_hash_size CHECK (octet_length(hash) = 32),
+    CONSTRAINT api_keys_name_length CHECK (octet_length(name) BETWEEN 1 AND 100),
+    CONSTRAINT api_keys_scopes_known CHECK (
+        cardinality(scopes) > 0
+        AND scopes <@ ARRAY['seller:read', 'seller:write', 'renter:read', 'renter:write', 'admin'])
+);
+CREATE INDEX api_keys_by_organization ON api_keys (organization_id, created_at DESC, id DESC);
+
+CREATE TABLE enrollment_tokens (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL CONSTRAINT enrollment_tokens_organization_exists REFERENCES organizations,
+    host_name        text NOT NULL,
+    country          text NOT NULL,
+    hash             bytea NOT NULL CONSTRAINT enrollment_tokens_hash_unique UNIQUE,
+    created_at       bigint NOT NULL,
+    expires_at       bigint NOT NULL,
+    used_at          bigint,
+    host_id          uuid,
+    CONSTRAINT enrollment_tokens_hash_size CHECK (octet_length(hash) = 32),
+    CONSTRAINT enrollment_tokens_host_when_used CHECK (host_id IS NULL OR used_at IS NOT NULL)
+);
+
+CREATE TABLE agent_certificates (
+    serial_hex   text PRIMARY KEY,
+    host_id      uuid NOT NULL,
+    fingerprint  text NOT NULL,
+    issued_at    bigint NOT NULL,
+    expires_at   bigint NOT NULL,
+    revoked_at   bigint
+);
+CREATE INDEX agent_certificates_by_host ON agent_certificates (host_id);
+
+-- A request makes and revokes its organization's keys and never reads a hash.
+GRANT SELECT (id, organization_id, name, prefix, scopes, created_at, expires_at, revoked_at, rotated_to), INSERT,
+    UPDATE (name, expires_at, revoked_at, rotated_to) ON api_keys TO fallow_request, fallow_admin;
+GRANT SELECT, INSERT ON api_keys TO fallow_auth;
+GRANT SELECT (id, organization_id, host_name, country, created_at, expires_at, used_at, host_id), INSERT
+    ON enrollment_tokens TO fallow_request, fallow_admin;
+GRANT SELECT, UPDATE (used_at, host_id) ON enrollment_tokens TO fallow_auth;
+GRANT SELECT, INSERT, UPDATE (revoked_at) ON agent_certificates TO fallow_auth;
+GRANT SELECT, UPDATE (revoked_at) ON agent_certificates TO fallow_admin;
+
+-- Files in and out of jobs, and their logs. Kept until expires_at (72 h after the last change), logs for 14 days;
+-- fallow_expire() removes what is past that.
+
+CREATE TABLE artifacts (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL,
+    name             text NOT NULL,
+    bytes            bigint NOT NULL,
+    sha256           text NOT NULL,
+    state            text NOT NULL,
+    parts_received   integer NOT NULL DEFAULT 0,
+    created_at       bigint NOT NULL,
+    expires_at       bigint NOT NULL,
+    CONSTRAINT artifacts_state_known CHECK (state IN ('uploading', 'complete')),
+    CONSTRAINT artifacts_bytes_within_limit CHECK (bytes BETWEEN 0 AND 268435456),
+    CONSTRAINT artifacts_sha256_form CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    CONSTRAINT artifacts_parts_not_negative CHECK (parts_received >= 0)
+);
+CREATE INDEX artifacts_by_expiry ON artifacts (expires_at);
+
+CREATE TABLE artifact_parts (
+    artifact_id  uuid NOT NULL,
+    part         integer NOT NULL,
+    data         bytea COMPRESSION lz4 NOT NULL,
+    CONSTRAINT artifact_parts_pkey PRIMARY KEY (artifact_id, part),
+    CONSTRAINT artifact_parts_number CHECK (part BETWEEN 0 AND 255),
+    CONSTRAINT artifact_parts_size CHECK (octet_length(data) BETWEEN 1 AND 1048576)
+);
+
+CREATE TABLE job_outputs (
+    job_id           uuid NOT NULL,
+    attempt          integer NOT NULL,
+    lease_id         uuid NOT NULL,
+    path             text NOT NULL,
+    artifact_id      uuid NOT NULL,
+    organization_id  uuid NOT NULL,
+    CONSTRAINT job_outputs_pkey PRIMARY KEY (job_id, attempt, path)
+);
+
+CREATE TABLE job_logs (
+    job_id           uuid NOT NULL,
+    attempt          integer NOT NULL,
+    sequence         bigint NOT NULL,
+    stream           text NOT NULL,
+    at               bigint NOT NULL,
+    data             bytea COMPRESSION lz4 NOT NULL,
+    organization_id  uuid NOT NULL,
+    CONSTRAINT job_logs_pkey PRIMARY KEY (job_id, attempt, sequence),
+    CONSTRAINT job_logs_stream_known CHECK (stream IN ('stdout', 'stderr')),
+    CONSTRAINT job_logs_size CHECK (octet_length(data) <= 65536)
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.05);
+-- Rows arrive in the order of time, so a block range index finds the old ones and costs an insert nothing.
+CREATE INDEX job_logs_by_time ON job_logs USING brin (at);
+
+-- Removes what is past its retention, a bounded number of rows a call; returns how many are gone.
+CREATE FUNCTION fallow_expire(now_ms bigint, rows_max integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    logs_kept_ms CONSTANT bigint := 14 * 86400000::bigint;
+    gone bigint := 0;
+    removed bigint;
+BEGIN
+    WITH old AS (SELECT id FROM artifacts WHERE expires_at < now_ms ORDER BY expires_at LIMIT rows_max),
+         parts AS (DELETE FROM artifact_parts WHERE artifact_id IN (SELECT id FROM old))
+    DELETE FROM artifacts WHERE id IN (SELECT id FROM old);
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    gone := gone + removed;
+    DELETE FROM job_logs WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM job_logs WHERE at < now_ms - logs_kept_ms LIMIT rows_max));
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    RETURN gone + removed;
+END $$;
+
+GRANT SELECT, INSERT, UPDATE (state, parts_received, expires_at) ON artifacts TO fallow_request, fallow_agent;
+GRANT SELECT, INSERT, UPDATE (data) ON artifact_parts TO fallow_request, fallow_agent;
+GRANT SELECT ON job_outputs, job_logs TO fallow_request;
+GRANT SELECT, INSERT ON job_outputs, job_logs TO fallow_agent;
+GRANT SELECT ON artifacts, job_outputs, job_logs TO fallow_admin;
+GRANT EXECUTE ON FUNCTION fallow_expire(bigint, integer) TO fallow_engine;
+
+-- Row-level security, forced on every table that holds a tenant's rows, the owner included. Two kinds of policy:
+--   all_tenants  for the roles whose grants already say what they may do
+--   tenant       for a request, bound to one organization; host: for an agent, bound to one host
+-- A setting that is absent is NULL, which equals nothing: no rows.
+
+
+ALTER TABLE organizations ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON organizations TO fallow_owner, fallow_engine, fallow_admin, fallow_proof, fallow_auth
+    USING (true);
+CREATE POLICY tenant ON organizations TO fallow_request
+    USING (id = fallow_organization());
+
+ALTER TABLE accounts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON accounts TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON accounts TO fallow_request
+    USING (organization_id = fallow_organization());
+
+ALTER TABLE transfers ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON transfers TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON transfers TO fallow_request
+    USING (debit_organization_id = fallow_organization() OR credit_organization_id = fallow_organization());
+
+ALTER TABLE hosts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON hosts TO fallow_owner, fallow_engine, fallow_admin, fallow_proof, fallow_auth
+    USING (true);
+CREATE POLICY tenant ON hosts TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON hosts TO fallow_agent
+    USING (id = fallow_host());
+
+ALTER TABLE cards ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON cards TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON cards TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON cards TO fallow_agent
+    USING (host_id = fallow_host());
+
+ALTER TABLE listings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON listings TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON listings TO fallow_request
+    USING (organization_id = fallow_organization() OR state = 'open');
+
+ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON orders TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON orders TO fallow_request
+    USING (organization_id = fallow_organization());
+
+ALTER TABLE leases ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON leases TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON leases TO fallow_request
+    USING (organization_id = fallow_organization() OR seller_id = fallow_organization());
+CREATE POLICY host ON leases TO fallow_agent
+    USING (host_id = fallow_host());
+
+ALTER TABLE lease_cards ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON lease_cards TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON lease_cards TO fallow_request
+    USING (EXISTS (SELECT FROM leases WHERE leases.id = lease_cards.lease_id));
+
+ALTER TABLE jobs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON jobs TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON jobs TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON jobs TO fallow_agent
+    USING (EXISTS (SELECT FROM leases WHERE leases.id = jobs.lease_id));
+
+ALTER TABLE job_specs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON job_specs TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON job_specs TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON job_specs TO fallow_agent
+    USING (EXISTS (SELECT FROM jobs WHERE jobs.id = job_specs.job_id));
+
+ALTER TABLE usage_statements ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON usage_statements TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON usage_statements TO fallow_request
+    USING (organization_id = fallow_organization() OR seller_id = fallow_organization());
+
+ALTER TABLE receipts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON receipts TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON receipts TO fallow_request
+    USING (organization_id = fallow_organization() OR seller_id = fallow_organization());
+
+ALTER TABLE bookings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON bookings TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON bookings TO fallow_request
+    USING (organization_id = fallow_organization());
+
+ALTER TABLE journal ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON journal TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+ALTER TABLE journal_0 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON journal_0 TO fallow_owner
+    USING (true);
+
+ALTER TABLE idempotency_keys ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON idempotency_keys TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON idempotency_keys TO fallow_request
+    USING (organization_id = fallow_organization());
+ALTER TABLE idempotency_keys_default ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON idempotency_keys_default TO fallow_owner
+    USING (true);
+
+ALTER TABLE api_keys ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON api_keys TO fallow_owner, fallow_admin, fallow_auth
+    USING (true);
+CREATE POLICY tenant ON api_keys TO fallow_request
+    USING (organization_id = fallow_organization());
+
+ALTER TABLE enrollment_tokens ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON enrollment_tokens TO fallow_owner, fallow_admin, fallow_auth
+    USING (true);
+CREATE POLICY tenant ON enrollment_tokens TO fallow_request
+    USING (organization_id = fallow_organization());
+
+ALTER TABLE agent_certificates ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON agent_certificates TO fallow_owner, fallow_admin, fallow_auth
+    USING (true);
+
+-- A host's agent reaches the files of the organizations it serves at this moment, and no others.
+
+ALTER TABLE artifacts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON artifacts TO fallow_owner, fallow_admin
+    USING (true);
+CREATE POLICY tenant ON artifacts TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON artifacts TO fallow_agent
+    USING (EXISTS (SELECT FROM leases
+                   WHERE leases.host_id = fallow_host() AND NOT leases.released
+                     AND leases.organization_id = artifacts.organization_id));
+
+-- The parts of a complete artifact cannot be written again. Which artifacts are in sight is their own policy's say.
+
+ALTER TABLE artifact_parts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON artifact_parts TO fallow_owner
+    USING (true);
+CREATE POLICY tenant ON artifact_parts TO fallow_request
+    USING (EXISTS (SELECT FROM artifacts WHERE artifacts.id = artifact_parts.artifact_id))
+    WITH CHECK (EXISTS (
+        SELECT FROM artifacts WHERE artifacts.id = artifact_parts.artifact_id AND artifacts.state = 'uploading'));
+CREATE POLICY host ON artifact_parts TO fallow_agent
+    USING (EXISTS (SELECT FROM artifacts WHERE artifacts.id = artifact_parts.artifact_id))
+    WITH CHECK (EXISTS (
+        SELECT FROM artifacts WHERE artifacts.id = artifact_parts.artifact_id AND artifacts.state = 'uploading'));
+
+
+ALTER TABLE job_outputs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON job_outputs TO fallow_owner, fallow_admin
+    USING (true);
+CREATE POLICY tenant ON job_outputs TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON job_outputs TO fallow_agent
+    USING (EXISTS (SELECT FROM leases
+                   WHERE leases.host_id = fallow_host() AND NOT leases.released
+                     AND leases.id = job_outputs.lease_id
+                     AND leases.organization_id = job_outputs.organization_id));
+
+ALTER TABLE job_logs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON job_logs TO fallow_owner, fallow_admin
+    USING (true);
+CREATE POLICY tenant ON job_logs TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON job_logs TO fallow_agent
+    USING (EXISTS (SELECT FROM leases
+                   WHERE leases.host_id = fallow_host() AND NOT leases.released
+                     AND leases.job_id = job_logs.job_id
+                     AND leases.organization_id = job_logs.organization_id));
+
+-- What anybody who may search sees of a stranger's open listing: these columns of its host and its cards.
+CREATE VIEW listed_hosts WITH (security_barrier) AS
+    SELECT id, organization_id, state, verification, country, runtime
+    FROM hosts
+    WHERE EXISTS (SELECT FROM listings WHERE listings.host_id = hosts.id AND listings.state = 'open');
+CREATE VIEW listed_cards WITH (security_barrier) AS
+    SELECT id, host_id, organization_id, product, vendor, device_class, backend, vram_bytes,
+           memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, used
+    FROM cards
+    WHERE EXISTS (SELECT FROM listings
+                  WHERE listings.host_id = cards.host_id AND listings.state = 'open'
+                    AND cards.id = ANY (listings.card_ids));
+-- A receipt's verifier needs the public key of the host that signed it, and the server's word for that key.
+CREATE VIEW host_keys AS
+    SELECT id AS host_id, signing_key, signing_key_certificate, enrolled_at AS registered_at FROM hosts;
+GRANT SELECT ON listed_hosts, listed_cards, host_keys TO fallow_request, fallow_admin;
