@@ -91,6 +91,8 @@ class AuthStore {
     [[nodiscard]] virtual Result<EnrollmentToken> reserve_token(const std::string& hash, HostId host,
                                                                 const std::string& signing_key,
                                                                 Time now) = 0;
+    /// At enrolment and at each renewal.
+    virtual void record_certificate(const AgentCertificate& certificate) = 0;
 };
 
 // --- one organization's own (the transaction is bound to it)
