@@ -89,7 +89,7 @@ CREATE INDEX transfers_by_credit ON transfers (credit_organization_id, at DESC, 
 
 -- Nets a statement's transfers first, so that each account is written once however many transfers name it.
 CREATE FUNCTION transfers_move_balances() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     named bigint;
     moved bigint;
@@ -351,7 +351,7 @@ BEGIN
     END IF;
 END $$;
 CREATE FUNCTION lease_cards_take() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     named bigint;
     moved bigint;
@@ -366,7 +366,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE FUNCTION lease_cards_change() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     named bigint;
     moved bigint;
@@ -385,7 +385,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE FUNCTION lease_cards_give_back() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     named bigint;
     moved bigint;
@@ -582,7 +582,7 @@ CREATE UNIQUE INDEX idempotency_keys_default_once
 -- Makes the partitions of the days and sequence numbers ahead and drops what is past its retention.
 -- Called when a leader starts and every hour.
 CREATE FUNCTION fallow_maintain(now_ms bigint) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     day_ms CONSTANT bigint := 86400000;
     keys_kept_ms CONSTANT bigint := 3 * day_ms;
@@ -643,7 +643,7 @@ END $$;
 
 -- Appends to the stream of what is not market, in the order of commits: the stream's row stays locked until then.
 CREATE FUNCTION journal_append(now_ms bigint, entry text) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     head journal_streams;
 BEGIN
@@ -779,7 +779,7 @@ CREATE INDEX job_logs_by_time ON job_logs USING brin (at);
 
 -- Removes what is past its retention, a bounded number of rows a call; returns how many are gone.
 CREATE FUNCTION fallow_expire(now_ms bigint, rows_max integer) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     logs_kept_ms CONSTANT bigint := 14 * 86400000::bigint;
     gone bigint := 0;

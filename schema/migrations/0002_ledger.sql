@@ -54,7 +54,7 @@ CREATE INDEX IF NOT EXISTS transfers_by_credit ON transfers (credit_organization
 
 -- Nets a statement's transfers first, so that each account is written once however many transfers name it.
 CREATE OR REPLACE FUNCTION transfers_move_balances() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     named bigint;
     moved bigint;

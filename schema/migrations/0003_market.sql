@@ -218,7 +218,7 @@ BEGIN
     END IF;
 END $$;
 CREATE OR REPLACE FUNCTION lease_cards_take() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     named bigint;
     moved bigint;
@@ -233,7 +233,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE OR REPLACE FUNCTION lease_cards_change() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     named bigint;
     moved bigint;
@@ -252,7 +252,7 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE OR REPLACE FUNCTION lease_cards_give_back() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     named bigint;
     moved bigint;

@@ -66,7 +66,7 @@ CREATE UNIQUE INDEX IF NOT EXISTS idempotency_keys_default_once
 -- Makes the partitions of the days and sequence numbers ahead and drops what is past its retention.
 -- Called when a leader starts and every hour.
 CREATE OR REPLACE FUNCTION fallow_maintain(now_ms bigint) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     day_ms CONSTANT bigint := 86400000;
     keys_kept_ms CONSTANT bigint := 3 * day_ms;
@@ -127,7 +127,7 @@ END $$;
 
 -- Appends to the stream of what is not market, in the order of commits: the stream's row stays locked until then.
 CREATE OR REPLACE FUNCTION journal_append(now_ms bigint, entry text) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     head journal_streams;
 BEGIN

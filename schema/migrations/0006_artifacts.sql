@@ -55,7 +55,7 @@ CREATE INDEX IF NOT EXISTS job_logs_by_time ON job_logs USING brin (at);
 
 -- Removes what is past its retention, a bounded number of rows a call; returns how many are gone.
 CREATE OR REPLACE FUNCTION fallow_expire(now_ms bigint, rows_max integer) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     logs_kept_ms CONSTANT bigint := 14 * 86400000::bigint;
     gone bigint := 0;
