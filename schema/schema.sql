@@ -699,17 +699,19 @@ CREATE TABLE enrollment_tokens (
     expires_at       bigint NOT NULL,
     used_at          bigint,
     host_id          uuid,
+    signing_key      text,
     CONSTRAINT enrollment_tokens_hash_size CHECK (octet_length(hash) = 32),
-    CONSTRAINT enrollment_tokens_host_when_used CHECK (host_id IS NULL OR used_at IS NOT NULL)
+    CONSTRAINT enrollment_tokens_bound_when_used CHECK (num_nulls(used_at, host_id, signing_key) IN (0, 3))
 );
+CREATE INDEX enrollment_tokens_by_organization ON enrollment_tokens (organization_id, expires_at);
 
 CREATE TABLE agent_certificates (
     serial_hex   text PRIMARY KEY,
     host_id      uuid NOT NULL,
-    fingerprint  text NOT NULL,
     issued_at    bigint NOT NULL,
     expires_at   bigint NOT NULL,
-    revoked_at   bigint
+    revoked_at   bigint,
+    CONSTRAINT agent_certificates_serial_form CHECK (serial_hex ~ '^[0-9a-f]{1,40}$')
 );
 CREATE INDEX agent_certificates_by_host ON agent_certificates (host_id);
 
@@ -719,7 +721,7 @@ GRANT SELECT (id, organization_id, name, prefix, scopes, created_at, expires_at,
 GRANT SELECT, INSERT ON api_keys TO fallow_auth;
 GRANT SELECT (id, organization_id, host_name, country, created_at, expires_at, used_at, host_id), INSERT
     ON enrollment_tokens TO fallow_request, fallow_admin;
-GRANT SELECT, UPDATE (used_at, host_id) ON enrollment_tokens TO fallow_auth;
+GRANT SELECT, UPDATE (used_at, host_id, signing_key) ON enrollment_tokens TO fallow_auth;
 GRANT SELECT, INSERT, UPDATE (revoked_at) ON agent_certificates TO fallow_auth;
 GRANT SELECT, UPDATE (revoked_at) ON agent_certificates TO fallow_admin;
 
@@ -742,6 +744,14 @@ CREATE TABLE artifacts (
     CONSTRAINT artifacts_parts_not_negative CHECK (parts_received >= 0)
 );
 CREATE INDEX artifacts_by_expiry ON artifacts (expires_at);
+CREATE INDEX artifacts_by_organization ON artifacts (organization_id);
+
+-- Of all of an organization's artifacts, also those the asking role cannot see.
+CREATE FUNCTION artifacts_held(organization uuid, now_ms bigint, OUT held bigint, OUT held_bytes bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM artifacts
+    WHERE organization_id = organization AND expires_at > now_ms
+$$;
 
 CREATE TABLE artifact_parts (
     artifact_id  uuid NOT NULL,
@@ -761,6 +771,7 @@ CREATE TABLE job_outputs (
     organization_id  uuid NOT NULL,
     CONSTRAINT job_outputs_pkey PRIMARY KEY (job_id, attempt, path)
 );
+CREATE INDEX job_outputs_by_artifact ON job_outputs (artifact_id);
 
 CREATE TABLE job_logs (
     job_id           uuid NOT NULL,
@@ -777,21 +788,45 @@ CREATE TABLE job_logs (
 -- Rows arrive in the order of time, so a block range index finds the old ones and costs an insert nothing.
 CREATE INDEX job_logs_by_time ON job_logs USING brin (at);
 
--- Removes what is past its retention, a bounded number of rows a call; returns how many are gone.
+-- How far the log of an attempt has come, so that an append reads one row and not the log.
+CREATE TABLE job_log_heads (
+    job_id           uuid NOT NULL,
+    attempt          integer NOT NULL,
+    organization_id  uuid NOT NULL,
+    next_sequence    bigint NOT NULL,
+    bytes            bigint NOT NULL,
+    cut              boolean NOT NULL,
+    updated_at       bigint NOT NULL,
+    CONSTRAINT job_log_heads_pkey PRIMARY KEY (job_id, attempt),
+    CONSTRAINT job_log_heads_not_negative CHECK (next_sequence >= 0 AND bytes >= 0)
+) WITH (fillfactor = 50);
+CREATE INDEX job_log_heads_by_update ON job_log_heads USING brin (updated_at);
+
+-- Removes what is past its retention, at most rows_max rows of each kind a call; returns how many are gone. A log's
+-- head outlives its lines, so that a late repeat cannot start it anew.
 CREATE FUNCTION fallow_expire(now_ms bigint, rows_max integer) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-    logs_kept_ms CONSTANT bigint := 14 * 86400000::bigint;
+    day_ms CONSTANT bigint := 86400000;
     gone bigint := 0;
     removed bigint;
 BEGIN
-    WITH old AS (SELECT id FROM artifacts WHERE expires_at < now_ms ORDER BY expires_at LIMIT rows_max),
-         parts AS (DELETE FROM artifact_parts WHERE artifact_id IN (SELECT id FROM old))
+    WITH old AS (SELECT id FROM artifacts WHERE expires_at <= now_ms ORDER BY expires_at LIMIT rows_max),
+         parts AS (DELETE FROM artifact_parts WHERE artifact_id IN (SELECT id FROM old)),
+         outputs AS (DELETE FROM job_outputs WHERE artifact_id IN (SELECT id FROM old))
     DELETE FROM artifacts WHERE id IN (SELECT id FROM old);
     GET DIAGNOSTICS removed = ROW_COUNT;
     gone := gone + removed;
     DELETE FROM job_logs WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM job_logs WHERE at < now_ms - logs_kept_ms LIMIT rows_max));
+        SELECT ctid FROM job_logs WHERE at <= now_ms - 14 * day_ms LIMIT rows_max));
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    gone := gone + removed;
+    DELETE FROM job_log_heads WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM job_log_heads WHERE updated_at <= now_ms - 28 * day_ms LIMIT rows_max));
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    gone := gone + removed;
+    DELETE FROM enrollment_tokens WHERE id = ANY (ARRAY(
+        SELECT id FROM enrollment_tokens WHERE expires_at <= now_ms - day_ms LIMIT rows_max));
     GET DIAGNOSTICS removed = ROW_COUNT;
     RETURN gone + removed;
 END $$;
@@ -799,7 +834,11 @@ END $$;
 GRANT SELECT, INSERT, UPDATE (state, parts_received, expires_at) ON artifacts TO fallow_request, fallow_agent;
 GRANT SELECT, INSERT, UPDATE (data) ON artifact_parts TO fallow_request, fallow_agent;
 GRANT SELECT ON job_outputs, job_logs TO fallow_request;
-GRANT SELECT, INSERT ON job_outputs, job_logs TO fallow_agent;
+GRANT SELECT, INSERT, UPDATE (artifact_id) ON job_outputs TO fallow_agent;
+GRANT SELECT, INSERT ON job_logs TO fallow_agent;
+GRANT SELECT ON job_log_heads TO fallow_request, fallow_admin;
+GRANT SELECT, INSERT, UPDATE (next_sequence, bytes, cut, updated_at) ON job_log_heads TO fallow_agent;
+GRANT EXECUTE ON FUNCTION artifacts_held(uuid, bigint) TO fallow_request, fallow_agent;
 GRANT SELECT ON artifacts, job_outputs, job_logs TO fallow_admin;
 GRANT EXECUTE ON FUNCTION fallow_expire(bigint, integer) TO fallow_engine;
 
@@ -972,6 +1011,17 @@ CREATE POLICY host ON job_outputs TO fallow_agent
                    WHERE leases.host_id = fallow_host() AND NOT leases.released
                      AND leases.id = job_outputs.lease_id
                      AND leases.organization_id = job_outputs.organization_id));
+
+ALTER TABLE job_log_heads ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON job_log_heads TO fallow_owner, fallow_admin
+    USING (true);
+CREATE POLICY tenant ON job_log_heads TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON job_log_heads TO fallow_agent
+    USING (EXISTS (SELECT FROM leases
+                   WHERE leases.host_id = fallow_host() AND NOT leases.released
+                     AND leases.job_id = job_log_heads.job_id
+                     AND leases.organization_id = job_log_heads.organization_id));
 
 ALTER TABLE job_logs ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY all_tenants ON job_logs TO fallow_owner, fallow_admin
