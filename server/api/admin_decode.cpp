@@ -1,0 +1,96 @@
+#include "api/admin_decode.hpp"
+
+#include "accounts/keys.hpp"
+#include "api/field_decode.hpp"
+#include "base/limits.hpp"
+
+namespace fallow::api {
+namespace {
+
+constexpr std::int32_t fee_ppm_max = 500'000;
+
+market::CreateOrganization read_organization(FieldReader& reader) {
+    market::CreateOrganization organization;
+    organization.name = reader.text("name", {.bytes_max = limits::name_bytes_max});
+    if (const Status good = accounts::check_name(organization.name); !good && !reader.has_failed())
+        reader.fail(good.error().code, "name", good.error().detail);
+    organization.country = reader.country("country");
+    return organization;
+}
+
+ledger::Micros read_amount(FieldReader& reader) {
+    return ledger::Micros(reader.integer("amount_micros", 1, limits::amount_micros_max));
+}
+
+std::string read_reference(FieldReader& reader) {
+    return reader.text("reference", {.bytes_max = limits::text_field_bytes_max});
+}
+
+market::Withdraw read_withdrawal(FieldReader& reader) {
+    market::Withdraw withdrawal;
+    withdrawal.organization = reader.id<OrganizationId>("organization_id");
+    withdrawal.account = reader.named<ledger::AccountKind>("account");
+    if (withdrawal.account != ledger::AccountKind::available &&
+        withdrawal.account != ledger::AccountKind::earned)
+        reader.fail(ErrorCode::invalid_field, "account", "Give one of: available, earned.");
+    withdrawal.amount = read_amount(reader);
+    withdrawal.reference = read_reference(reader);
+    return withdrawal;
+}
+
+bool is_valid_target(const market::CreateFreeze& freeze) {
+    switch (freeze.kind) {
+        case market::FreezeKind::organization:
+            return OrganizationId::parse(freeze.target).has_value();
+        case market::FreezeKind::host:
+            return HostId::parse(freeze.target).has_value();
+        case market::FreezeKind::market:
+        case market::FreezeKind::image:
+            return true;
+    }
+    return false;
+}
+
+market::CreateFreeze read_freeze(FieldReader& reader) {
+    market::CreateFreeze freeze;
+    freeze.kind = reader.named<market::FreezeKind>("kind");
+    freeze.target = reader.text("target", {.bytes_max = limits::image_bytes_max});
+    if (!reader.has_failed() && !is_valid_target(freeze))
+        reader.fail(ErrorCode::invalid_id, "target", "Give the id of the organization or host to freeze.");
+    freeze.note =
+        reader.optional_text("note", {.bytes_max = limits::text_field_bytes_max, .may_be_empty = true})
+            .value_or("");
+    return freeze;
+}
+
+}  // namespace
+
+Result<market::CreateOrganization> decode_organization(std::string_view body) {
+    return decode_body(body, read_organization);
+}
+
+Result<market::Deposit> decode_deposit(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        market::Deposit deposit;
+        deposit.organization = reader.id<OrganizationId>("organization_id");
+        deposit.amount = read_amount(reader);
+        deposit.reference = read_reference(reader);
+        return deposit;
+    });
+}
+
+Result<market::Withdraw> decode_withdrawal(std::string_view body) {
+    return decode_body(body, read_withdrawal);
+}
+
+Result<market::SetFee> decode_fee(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        return market::SetFee{reader.integer32("fee_ppm", 0, fee_ppm_max)};
+    });
+}
+
+Result<market::CreateFreeze> decode_freeze(std::string_view body) {
+    return decode_body(body, read_freeze);
+}
+
+}  // namespace fallow::api

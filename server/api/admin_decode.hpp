@@ -1,0 +1,18 @@
+// Bodies of the operator's routes.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.hpp"
+#include "market/commands.hpp"
+
+namespace fallow::api {
+
+[[nodiscard]] Result<market::CreateOrganization> decode_organization(std::string_view body);
+[[nodiscard]] Result<market::Deposit> decode_deposit(std::string_view body);
+[[nodiscard]] Result<market::Withdraw> decode_withdrawal(std::string_view body);
+[[nodiscard]] Result<market::SetFee> decode_fee(std::string_view body);
+/// The target's form is checked by its kind: an id, the market's name or an image reference.
+[[nodiscard]] Result<market::CreateFreeze> decode_freeze(std::string_view body);
+
+}  // namespace fallow::api

@@ -1,0 +1,181 @@
+#include "api/agent_decode.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "api/field_decode.hpp"
+#include "auth/keys.hpp"
+#include "auth/signing.hpp"
+#include "base/limits.hpp"
+
+namespace fallow::api {
+namespace {
+
+constexpr std::size_t csr_bytes_max = 8 * 1024;
+constexpr std::size_t statement_bytes_max = 2 * 1024;
+constexpr std::size_t log_entries_max = 1000;
+constexpr std::size_t heartbeat_leases_max = limits::cards_per_host_max;
+constexpr std::int32_t cpu_cores_max = 1 << 20;
+constexpr std::int64_t sequence_max = INT64_MAX / 2;
+
+constexpr TextRule short_text{.bytes_max = limits::name_bytes_max};
+constexpr TextRule loose_text{.bytes_max = limits::name_bytes_max, .may_be_empty = true};
+
+std::string read_runtime(FieldReader& reader) {
+    const std::string runtime = reader.text("runtime", short_text);
+    static const std::set<std::string, std::less<>> known{"runc", "crun", "runsc", "kata"};
+    if (!known.contains(runtime))
+        reader.fail(ErrorCode::invalid_field, "runtime", "Give one of: runc, crun, runsc, kata.");
+    return runtime;
+}
+
+Enrollment read_enrollment(FieldReader& reader) {
+    Enrollment enrollment;
+    enrollment.token = reader.text("token");
+    enrollment.csr = reader.text("csr", {.bytes_max = csr_bytes_max, .is_multiline = true});
+    enrollment.signing_key = reader.base64("signing_key", auth::public_key_bytes);
+    enrollment.proof = reader.base64("proof", auth::signature_bytes);
+    enrollment.agent_version = reader.text("agent_version", short_text);
+    enrollment.runtime = read_runtime(reader);
+    enrollment.engine = reader.text("engine", short_text);
+    enrollment.cpu_cores = reader.integer32("cpu_cores", 1, cpu_cores_max);
+    enrollment.memory_bytes = reader.integer("memory_bytes", 1, INT64_MAX);
+    return enrollment;
+}
+
+market::ReportedCard read_card(FieldReader& reader) {
+    market::ReportedCard card;
+    card.index = reader.integer32("index", 0, static_cast<std::int32_t>(limits::cards_per_host_max) - 1);
+    card.uuid = reader.text("uuid", short_text);
+    card.pci_address = reader.optional_text("pci_address", short_text);
+    card.product = reader.text("product", short_text);
+    card.vendor = reader.text("vendor", loose_text);
+    card.device_class = reader.named<market::DeviceClass>("device_class");
+    card.backend = reader.named<market::Backend>("backend");
+    card.driver_version = reader.text("driver_version", loose_text);
+    if (auto capacity = reader.optional_object("capacity")) {
+        card.vram_bytes = capacity->integer("vram_bytes", 0, INT64_MAX);
+        card.memory_bandwidth_bytes_per_s = capacity->integer("memory_bandwidth_bytes_per_s", 0, INT64_MAX);
+        card.fp32_flops = capacity->integer("fp32_flops", 0, INT64_MAX);
+        card.measured_at = capacity->time("measured_at");
+        static_cast<void>(capacity->finish());
+    }
+    return card;
+}
+
+market::ReportInventory read_inventory(FieldReader& reader) {
+    market::ReportInventory inventory;
+    inventory.boot_id = reader.text("boot_id", short_text);
+    inventory.agent_version = reader.text("agent_version", short_text);
+    inventory.runtime = read_runtime(reader);
+    inventory.engine = reader.text("engine", short_text);
+    inventory.cpu_cores = reader.integer32("cpu_cores", 1, cpu_cores_max);
+    inventory.memory_bytes = reader.integer("memory_bytes", 1, INT64_MAX);
+    std::set<std::string> uuids;
+    for (FieldReader& item : reader.objects("cards", limits::cards_per_host_max)) {
+        inventory.cards.push_back(read_card(item));
+        if (!uuids.insert(inventory.cards.back().uuid).second)
+            item.fail(ErrorCode::invalid_field, "uuid", "Report each card once.");
+        if (!item.finish()) break;
+    }
+    return inventory;
+}
+
+market::AgentReport read_report(FieldReader& reader, LeaseId lease) {
+    market::AgentReport report;
+    report.lease = lease;
+    report.lease_epoch = reader.integer("lease_epoch", 0, INT64_MAX);
+    report.phase = reader.named<market::AgentPhase>("phase");
+    using enum market::AgentPhase;
+    if (report.phase == running) {
+        report.container = reader.text("container_id", {.bytes_max = 128});
+        report.boot = reader.text("boot_id", short_text);
+    }
+    if (report.phase == exited) {
+        report.exit_code = reader.integer32("exit_code", INT32_MIN, INT32_MAX);
+        report.oom_killed = reader.boolean_or("oom_killed", false);
+        report.duration_exceeded = reader.boolean_or("duration_exceeded", false);
+    }
+    if (report.phase == failed) {
+        report.failure = reader.named<market::EndReason>("reason");
+        if (*report.failure != market::EndReason::image_pull_failed &&
+            *report.failure != market::EndReason::start_failed)
+            reader.fail(ErrorCode::invalid_field, "reason",
+                        "Give one of: image_pull_failed, start_failed.");
+        // For the agent's own log; the server keeps the reason alone.
+        static_cast<void>(reader.optional_text(
+            "detail",
+            {.bytes_max = 4 * limits::text_field_bytes_max, .may_be_empty = true, .is_multiline = true}));
+    }
+    return report;
+}
+
+LogChunk read_logs(FieldReader& reader) {
+    LogChunk chunk;
+    chunk.first_sequence = reader.integer("sequence", 0, sequence_max);
+    std::int64_t sequence = chunk.first_sequence;
+    for (FieldReader& item : reader.objects("entries", log_entries_max)) {
+        accounts::LogEntry entry;
+        entry.sequence = sequence++;
+        const auto stream = accounts::parse_log_stream(item.text("stream"));
+        if (!stream) item.fail(ErrorCode::invalid_field, "stream", "Give one of: stdout, stderr.");
+        entry.stream = stream.value_or(accounts::LogStream::stdout_stream);
+        entry.at = item.time("at");
+        entry.data = item.base64_bytes("data", limits::log_chunk_bytes_max);
+        if (!item.finish()) break;
+        chunk.entries.push_back(std::move(entry));
+    }
+    return chunk;
+}
+
+}  // namespace
+
+Result<Enrollment> decode_enrollment(std::string_view body) {
+    return decode_body(body, read_enrollment);
+}
+
+Result<std::string> decode_certificate_request(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        return reader.text("csr", {.bytes_max = csr_bytes_max, .is_multiline = true});
+    });
+}
+
+Result<market::ReportInventory> decode_inventory(std::string_view body) {
+    return decode_body(body, read_inventory);
+}
+
+Status decode_heartbeat(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        static_cast<void>(reader.text("boot_id", short_text));
+        static_cast<void>(reader.integer("sequence", 0, INT64_MAX));
+        for (FieldReader& item : reader.objects("leases", heartbeat_leases_max)) {
+            static_cast<void>(item.id<LeaseId>("lease_id"));
+            static_cast<void>(item.integer("lease_epoch", 0, INT64_MAX));
+            static_cast<void>(item.text("phase", short_text));
+            if (!item.finish()) break;
+        }
+        return Done{};
+    });
+}
+
+Result<market::AgentReport> decode_report(std::string_view body, LeaseId lease) {
+    return decode_body(body, [&](FieldReader& reader) { return read_report(reader, lease); });
+}
+
+Result<SignedStatement> decode_usage(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        SignedStatement usage;
+        usage.statement =
+            reader.text("statement", {.bytes_max = statement_bytes_max, .is_multiline = true});
+        usage.signature = reader.base64("signature", auth::signature_bytes);
+        return usage;
+    });
+}
+
+Result<LogChunk> decode_logs(std::string_view body) {
+    return decode_body(body, read_logs);
+}
+
+}  // namespace fallow::api

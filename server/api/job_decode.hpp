@@ -1,0 +1,46 @@
+// JobSpec: what runs in the container. Checked here and carried on as one JSON document that the market
+// does not read.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "api/field_decode.hpp"
+#include "market/commands.hpp"
+
+namespace fallow::api {
+
+struct JobInput {
+    std::string path;
+    ArtifactId artifact;
+};
+
+struct JobSpec {
+    std::string image;
+    std::vector<std::string> command;
+    std::vector<std::pair<std::string, std::string>> env;
+    std::vector<JobInput> inputs;
+    std::vector<std::string> outputs;
+    Millis max_duration;
+    std::int32_t attempts_max = 1;
+    std::int64_t memory_bytes = 0;
+    std::int64_t cpu_millis = 0;
+    std::int64_t pids_max = 0;
+    std::int64_t disk_bytes = 0;
+};
+
+/// Reads the fields of a JobSpec and finishes the reader's object; errors stay in the reader.
+[[nodiscard]] JobSpec read_job_spec(FieldReader& reader);
+
+/// The canonical document: every field, defaults written out.
+[[nodiscard]] std::string job_spec_json(const JobSpec& spec);
+
+[[nodiscard]] market::JobRequest job_request(const JobSpec& spec);
+
+/// A whole body that is a JobSpec.
+[[nodiscard]] Result<JobSpec> decode_job_spec(std::string_view body);
+
+[[nodiscard]] std::vector<ArtifactId> artifacts_of(const JobSpec& spec);
+
+}  // namespace fallow::api

@@ -1,0 +1,93 @@
+#include "api/listings_decode.hpp"
+
+#include <set>
+
+#include "api/field_decode.hpp"
+#include "base/limits.hpp"
+
+namespace fallow::api {
+namespace {
+
+constexpr std::int64_t term_max_ms_default = days(30).count;
+constexpr std::int64_t reclaim_notice_ms_default = minutes(1).count;
+
+market::CreateListing read_listing(FieldReader& reader) {
+    market::CreateListing listing;
+    listing.host = reader.id<HostId>("host_id");
+    listing.cards = reader.ids<CardId>("card_ids", 1, limits::cards_per_listing_max);
+    const std::set<CardId> distinct(listing.cards.begin(), listing.cards.end());
+    if (distinct.size() != listing.cards.size())
+        reader.fail(ErrorCode::invalid_field, "card_ids", "Name each card once.");
+    listing.ask =
+        ledger::Price(reader.integer("ask_micros_per_hour", 0, limits::price_micros_per_hour_max));
+    listing.term_min = Millis(
+        reader.integer_or("term_min_ms", limits::term_ms_min, limits::term_ms_min, limits::term_ms_max));
+    listing.term_max = Millis(
+        reader.integer_or("term_max_ms", term_max_ms_default, limits::term_ms_min, limits::term_ms_max));
+    if (listing.term_max < listing.term_min)
+        reader.fail(ErrorCode::invalid_field, "term_max_ms",
+                    "Give a longest term that is not below term_min_ms.");
+    listing.reclaim_notice = Millis(reader.integer_or("reclaim_notice_ms", reclaim_notice_ms_default, 0,
+                                                      limits::reclaim_notice_ms_max));
+    listing.bundle_min = reader.integer32_or("bundle_min", 1, 1, limits::cards_per_order_max);
+    if (static_cast<std::size_t>(listing.bundle_min) > listing.cards.size())
+        reader.fail(ErrorCode::invalid_field, "bundle_min",
+                    "Give at most the number of cards that are listed.");
+    listing.available_from = reader.optional_time("available_from");
+    listing.available_until = reader.optional_time("available_until");
+    if (listing.available_from && listing.available_until &&
+        *listing.available_until <= *listing.available_from)
+        reader.fail(ErrorCode::invalid_field, "available_until", "Give a time after available_from.");
+    return listing;
+}
+
+market::UpdateListing read_change(FieldReader& reader, ListingId listing, std::int64_t version) {
+    market::UpdateListing change{.listing = listing,
+                                 .version = version,
+                                 .ask = {},
+                                 .term_min = {},
+                                 .term_max = {},
+                                 .reclaim_notice = {},
+                                 .state = {}};
+    if (const auto ask =
+            reader.optional_integer("ask_micros_per_hour", 0, limits::price_micros_per_hour_max))
+        change.ask = ledger::Price(*ask);
+    if (const auto span = reader.optional_integer("term_min_ms", limits::term_ms_min, limits::term_ms_max))
+        change.term_min = Millis(*span);
+    if (const auto span = reader.optional_integer("term_max_ms", limits::term_ms_min, limits::term_ms_max))
+        change.term_max = Millis(*span);
+    if (const auto span = reader.optional_integer("reclaim_notice_ms", 0, limits::reclaim_notice_ms_max))
+        change.reclaim_notice = Millis(*span);
+    change.state = reader.optional_named<market::ListingState>("state");
+    if (change.state == market::ListingState::withdrawn)
+        reader.fail(ErrorCode::invalid_field, "state",
+                    "Give open or paused; to withdraw, POST …/withdraw.");
+    if (change.term_min && change.term_max && *change.term_max < *change.term_min)
+        reader.fail(ErrorCode::invalid_field, "term_max_ms",
+                    "Give a longest term that is not below term_min_ms.");
+    if (!change.ask && !change.term_min && !change.term_max && !change.reclaim_notice && !change.state)
+        reader.fail(ErrorCode::missing_field, "", "Give at least one field to change.");
+    return change;
+}
+
+}  // namespace
+
+Result<market::CreateListing> decode_listing(std::string_view body) {
+    return decode_body(body, read_listing);
+}
+
+Result<market::UpdateListing> decode_listing_change(std::string_view body, ListingId listing,
+                                                    std::int64_t version) {
+    return decode_body(body, [&](FieldReader& reader) { return read_change(reader, listing, version); });
+}
+
+Result<NewToken> decode_enrollment_token(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        NewToken token;
+        token.name = reader.text("name", {.bytes_max = limits::name_bytes_max});
+        token.country = reader.country("country");
+        return token;
+    });
+}
+
+}  // namespace fallow::api

@@ -1,0 +1,23 @@
+// Bodies of the seller's routes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "market/commands.hpp"
+
+namespace fallow::api {
+
+[[nodiscard]] Result<market::CreateListing> decode_listing(std::string_view body);
+/// `version` comes from If-Match. A change of nothing is refused.
+[[nodiscard]] Result<market::UpdateListing> decode_listing_change(std::string_view body, ListingId listing,
+                                                                  std::int64_t version);
+
+struct NewToken {
+    std::string name;
+    std::string country;
+};
+[[nodiscard]] Result<NewToken> decode_enrollment_token(std::string_view body);
+
+}  // namespace fallow::api

@@ -1,0 +1,191 @@
+#include "api/market_json.hpp"
+
+namespace fallow::api {
+
+void write(JsonWriter& json, const market::Organization& organization) {
+    json.begin_object()
+        .field("id", organization.id)
+        .field("name", organization.name)
+        .field("country", organization.country)
+        .field("status", organization.status)
+        .field("created_at", organization.created_at)
+        .field("version", organization.version)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::Host& host) {
+    json.begin_object()
+        .field("id", host.id)
+        .field("organization_id", host.organization)
+        .field("name", host.name)
+        .field("state", host.state)
+        .field("verification", host.verification)
+        .field("country", host.country)
+        .field("runtime", host.runtime)
+        .field("engine", host.engine)
+        .field("agent_version", host.agent_version)
+        .field("cpu_cores", host.cpu_cores)
+        .field("memory_bytes", host.memory_bytes)
+        .field("signing_key", host.signing_key)
+        .field("enrolled_at", host.enrolled_at)
+        .field("version", host.version)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::Card& card) {
+    json.begin_object()
+        .field("id", card.id)
+        .field("host_id", card.host)
+        .field("index", card.index)
+        .field("uuid", card.uuid)
+        .field("pci_address", card.pci_address)
+        .field("product", card.product)
+        .field("vendor", card.vendor)
+        .field("device_class", card.device_class)
+        .field("backend", card.backend)
+        .field("driver_version", card.driver_version)
+        .field("state", card.state);
+    json.key("capacity");
+    if (card.measured_at) {
+        json.begin_object()
+            .field("vram_bytes", card.vram_bytes)
+            .field("memory_bandwidth_bytes_per_s", card.memory_bandwidth_bytes_per_s)
+            .field("fp32_flops", card.fp32_flops)
+            .field("measured_at", card.measured_at)
+            .end_object();
+    } else {
+        json.null();
+    }
+    json.field("used_thousandths", card.used).field("version", card.version).end_object();
+}
+
+void write(JsonWriter& json, const market::ListingView& view) {
+    const market::Listing& listing = view.listing;
+    json.begin_object()
+        .field("id", listing.id)
+        .field("organization_id", listing.organization)
+        .field("host_id", listing.host)
+        .field("card_ids", listing.cards)
+        .field("state", listing.state)
+        .field("ask_micros_per_hour", listing.ask)
+        .field("term_min_ms", listing.term_min)
+        .field("term_max_ms", listing.term_max)
+        .field("reclaim_notice_ms", listing.reclaim_notice)
+        .field("bundle_min", listing.bundle_min)
+        .field("available_from", listing.available_from)
+        .field("available_until", listing.available_until)
+        .field("created_at", listing.created_at)
+        .field("product", view.product)
+        .field("device_class", view.device_class)
+        .field("vram_bytes", view.vram_bytes)
+        .field("country", view.country)
+        .field("runtime", view.runtime)
+        .field("cards_total", view.cards_total)
+        .field("cards_free", view.cards_free)
+        .field("version", listing.version)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::Order& order) {
+    json.begin_object()
+        .field("id", order.id)
+        .field("organization_id", order.organization)
+        .field("state", order.state)
+        .field("reason", order.reason);
+    json.key("requirements")
+        .begin_object()
+        .field("products", order.requirements.products)
+        .field("device_class", order.requirements.device_class)
+        .field("vram_bytes_min", order.requirements.vram_bytes_min)
+        .field("countries", order.requirements.countries)
+        .field("countries_excluded", order.requirements.countries_excluded)
+        .field("listing_id", order.requirements.listing)
+        .field("host_id", order.requirements.host)
+        .end_object();
+    json.field("count", order.count)
+        .field("price_max_micros_per_hour", order.price_max)
+        .field("term_ms", order.term)
+        .field("fill_or_kill", order.fill_or_kill)
+        .field("placed_at", order.placed_at)
+        .field("expires_at", order.expires_at)
+        .field("lease_id", order.lease)
+        .field("job_id", order.job)
+        .field("version", order.version)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer) {
+    json.begin_object()
+        .field("id", lease.id)
+        .field("role", lease.renter == viewer ? "renter" : "seller")
+        .field("order_id", lease.order)
+        .field("organization_id", lease.renter)
+        .field("seller_id", lease.seller)
+        .field("host_id", lease.host)
+        .field("listing_id", lease.listing)
+        .field("job_id", lease.job)
+        .field("attempt", lease.attempt)
+        .field("card_ids", lease.cards)
+        .field("state", lease.state)
+        .field("end_reason", lease.end_reason)
+        .field("price_micros_per_hour", lease.price)
+        .field("thousandths", lease.thousandths)
+        .field("term_ms", lease.term)
+        .field("reclaim_notice_ms", lease.reclaim_notice)
+        .field("epoch", lease.epoch)
+        .field("allocated_at", lease.allocated_at)
+        .field("preparing_at", lease.preparing_at)
+        .field("running_at", lease.running_at)
+        .field("ended_at", lease.ended_at)
+        .field("phase_deadline", lease.phase_deadline)
+        .field("reclaim_deadline", lease.reclaim_deadline)
+        .field("paid_until", lease.paid_until)
+        .field("running_ms", lease.meter.running)
+        .field("charged_micros", lease.meter.charged)
+        .field("fee_micros", lease.meter.fee)
+        .field("held_micros", lease.held)
+        .field("version", lease.version)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::Job& job, std::string_view document) {
+    json.begin_object()
+        .field("id", job.id)
+        .field("organization_id", job.organization)
+        .field("state", job.state)
+        .field("order_id", job.order)
+        .field("lease_id", job.lease)
+        .members_of(document)  // image to disk_bytes
+        .field("attempts", job.attempts)
+        .field("exit_code", job.exit_code)
+        .field("reason", job.reason)
+        .field("queued_at", job.queued_at)
+        .field("started_at", job.started_at)
+        .field("finished_at", job.finished_at)
+        .field("version", job.version)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::Usage& usage) {
+    json.begin_object()
+        .field("sequence", usage.sequence)
+        .field("statement", usage.statement)
+        .field("signature", usage.signature)
+        .field("accepted_running_ms", usage.accepted_running)
+        .field("clipped_ms", usage.clipped)
+        .field("accepted_at", usage.accepted_at)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::Freeze& freeze) {
+    json.begin_object()
+        .field("id", freeze.id)
+        .field("kind", freeze.kind)
+        .field("target", freeze.target)
+        .field("note", freeze.note)
+        .field("created_at", freeze.created_at)
+        .field("created_by", freeze.created_by)
+        .end_object();
+}
+
+}  // namespace fallow::api

@@ -1,0 +1,33 @@
+// The market's rows as the API shows them (schema/openapi.yaml). Every object that has a version ends with
+// it, which is how a reply finds its own ETag (see reply.hpp).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "api/json_writer.hpp"
+#include "market/commands.hpp"
+
+namespace fallow::api {
+
+void write(JsonWriter& json, const market::Organization& organization);
+void write(JsonWriter& json, const market::Host& host);
+void write(JsonWriter& json, const market::Card& card);
+void write(JsonWriter& json, const market::ListingView& view);
+void write(JsonWriter& json, const market::Order& order);
+/// `viewer` decides the lease's `role`: who rents is the renter, anyone else sees it as the seller does.
+void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer);
+/// `document` is the job's JobSpec, as job_specs keeps it.
+void write(JsonWriter& json, const market::Job& job, std::string_view document);
+void write(JsonWriter& json, const market::Usage& usage);
+void write(JsonWriter& json, const market::Freeze& freeze);
+
+/// An object on its own.
+template <class Row, class... More>
+[[nodiscard]] std::string to_json(const Row& row, const More&... more) {
+    JsonWriter json;
+    write(json, row, more...);
+    return json.take();
+}
+
+}  // namespace fallow::api
