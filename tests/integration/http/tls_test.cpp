@@ -1,0 +1,94 @@
+// Which handshakes succeed, and what the service learns of a client certificate.
+#include <catch2/catch.hpp>
+
+#include "integration/http/support.hpp"
+
+namespace fallow::http::testing {
+namespace {
+
+/// Whether a client of this kind can get an answer. Under TLS 1.3 a client believes that its handshake is
+/// done before the server has looked at its certificate, so only an answer proves anything.
+bool is_served(std::uint16_t port, const ClientOptions& options) {
+    try {
+        Client client(port, options);
+        return client.is_connected() && client.ask(get("/")).status == 200;
+    } catch (const std::runtime_error&) {
+        return false;
+    }
+}
+
+}  // namespace
+
+TEST_CASE("TLS 1.2 and 1.3 are spoken, older versions are refused", "[http][tls]") {
+    Fixture fixture;
+    fixture.start();
+    struct Row {
+        int version;
+        bool is_served;
+    };
+    for (const Row row : {Row{TLS1_3_VERSION, true}, Row{TLS1_2_VERSION, true}, Row{TLS1_1_VERSION, false},
+                          Row{TLS1_VERSION, false}}) {
+        INFO(row.version);
+        ClientOptions options;
+        options.max_version = row.version;
+        CHECK(is_served(fixture.port(), options) == row.is_served);
+    }
+}
+
+TEST_CASE("ALPN takes http/1.1 or nothing", "[http][tls]") {
+    Fixture fixture;
+    fixture.start();
+    ClientOptions options;
+    options.alpn = {"h2", "http/1.1"};
+    CHECK(Client(fixture.port(), options).alpn() == "http/1.1");
+    options.alpn = {};
+    CHECK(is_served(fixture.port(), options));
+    options.alpn = {"h2"};
+    CHECK_FALSE(is_served(fixture.port(), options));
+}
+
+TEST_CASE("a client certificate is optional, verified and passed on", "[http][tls]") {
+    const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+    Fixture fixture;
+    fixture.config.tls.client_ca_pem = fixture.authority.certificate_pem();
+    fixture.service.handler = [](Request request, ScriptedService::Respond respond) {
+        Reply reply;
+        const auto& certificate = request.certificate;
+        reply.body = certificate ? certificate->common_name + " " + certificate->serial_hex + " " +
+                                       std::to_string(certificate->fingerprint_sha256.size())
+                                 : "nobody";
+        respond(std::move(reply));
+    };
+    fixture.start();
+    ClientOptions options;
+    options.max_version = version;
+    CHECK(Client(fixture.port(), options).ask(get("/")).body == "nobody");
+
+    options.certificate = fixture.authority.issue("host_7z", 0xabc1);
+    Client known(fixture.port(), options);
+    CHECK(known.ask(get("/")).body == "host_7z abc1 64");
+    CHECK(known.ask(get("/")).body == "host_7z abc1 64");
+
+    options.certificate = Authority("somebody else").issue("host_7z", 0xabc1);
+    CHECK_FALSE(is_served(fixture.port(), options));
+    // The right name on the authority does not help without its key.
+    options.certificate = Authority("fallow test agents").issue("host_7z", 0xabc1);
+    CHECK_FALSE(is_served(fixture.port(), options));
+}
+
+TEST_CASE("a server without usable certificates or address does not start", "[http][tls]") {
+    Fixture fixture;
+    ServerConfig broken = fixture.config;
+    broken.tls.private_key_pem = Authority("other").issue("localhost", 9).key_pem;
+    CHECK_THROWS_AS(Server(broken, fixture.service), std::runtime_error);
+    broken = fixture.config;
+    broken.tls.client_ca_pem = "nothing";
+    CHECK_THROWS_AS(Server(broken, fixture.service), std::runtime_error);
+
+    fixture.start();
+    ServerConfig taken = fixture.config;
+    taken.port = fixture.port();
+    CHECK_THROWS_AS(Server(taken, fixture.service), std::system_error);
+}
+
+}  // namespace fallow::http::testing
