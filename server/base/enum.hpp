@@ -8,9 +8,11 @@
 #include <string_view>
 
 /// Declares `enum class Name` and the list of its names; enumerators take no explicit values.
-#define FALLOW_ENUM(Name, ...)                       \
-    enum class Name : std::uint8_t { __VA_ARGS__ };  \
-    constexpr std::string_view enum_names(Name) { return #__VA_ARGS__; }
+#define FALLOW_ENUM(Name, ...)                      \
+    enum class Name : std::uint8_t { __VA_ARGS__ }; \
+    constexpr std::string_view enum_names(Name) {   \
+        return #__VA_ARGS__;                        \
+    }
 
 namespace fallow {
 
@@ -23,7 +25,8 @@ concept NamedEnum = requires(E e) {
 template <NamedEnum E>
 [[nodiscard]] constexpr std::string_view name_of(E value) {
     std::string_view names = enum_names(value);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(value); ++i) names.remove_prefix(names.find(',') + 2);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(value); ++i)
+        names.remove_prefix(names.find(',') + 2);
     return names.substr(0, names.find(','));
 }
 

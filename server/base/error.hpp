@@ -7,9 +7,28 @@
 namespace fallow {
 
 enum class ErrorKind {
-    bad_request, unauthenticated, payment, forbidden, not_found, method, timeout, conflict, length,
-    precondition, too_large, media_type, expectation, unprocessable, precondition_required, too_many,
-    header_size, internal, not_supported, unavailable, http_version, target_size,
+    bad_request,
+    unauthenticated,
+    payment,
+    forbidden,
+    not_found,
+    method,
+    timeout,
+    conflict,
+    length,
+    precondition,
+    too_large,
+    media_type,
+    expectation,
+    unprocessable,
+    precondition_required,
+    too_many,
+    header_size,
+    internal,
+    not_supported,
+    unavailable,
+    http_version,
+    target_size,
 };
 
 enum class ErrorCode {
@@ -26,8 +45,9 @@ enum class ErrorCode {
 /// One refusal: what is wrong, in a sentence that names the remedy, and where in the request it is.
 struct Error {
     ErrorCode code = ErrorCode::internal;
-    std::string detail;   ///< a sentence for a person
-    std::string pointer;  ///< RFC 6901 pointer into the body ("/count"), "query:NAME" or "header:NAME"; or empty
+    std::string detail;  ///< a sentence for a person
+    std::string
+        pointer;  ///< RFC 6901 pointer into the body ("/count"), "query:NAME" or "header:NAME"; or empty
 
     friend bool operator==(const Error&, const Error&) = default;
 };

@@ -43,8 +43,10 @@ struct Id {
     friend constexpr auto operator<=>(const Id&, const Id&) = default;
 };
 
-#define FALLOW_ID(name, text) \
-    struct name##Tag { static constexpr std::string_view prefix = text; }; \
+#define FALLOW_ID(name, text)                            \
+    struct name##Tag {                                   \
+        static constexpr std::string_view prefix = text; \
+    };                                                   \
     using name = Id<name##Tag>
 
 FALLOW_ID(OrganizationId, "org");
@@ -64,8 +66,8 @@ FALLOW_ID(RequestId, "req");
 
 #undef FALLOW_ID
 
-/// Derives any number of ids from one seed that came in with a command, so that a decision stays a pure function.
-/// Ids are not secrets; access never rests on their being hard to guess.
+/// Derives any number of ids from one seed that came in with a command, so that a decision stays a pure
+/// function. Ids are not secrets; access never rests on their being hard to guess.
 class IdMint {
   public:
     explicit IdMint(RawId seed) : seed_(seed) {}

@@ -18,10 +18,18 @@ struct Millis {
     friend constexpr Millis operator-(Millis a, Millis b) { return Millis(a.count - b.count); }
 };
 
-constexpr Millis seconds(std::int64_t n) { return Millis(n * 1000); }
-constexpr Millis minutes(std::int64_t n) { return seconds(n * 60); }
-constexpr Millis hours(std::int64_t n) { return minutes(n * 60); }
-constexpr Millis days(std::int64_t n) { return hours(n * 24); }
+constexpr Millis seconds(std::int64_t n) {
+    return Millis(n * 1000);
+}
+constexpr Millis minutes(std::int64_t n) {
+    return seconds(n * 60);
+}
+constexpr Millis hours(std::int64_t n) {
+    return minutes(n * 60);
+}
+constexpr Millis days(std::int64_t n) {
+    return hours(n * 24);
+}
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 struct Time {

@@ -16,7 +16,7 @@ namespace fallow::engine {
 struct IdempotencyRecord {
     static constexpr std::string_view table = "idempotency_keys";
     OrganizationId organization;
-    std::string route;      ///< "POST /v1/orders"
+    std::string route;  ///< "POST /v1/orders"
     std::string key;
     std::string body_hash;  ///< lower-case hex SHA-256 of the request's path and body
     std::int32_t status = 0;
@@ -56,13 +56,14 @@ struct Receipt {
     }
 };
 
-/// One journal record a batch. `chain` = SHA-256(previous chain ‖ record), so that an edit of history shows.
+/// One journal record a batch. `chain` = SHA-256(previous chain ‖ record), so that an edit of history
+/// shows.
 struct JournalRecord {
     std::string market;
     std::int64_t sequence = 0;
     std::int64_t epoch = 0;
     Time at;
-    std::string record;     ///< JSON: {"v":1,"entries":[…]}, row after-images and their events
+    std::string record;  ///< JSON: {"v":1,"entries":[…]}, row after-images and their events
     std::string chain_hex;
 };
 
@@ -76,7 +77,8 @@ struct Batch {
 enum class CommitOutcome {
     committed,
     refused,  ///< a constraint of the database was violated: a command of this batch is poisoned
-    failed,   ///< not committed, for a reason that is not the batch's: connection lost before COMMIT, timeout
+    failed,   ///< not committed, for a reason that is not the batch's: connection lost before COMMIT,
+              ///< timeout
     unknown,  ///< the connection broke during COMMIT: resolve() tells
     stale,    ///< the leader row did not match: another leader has taken over
 };
@@ -93,7 +95,8 @@ struct Leadership {
     Time last_journal_at;
 };
 
-/// Everything a leader holds in memory. Ended leases that are released, final orders and final jobs are left out.
+/// Everything a leader holds in memory. Ended leases that are released, final orders and final jobs are
+/// left out.
 struct LoadedMarket {
     market::Settings settings;
     std::vector<market::Organization> organizations;
@@ -128,8 +131,8 @@ class MarketStore {
     /// One transaction: the leader row first, then all rows, then the journal record.
     [[nodiscard]] virtual CommitResult commit(const Batch& batch) = 0;
 
-    /// After `unknown`: waits for the old transaction to be decided (the leader row's lock) and reads the journal.
-    /// committed, failed (it is not there) or stale.
+    /// After `unknown`: waits for the old transaction to be decided (the leader row's lock) and reads the
+    /// journal. committed, failed (it is not there) or stale.
     [[nodiscard]] virtual CommitOutcome resolve(const JournalRecord& journal) = 0;
 
     /// Drops the connection and makes a new one; throws when the database is out of reach.

@@ -42,7 +42,7 @@ struct Transfer {
     AccountId credit;  ///< and arrives in this one
     OrganizationId debit_organization;
     OrganizationId credit_organization;
-    Micros amount;     ///< always above zero
+    Micros amount;  ///< always above zero
     TransferReason reason = TransferReason::deposit;
     std::optional<LeaseId> lease;
     std::optional<std::string> reference;  ///< the operator's own, for deposits and withdrawals
@@ -67,8 +67,8 @@ struct Transfer {
 /// The lowest balance an account may have.
 [[nodiscard]] Micros floor_of(AccountKind kind);
 
-/// Whether `transfer` may be applied: amount within limits, two different accounts, the debit account stays at or
-/// above its floor, no overflow. insufficient_funds names what is missing.
+/// Whether `transfer` may be applied: amount within limits, two different accounts, the debit account stays
+/// at or above its floor, no overflow. insufficient_funds names what is missing.
 [[nodiscard]] Status check_transfer(const Account& debit, const Account& credit, Micros amount);
 
 }  // namespace fallow::ledger

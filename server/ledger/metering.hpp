@@ -1,5 +1,5 @@
-// Metering: from proved running time to money, exactly. One numerator for a lease's whole life; a charge is the
-// difference of two floors of it, so however often a lease is metered no micro is lost or made.
+// Metering: from proved running time to money, exactly. One numerator for a lease's whole life; a charge is
+// the difference of two floors of it, so however often a lease is metered no micro is lost or made.
 #pragma once
 
 #include <cstdint>

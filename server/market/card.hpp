@@ -1,5 +1,5 @@
-// A card: one GPU, or another compute device, in a host. Identity and capacity are separate facts: what the device
-// says it is, and what was measured, with the date.
+// A card: one GPU, or another compute device, in a host. Identity and capacity are separate facts: what the
+// device says it is, and what was measured, with the date.
 #pragma once
 
 #include <optional>

@@ -36,10 +36,10 @@ struct Changes {
     RowWrites<Lease> leases;
     RowWrites<LeaseCard> lease_cards;  ///< inserts, and updates that set `released`
     RowWrites<Job> jobs;
-    RowWrites<JobSpec> job_specs;      ///< inserts only
-    RowWrites<Usage> usage;            ///< inserts only
-    RowWrites<Freeze> freezes;         ///< inserts and removes
-    RowWrites<Settings> settings;      ///< updates only
+    RowWrites<JobSpec> job_specs;  ///< inserts only
+    RowWrites<Usage> usage;        ///< inserts only
+    RowWrites<Freeze> freezes;     ///< inserts and removes
+    RowWrites<Settings> settings;  ///< updates only
 
     /// Calls `visit` with every RowWrites, in an order in which they can be written.
     template <class Self, class Visit>

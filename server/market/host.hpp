@@ -27,7 +27,7 @@ struct Host {
     std::string boot_id;
     std::int32_t cpu_cores = 0;
     std::int64_t memory_bytes = 0;
-    std::string signing_key;  ///< base64 of the Ed25519 public key registered at enrolment
+    std::string signing_key;              ///< base64 of the Ed25519 public key registered at enrolment
     std::string signing_key_certificate;  ///< base64 of the server's signature over the host key statement
     Time enrolled_at;
     std::optional<Time> unreachable_since;

@@ -1,5 +1,6 @@
-// A job: a workload that runs as attempts, each on a lease. What runs inside is opaque to the market: the container's
-// command, environment and files travel as one JSON document that the market neither reads nor journals.
+// A job: a workload that runs as attempts, each on a lease. What runs inside is opaque to the market: the
+// container's command, environment and files travel as one JSON document that the market neither reads nor
+// journals.
 #pragma once
 
 #include <optional>

@@ -15,9 +15,9 @@ namespace fallow::market {
 FALLOW_ENUM(LeaseState, allocated, preparing, running, reclaiming, ended)
 
 /// Why a lease ends. The three after `completed` tell how the job's own container failed.
-FALLOW_ENUM(EndReason, completed, command_failed, out_of_memory, duration_exceeded, cancelled_by_renter, outbid,
-            reclaimed_by_owner, term_reached, funds_exhausted, host_lost, image_pull_failed, start_failed,
-            start_timeout, host_maintenance, policy_revoked)
+FALLOW_ENUM(EndReason, completed, command_failed, out_of_memory, duration_exceeded, cancelled_by_renter,
+            outbid, reclaimed_by_owner, term_reached, funds_exhausted, host_lost, image_pull_failed,
+            start_failed, start_timeout, host_maintenance, policy_revoked)
 
 struct Lease {
     static constexpr std::string_view table = "leases";
@@ -28,7 +28,8 @@ struct Lease {
     HostId host;
     ListingId listing;
     std::optional<JobId> job;
-    bool pinned = false;  ///< an interactive rental, placed without a job: survives an outage, is never requeued
+    bool pinned =
+        false;  ///< an interactive rental, placed without a job: survives an outage, is never requeued
     std::int32_t attempt = 1;
     LeaseState state = LeaseState::allocated;
     std::optional<EndReason> stop_reason;  ///< set when the end was decided; the agent is told to stop
@@ -44,14 +45,18 @@ struct Lease {
     std::optional<Time> running_at;
     std::optional<Time> reclaiming_at;
     std::optional<Time> ended_at;
-    std::optional<Time> phase_deadline;    ///< what happens at it depends on the state: see the table in leases.cpp
-    std::optional<Time> reclaim_deadline;  ///< while running, once a stop was decided: the end of notice or grace
+    std::optional<Time>
+        phase_deadline;  ///< what happens at it depends on the state: see the table in leases.cpp
+    std::optional<Time>
+        reclaim_deadline;  ///< while running, once a stop was decided: the end of notice or grace
     ledger::Meter meter;
-    ledger::Micros held;                   ///< reserved for this lease and not charged yet
+    ledger::Micros held;  ///< reserved for this lease and not charged yet
     std::optional<Time> paid_until;
-    std::optional<Time> usage_at;          ///< when the last usage statement was accepted, or running began
+    std::optional<Time> usage_at;  ///< when the last usage statement was accepted, or running began
     std::int64_t usage_sequence = 0;
-    std::string nonce;                     ///< the next statement must carry it
+    std::optional<std::string> usage_sha256;  ///< lower-case hex, of the last accepted statement's bytes
+    Millis claimed;                           ///< what the last statement claimed, accepted or not
+    std::string nonce;                        ///< the next statement must carry it
     std::optional<std::string> container;
     std::optional<std::string> boot;
     std::optional<std::int32_t> exit_code;
@@ -94,6 +99,8 @@ struct Lease {
         visit.field("paid_until", row.paid_until);
         visit.field("usage_at", row.usage_at);
         visit.field("usage_sequence", row.usage_sequence);
+        visit.field("usage_sha256", row.usage_sha256);
+        visit.field("claimed_ms", row.claimed);
         visit.field("nonce", row.nonce);
         visit.field("container", row.container);
         visit.field("boot", row.boot);
@@ -129,9 +136,9 @@ struct Usage {
     OrganizationId renter;
     OrganizationId seller;
     std::string statement;
-    std::string signature;        ///< base64, by the host's key
-    Millis accepted_running;      ///< cumulative
-    Millis clipped;               ///< claimed by this statement and not accepted
+    std::string signature;    ///< base64, by the host's key
+    Millis accepted_running;  ///< cumulative
+    Millis clipped;           ///< claimed by this statement and not accepted
     bool final = false;
     Time accepted_at;
 

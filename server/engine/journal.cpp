@@ -1,0 +1,164 @@
+#include "engine/journal.hpp"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <set>
+
+#include "base/assert.hpp"
+#include "engine/json_writer.hpp"
+#include "ledger/receipt.hpp"
+
+namespace fallow::engine {
+namespace {
+
+template <class Row>
+concept HasId = requires(const Row& row) {
+    row.id.text();
+};
+
+template <class Row>
+std::string id_text(const Row& row) {
+    if constexpr (HasId<Row>)
+        return row.id.text();
+    else
+        return {};
+}
+
+void append_entry(std::string& out, const market::Entry& entry) {
+    const market::AnyRow& row = entry.after ? *entry.after : *entry.before;
+    std::visit(
+        [&](const auto& specific) {
+            using Row = std::decay_t<decltype(specific)>;
+            out += R"({"t":)";
+            append_json_string(out, Row::table);
+            out += R"(,"id":)";
+            append_json_string(out, id_text(specific));
+            out += R"(,"event":)";
+            append_json_string(out, entry.event);
+            out += R"(,"reason":)";
+            if (entry.reason.empty())
+                out += "null";
+            else
+                append_json_string(out, entry.reason);
+            out += R"(,"actor":)";
+            append_json_string(out, entry.actor);
+            out += entry.after ? R"(,"orgs":[)" : R"(,"removed":true,"orgs":[)";
+            bool first = true;
+            for (const OrganizationId organization : market::audience(row)) {
+                if (!first) out.push_back(',');
+                first = false;
+                append_json_string(out, organization.text());
+            }
+            out += R"(],"row":)";
+            JsonRowWriter writer(out);
+            Row::describe(specific, writer);
+            writer.close();
+            out.push_back('}');
+        },
+        row);
+}
+
+ledger::ReceiptFacts facts_of(const market::Lease& lease, const std::string& server_key) {
+    ledger::ReceiptFacts facts;
+    facts.server_key = server_key;
+    facts.lease = lease.id;
+    facts.order = lease.order;
+    facts.renter = lease.renter;
+    facts.seller = lease.seller;
+    facts.host = lease.host;
+    facts.listing = lease.listing;
+    facts.cards = lease.cards;
+    facts.thousandths = lease.thousandths;
+    facts.started_at = lease.running_at;
+    facts.ended_at = *lease.ended_at;
+    facts.end_reason = name_of(*lease.end_reason);
+    facts.segments = {ledger::Segment{lease.price, lease.meter.running}};
+    facts.meter = lease.meter;
+    facts.usage_sha256 = lease.usage_sha256;
+    return facts;
+}
+
+const market::Lease* lease_after(const market::Entry& entry) {
+    return entry.after ? std::get_if<market::Lease>(&*entry.after) : nullptr;
+}
+
+}  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+    static constexpr std::string_view hex = "0123456789abcdef";
+    out.push_back('"');
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out.push_back('\\');
+            out.push_back(c);
+        } else if (byte < 0x20) {
+            out += "\\u00";
+            out.push_back(hex[byte >> 4]);
+            out.push_back(hex[byte & 15]);
+        } else {
+            out.push_back(c);
+        }
+    }
+    out.push_back('"');
+}
+
+std::string journal_text(const std::vector<market::Entry>& entries) {
+    std::string out = R"({"v":1,"entries":[)";
+    bool first = true;
+    for (const market::Entry& entry : entries) {
+        if (entry.event.empty()) continue;
+        if (!first) out.push_back(',');
+        first = false;
+        append_entry(out, entry);
+    }
+    out += "]}";
+    return out;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+    std::array<unsigned char, 32> digest{};
+    unsigned int size = 0;
+    FALLOW_ASSERT(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+    static constexpr std::string_view hex = "0123456789abcdef";
+    std::string text;
+    text.reserve(64);
+    for (const unsigned char byte : digest) {
+        text.push_back(hex[byte >> 4]);
+        text.push_back(hex[byte & 15]);
+    }
+    return text;
+}
+
+std::string next_chain(const std::string& previous_hex, const std::string& record) {
+    return sha256_hex(previous_hex + record);
+}
+
+std::vector<std::string> topics_of(const std::vector<market::Entry>& entries) {
+    std::set<std::string> topics{"journal"};
+    for (const market::Entry& entry : entries) {
+        if (!entry.after || entry.event.empty()) continue;
+        if (const auto* lease = std::get_if<market::Lease>(&*entry.after))
+            topics.insert("host/" + lease->host.text());
+        else if (const auto* job = std::get_if<market::Job>(&*entry.after))
+            topics.insert("job/" + job->id.text());
+    }
+    return {topics.begin(), topics.end()};
+}
+
+std::vector<Receipt> receipts_of(const std::vector<market::Entry>& entries, const std::string& server_key,
+                                 const std::function<std::string(const std::string&)>& sign) {
+    std::vector<Receipt> receipts;
+    for (const market::Entry& entry : entries) {
+        const market::Lease* lease = lease_after(entry);
+        if (lease == nullptr || entry.event != "lease.ended") continue;
+        std::string statement = ledger::receipt_text(facts_of(*lease, server_key));
+        std::string signature = sign(statement);
+        receipts.push_back(Receipt{lease->id, lease->renter, lease->seller, std::move(statement),
+                                   std::move(signature), *lease->ended_at});
+    }
+    return receipts;
+}
+
+}  // namespace fallow::engine

@@ -1,0 +1,32 @@
+// The journal: one record a batch, of row after-images and the events that they are. Secrets never enter
+// it: the rows that hold them (job specifications, stored replies) are not part of it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/store.hpp"
+#include "market/transaction.hpp"
+
+namespace fallow::engine {
+
+/// {"v":1,"entries":[{"t","id","event","reason","actor","orgs","row"}…]}; only entries that are events.
+[[nodiscard]] std::string journal_text(const std::vector<market::Entry>& entries);
+
+/// SHA-256, lower-case hex.
+[[nodiscard]] std::string sha256_hex(std::string_view bytes);
+
+/// The next link of the chain: SHA-256 over the previous link's 64 hex digits and the record's bytes.
+[[nodiscard]] std::string next_chain(const std::string& previous_hex, const std::string& record);
+
+/// The hub's topics that a batch's readers wait on.
+[[nodiscard]] std::vector<std::string> topics_of(const std::vector<market::Entry>& entries);
+
+/// The receipts of the leases that ended in a batch, signed.
+[[nodiscard]] std::vector<Receipt> receipts_of(const std::vector<market::Entry>& entries,
+                                               const std::string& server_key,
+                                               const std::function<std::string(const std::string&)>& sign);
+
+}  // namespace fallow::engine

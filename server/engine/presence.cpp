@@ -1,0 +1,35 @@
+#include "engine/presence.hpp"
+
+#include <utility>
+
+namespace fallow::engine {
+
+void Presence::expect(HostId host, Time now) {
+    const std::lock_guard lock(mutex_);
+    hosts_[host] = Seen{now, true};
+}
+
+bool Presence::heard(HostId host, Time now) {
+    const std::lock_guard lock(mutex_);
+    Seen& seen = hosts_[host];
+    seen.at = now;
+    return !std::exchange(seen.online, true);
+}
+
+std::vector<HostId> Presence::lost(Time now, Millis window) {
+    const std::lock_guard lock(mutex_);
+    std::vector<HostId> lost;
+    for (auto& [host, seen] : hosts_) {
+        if (!seen.online || now - seen.at <= window) continue;
+        seen.online = false;
+        lost.push_back(host);
+    }
+    return lost;
+}
+
+void Presence::clear() {
+    const std::lock_guard lock(mutex_);
+    hosts_.clear();
+}
+
+}  // namespace fallow::engine

@@ -1,0 +1,44 @@
+// A receipt: the statement of what a lease used and cost, as the exact bytes that are signed and kept.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "ledger/metering.hpp"
+
+namespace fallow::ledger {
+
+/// A stretch of a lease at one price.
+struct Segment {
+    Price price;
+    Millis running;
+};
+
+struct ReceiptFacts {
+    std::string server_key;  ///< base64 of the Ed25519 public key that will sign
+    LeaseId lease;
+    OrderId order;
+    OrganizationId renter;
+    OrganizationId seller;
+    HostId host;
+    ListingId listing;
+    std::vector<CardId> cards;
+    std::int32_t thousandths = 0;
+    std::optional<Time> started_at;
+    Time ended_at;
+    std::string_view end_reason;
+    std::vector<Segment> segments;
+    Meter meter;
+    std::optional<std::string> usage_sha256;  ///< of the last usage statement, when the host has signed one
+};
+
+/// Lines "name: value", '\n' after each, in a fixed order; the first line is "fallow-receipt-v1". The
+/// signers line says "server+host" only when a usage statement signed by the host stands behind the
+/// numbers.
+[[nodiscard]] std::string receipt_text(const ReceiptFacts& facts);
+
+}  // namespace fallow::ledger

@@ -1,0 +1,200 @@
+// What agents report of their leases: phases, and signed usage. Reports are level-triggered: a repeated one
+// is answered like the first and changes nothing.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "market/handlers.hpp"
+#include "market/leases.hpp"
+#include "market/matching.hpp"
+
+namespace fallow::market {
+namespace {
+
+Result<const Lease*> own_lease(const Transaction& tx, LeaseId id, std::int64_t epoch) {
+    const Lease* lease = tx.state().find<Lease>(id);
+    if (lease == nullptr || !tx.context().caller.host || lease->host != *tx.context().caller.host)
+        return refuse(ErrorCode::not_found, fmt::format("The host has no {}.", id.text()));
+    if (lease->epoch != epoch)
+        return refuse(ErrorCode::stale_epoch,
+                      fmt::format("The lease has epoch {}, the report {}.", lease->epoch, epoch),
+                      "/lease_epoch");
+    return lease;
+}
+
+Error wrong_phase(const Lease& lease, AgentPhase phase) {
+    return refuse(
+        ErrorCode::wrong_state,
+        fmt::format("A lease that is {} cannot be reported {}.", name_of(lease.state), name_of(phase)),
+        "/phase");
+}
+
+Status accept(Transaction& tx, Lease lease) {
+    if (lease.state == LeaseState::preparing) return Done{};
+    if (lease.state != LeaseState::allocated || !lease.job) return wrong_phase(lease, AgentPhase::accepted);
+    lease.state = LeaseState::preparing;
+    lease.preparing_at = tx.now();
+    lease.phase_deadline = tx.now() + tx.state().rules().pull_deadline + tx.state().rules().start_deadline;
+    tx.update(std::move(lease), "lease.preparing");
+    return Done{};
+}
+
+Status start(Transaction& tx, Lease lease, const AgentReport& report) {
+    if (lease.state == LeaseState::running && lease.container == report.container) return Done{};
+    if (lease.state != LeaseState::preparing || !lease.job) return wrong_phase(lease, AgentPhase::running);
+    Job job = tx.state().at<Job>(*lease.job);
+    lease.state = LeaseState::running;
+    lease.running_at = tx.now();
+    lease.usage_at = tx.now();
+    lease.container = report.container;
+    lease.boot = report.boot;
+    lease.phase_deadline.reset();
+    lease.paid_until = paid_until(lease, tx.now());
+    tx.update(std::move(lease), "lease.running");
+    job.state = JobState::running;
+    job.started_at = tx.now();
+    tx.update(std::move(job), "job.running");
+    return Done{};
+}
+
+/// Why a container's exit ends its lease. A job that finishes by itself within a notice has completed all
+/// the same.
+EndReason reason_of_exit(const Lease& lease, const AgentReport& report) {
+    if (lease.stop_reason == EndReason::cancelled_by_renter) return EndReason::cancelled_by_renter;
+    if (report.exit_code == 0 && !report.oom_killed && !report.duration_exceeded)
+        return EndReason::completed;
+    if (lease.stop_reason) return *lease.stop_reason;
+    if (report.oom_killed) return EndReason::out_of_memory;
+    if (report.duration_exceeded) return EndReason::duration_exceeded;
+    return EndReason::command_failed;
+}
+
+Status exited(Transaction& tx, Lease lease, const AgentReport& report) {
+    if (lease.state == LeaseState::reclaiming || lease.state == LeaseState::ended) {
+        // A deadline came before the report: the exit code is still worth keeping while the job is not
+        // settled.
+        if (lease.state == LeaseState::ended || lease.exit_code || !lease.running_at) return Done{};
+        lease.exit_code = report.exit_code;
+        tx.update(std::move(lease), {});
+        return Done{};
+    }
+    if (lease.state != LeaseState::running) return wrong_phase(lease, AgentPhase::exited);
+    const EndReason reason = reason_of_exit(lease, report);
+    const LeaseId id = lease.id;
+    lease.exit_code = report.exit_code;
+    tx.update(std::move(lease), {});
+    begin_reclaiming(tx, id, reason);
+    return Done{};
+}
+
+Status failed(Transaction& tx, const Lease& lease, const AgentReport& report) {
+    if (lease.state == LeaseState::reclaiming || lease.state == LeaseState::ended) return Done{};
+    if (lease.state != LeaseState::preparing) return wrong_phase(lease, AgentPhase::failed);
+    begin_reclaiming(tx, lease.id, report.failure.value_or(EndReason::start_failed));
+    return Done{};
+}
+
+Status gone(Transaction& tx, const Lease& lease) {
+    if (lease.released) return Done{};
+    if (lease.state == LeaseState::reclaiming)
+        finish_lease(tx, lease.id, *lease.end_reason, true);
+    else if (lease.state == LeaseState::ended)
+        release_cards(tx, lease.id);
+    else
+        return wrong_phase(lease, AgentPhase::gone);
+    match_standing_orders(tx);
+    return Done{};
+}
+
+Status apply(Transaction& tx, const Lease& lease, const AgentReport& report) {
+    switch (report.phase) {
+        case AgentPhase::accepted:
+            return accept(tx, lease);
+        case AgentPhase::running:
+            return start(tx, lease, report);
+        case AgentPhase::exited:
+            return exited(tx, lease, report);
+        case AgentPhase::failed:
+            return failed(tx, lease, report);
+        case AgentPhase::gone:
+            return gone(tx, lease);
+    }
+    return Done{};
+}
+
+Status check_usage(const Lease& lease, const ReportUsage& report) {
+    const bool bills =
+        lease.state == LeaseState::running || (lease.state == LeaseState::reclaiming && lease.running_at);
+    if (!bills)
+        return refuse(ErrorCode::wrong_state,
+                      fmt::format("A lease that is {} takes no usage.", name_of(lease.state)));
+    if (report.container != lease.container || report.boot != lease.boot)
+        return refuse(
+            ErrorCode::invalid_field,
+            "The statement is of another container or boot than the one that was reported running.",
+            "/statement");
+    if (report.nonce != lease.nonce)
+        return refuse(ErrorCode::nonce_mismatch,
+                      "The statement does not carry the last nonce: read the desired state again.",
+                      "/statement");
+    if (report.sequence != lease.usage_sequence + 1)
+        return refuse(ErrorCode::usage_not_monotone,
+                      fmt::format("The next statement has sequence {}.", lease.usage_sequence + 1),
+                      "/statement");
+    if (report.running < lease.claimed)
+        return refuse(
+            ErrorCode::usage_not_monotone,
+            fmt::format("Running time is cumulative: {} ms were stated before.", lease.claimed.count),
+            "/statement");
+    return Done{};
+}
+
+/// What may be billed of a cumulative claim: not more than the server's own clock since running began, and
+/// since the last statement, plus a heartbeat; not past the term; not past the money that is held. Never
+/// less than before.
+Millis accepted_running(const Rules& rules, const Lease& lease, Millis claimed, Time now) {
+    const Time end = lease.reclaiming_at.value_or(now);
+    Millis accepted = std::min(claimed, end - *lease.running_at + rules.heartbeat);
+    accepted = std::min(accepted, lease.meter.running + (end - *lease.usage_at) + rules.heartbeat);
+    accepted = std::min(accepted, lease.term);
+    accepted = std::min(accepted, lease.meter.running + ledger::covered_by(lease.meter, lease.price,
+                                                                           lease.thousandths, lease.held));
+    return std::max(accepted, lease.meter.running);
+}
+
+}  // namespace
+
+Result<Outcome> handle(Transaction& tx, const AgentReport& command) {
+    const auto lease = own_lease(tx, command.lease, command.lease_epoch);
+    // A lease that is settled and released is forgotten; its last report may still be repeated.
+    if (!lease && lease.error().code == ErrorCode::not_found && command.phase == AgentPhase::gone)
+        return Outcome(Done{});
+    if (!lease) return lease.error();
+    if (const auto applied = apply(tx, **lease, command); !applied) return applied.error();
+    return Outcome(tx.state().at<Lease>(command.lease));
+}
+
+Result<Outcome> handle(Transaction& tx, const ReportUsage& command) {
+    const auto found = own_lease(tx, command.lease, command.lease_epoch);
+    if (!found) return found.error();
+    if (const auto fine = check_usage(**found, command); !fine) return fine.error();
+
+    Lease lease = **found;
+    const Millis accepted = accepted_running(tx.state().rules(), lease, command.running, tx.now());
+    charge(tx, lease, accepted);
+    lease.usage_sequence = command.sequence;
+    lease.claimed = command.running;
+    lease.usage_sha256 = command.statement_sha256;
+    lease.usage_at = tx.now();
+    lease.nonce = tx.make_nonce();
+    if (lease.state == LeaseState::running) lease.paid_until = paid_until(lease, tx.now());
+    const Usage usage{
+        lease.id,          command.sequence,  lease.renter, lease.seller,
+        command.statement, command.signature, accepted,     std::max(command.running - accepted, Millis(0)),
+        command.final,     tx.now()};
+    tx.update(std::move(lease), "lease.metered");
+    tx.add_usage(usage);
+    return Outcome(UsageAccepted{tx.state().at<Lease>(command.lease), usage});
+}
+
+}  // namespace fallow::market

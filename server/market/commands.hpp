@@ -1,0 +1,237 @@
+// Everything a market can be told to do, as values. Decoding made sure of form and limits of each field;
+// what depends on the state is checked by decide().
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.hpp"
+#include "market/changes.hpp"
+
+namespace fallow::market {
+
+/// On whose behalf a command comes.
+struct Caller {
+    OrganizationId organization;  ///< nil for the system itself
+    bool admin = false;
+    std::optional<HostId> host;  ///< set for an agent; the organization is then the host's
+    std::string name;            ///< "key_…", "host_…" or "system", for events and the audit
+};
+
+/// What comes in with a command beside its content: the only sources of time and ids in a decision.
+struct Context {
+    Time now;
+    RawId seed;
+    std::int64_t epoch = 0;
+    Caller caller;
+};
+
+// --- administration
+
+struct CreateOrganization {
+    std::string name;
+    std::string country;
+};
+struct Deposit {
+    OrganizationId organization;
+    ledger::Micros amount;
+    std::string reference;
+};
+struct Withdraw {
+    OrganizationId organization;
+    ledger::AccountKind account = ledger::AccountKind::earned;
+    ledger::Micros amount;
+    std::string reference;
+};
+struct SetFee {
+    std::int32_t fee_ppm = 0;
+};
+struct CreateFreeze {
+    FreezeKind kind = FreezeKind::organization;
+    std::string target;
+    std::string note;
+};
+struct RemoveFreeze {
+    FreezeId freeze;
+};
+
+// --- sellers
+
+/// A host whose token was checked and spent by the accounts service in the transaction before.
+struct EnrollHost {
+    HostId host;  ///< chosen before, since its certificate and its key's certificate name it
+    std::string name;
+    std::string country;
+    std::string runtime;
+    std::string engine;
+    std::string agent_version;
+    std::int32_t cpu_cores = 0;
+    std::int64_t memory_bytes = 0;
+    std::string signing_key;
+    std::string signing_key_certificate;
+};
+enum class HostAction { drain, resume, retire };
+struct ChangeHost {
+    HostId host;
+    HostAction action = HostAction::drain;
+};
+struct CreateListing {
+    HostId host;
+    std::vector<CardId> cards;
+    ledger::Price ask;
+    Millis term_min;
+    Millis term_max;
+    Millis reclaim_notice;
+    std::int32_t bundle_min = 1;
+    std::optional<Time> available_from;
+    std::optional<Time> available_until;
+};
+struct UpdateListing {
+    ListingId listing;
+    std::int64_t version = 0;  ///< from If-Match
+    std::optional<ledger::Price> ask;
+    std::optional<Millis> term_min;
+    std::optional<Millis> term_max;
+    std::optional<Millis> reclaim_notice;
+    std::optional<ListingState> state;  ///< open or paused
+};
+struct WithdrawListing {
+    ListingId listing;
+};
+struct ReclaimLease {
+    LeaseId lease;
+};
+
+// --- renters
+
+struct JobRequest {
+    std::string image;
+    Millis max_duration;
+    std::int32_t attempts_max = 1;
+    std::string document;  ///< the whole JobSpec as JSON, for job_specs
+};
+struct PlaceOrder {
+    Requirements requirements;
+    std::int32_t count = 1;
+    ledger::Price price_max;
+    Millis term;
+    bool fill_or_kill = false;
+    Millis expires_in;
+    std::optional<JobRequest> job;
+};
+struct CancelOrder {
+    OrderId order;
+};
+struct EndLease {
+    LeaseId lease;
+};
+struct AttachJob {
+    LeaseId lease;
+    JobRequest job;
+};
+struct CancelJob {
+    JobId job;
+};
+
+// --- agents
+
+/// A card as its agent reports it: identity and, when it was measured, capacity.
+struct ReportedCard {
+    std::int32_t index = 0;
+    std::string uuid;
+    std::optional<std::string> pci_address;
+    std::string product;
+    std::string vendor;
+    DeviceClass device_class = DeviceClass::gpu;
+    Backend backend = Backend::nvml;
+    std::string driver_version;
+    std::optional<std::int64_t> vram_bytes;
+    std::optional<std::int64_t> memory_bandwidth_bytes_per_s;
+    std::optional<std::int64_t> fp32_flops;
+    std::optional<Time> measured_at;
+};
+struct ReportInventory {
+    std::string boot_id;
+    std::string agent_version;
+    std::string runtime;
+    std::string engine;
+    std::int32_t cpu_cores = 0;
+    std::int64_t memory_bytes = 0;
+    std::vector<ReportedCard> cards;
+};
+FALLOW_ENUM(AgentPhase, accepted, running, exited, failed, gone)
+struct AgentReport {
+    LeaseId lease;
+    std::int64_t lease_epoch = 0;
+    AgentPhase phase = AgentPhase::accepted;
+    std::optional<std::string> container;   ///< running
+    std::optional<std::string> boot;        ///< running
+    std::optional<std::int32_t> exit_code;  ///< exited
+    bool oom_killed = false;                ///< exited
+    bool duration_exceeded = false;         ///< exited
+    std::optional<EndReason> failure;       ///< failed: image_pull_failed or start_failed
+};
+/// A usage statement whose signature was verified against the host's registered key.
+struct ReportUsage {
+    LeaseId lease;
+    std::int64_t lease_epoch = 0;
+    std::string container;
+    std::string boot;
+    std::string nonce;
+    std::int64_t sequence = 0;
+    Millis running;
+    bool final = false;
+    std::string statement;
+    std::string statement_sha256;  ///< lower-case hex
+    std::string signature;
+};
+
+// --- the engine's own
+
+/// The presence table says that the host's heartbeats stopped, or came back.
+struct HostLost {
+    HostId host;
+};
+struct HostBack {
+    HostId host;
+};
+/// Carries out what is due: deadlines of leases and expiries of orders, a bounded number at a time.
+struct Tick {};
+
+using Command = std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze,
+                             EnrollHost, ChangeHost, CreateListing, UpdateListing, WithdrawListing,
+                             ReclaimLease, PlaceOrder, CancelOrder, EndLease, AttachJob, CancelJob,
+                             ReportInventory, AgentReport, ReportUsage, HostLost, HostBack, Tick>;
+
+// --- outcomes: the rows a caller is answered with, as they are after the decision
+
+struct OrderPlaced {
+    Order order;
+    std::optional<Lease> lease;
+    std::optional<Job> job;
+};
+/// A listing with what search shows of its cards.
+struct ListingView {
+    Listing listing;
+    std::string product;
+    DeviceClass device_class = DeviceClass::gpu;
+    std::optional<std::int64_t> vram_bytes;  ///< of the smallest card
+    std::string country;
+    std::string runtime;
+    std::int32_t cards_total = 0;
+    std::int32_t cards_free = 0;
+};
+struct InventoryAccepted {
+    std::vector<Card> cards;
+};
+struct UsageAccepted {
+    Lease lease;
+    Usage usage;
+};
+
+using Outcome = std::variant<Done, Organization, ledger::Transfer, Settings, Freeze, Host, ListingView,
+                             OrderPlaced, Order, Lease, Job, InventoryAccepted, UsageAccepted>;
+
+}  // namespace fallow::market

@@ -1,0 +1,244 @@
+// Hosts and their cards: enrolment, inventory, drain and retire, silence and return.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "market/handlers.hpp"
+#include "market/leases.hpp"
+#include "market/matching.hpp"
+
+namespace fallow::market {
+namespace {
+
+Card card_of(const Host& host, const ReportedCard& reported) {
+    Card card;
+    card.host = host.id;
+    card.organization = host.organization;
+    card.index = reported.index;
+    card.uuid = reported.uuid;
+    card.pci_address = reported.pci_address;
+    card.product = reported.product;
+    card.vendor = reported.vendor;
+    card.device_class = reported.device_class;
+    card.backend = reported.backend;
+    card.driver_version = reported.driver_version;
+    card.vram_bytes = reported.vram_bytes;
+    card.memory_bandwidth_bytes_per_s = reported.memory_bandwidth_bytes_per_s;
+    card.fp32_flops = reported.fp32_flops;
+    card.measured_at = reported.measured_at;
+    return card;
+}
+
+/// The same card, as reported now, beside what the market knows of it. A report without a measurement keeps
+/// the last.
+Card merged(const Card& known, Card reported) {
+    reported.id = known.id;
+    reported.used = known.used;
+    reported.version = known.version;
+    if (!reported.measured_at) {
+        reported.vram_bytes = known.vram_bytes;
+        reported.memory_bandwidth_bytes_per_s = known.memory_bandwidth_bytes_per_s;
+        reported.fp32_flops = known.fp32_flops;
+        reported.measured_at = known.measured_at;
+    }
+    return reported;
+}
+
+bool same_facts(const Card& a, const Card& b) {
+    return a.index == b.index && a.pci_address == b.pci_address && a.product == b.product &&
+           a.vendor == b.vendor && a.device_class == b.device_class && a.backend == b.backend &&
+           a.driver_version == b.driver_version && a.vram_bytes == b.vram_bytes &&
+           a.memory_bandwidth_bytes_per_s == b.memory_bandwidth_bytes_per_s &&
+           a.fp32_flops == b.fp32_flops && a.measured_at == b.measured_at && a.state == b.state;
+}
+
+Status check_cards(const std::vector<ReportedCard>& cards) {
+    std::set<std::string_view> seen;
+    for (std::size_t i = 0; i < cards.size(); ++i)
+        if (!seen.insert(cards[i].uuid).second)
+            return refuse(ErrorCode::invalid_field, "Two cards of one host have the same uuid.",
+                          fmt::format("/cards/{}/uuid", i));
+    return Done{};
+}
+
+void write_cards(Transaction& tx, const Host& host, const std::vector<ReportedCard>& reported) {
+    std::map<std::string, CardId> known;
+    for (const CardId id : tx.state().cards_of(host.id))
+        known.emplace(tx.state().at<Card>(id).uuid, id);
+    for (const ReportedCard& entry : reported) {
+        Card card = card_of(host, entry);
+        const auto at = known.find(entry.uuid);
+        if (at == known.end()) {
+            card.id = tx.make_id<CardId>();
+            tx.insert(card, "card.found");
+            continue;
+        }
+        const Card& before = tx.state().at<Card>(at->second);
+        card = merged(before, std::move(card));
+        known.erase(at);
+        if (!same_facts(before, card)) tx.update(std::move(card), "card.changed");
+    }
+    for (const auto& [uuid, id] : known) {
+        Card card = tx.state().at<Card>(id);
+        if (card.state == CardState::missing) continue;
+        card.state = CardState::missing;
+        tx.update(std::move(card), "card.missing");
+    }
+}
+
+void withdraw_listings(Transaction& tx, HostId host) {
+    std::set<ListingId> listings;
+    for (const CardId card : tx.state().cards_of(host))
+        if (const auto listing = tx.state().listing_of(card)) listings.insert(*listing);
+    for (const ListingId id : listings) {
+        Listing listing = tx.state().at<Listing>(id);
+        listing.state = ListingState::withdrawn;
+        tx.update(std::move(listing), "listing.withdrawn");
+    }
+}
+
+Result<const Host*> own_host(const Transaction& tx) {
+    FALLOW_ASSERT(tx.context().caller.host.has_value());
+    const Host* host = tx.state().find<Host>(*tx.context().caller.host);
+    if (host == nullptr || host->state == HostState::retired)
+        return refuse(ErrorCode::not_found, "The host is retired or unknown: enrol it again.");
+    return host;
+}
+
+}  // namespace
+
+Result<Outcome> handle(Transaction& tx, const EnrollHost& command) {
+    const OrganizationId owner = tx.context().caller.organization;
+    if (const auto open = check_not_frozen(tx.state(), owner); !open) return open.error();
+    if (tx.state().host_name_taken(owner, command.name))
+        return refuse(ErrorCode::name_taken, fmt::format("The organization has a host named {} already: "
+                                                         "retire it, or make a token with another name.",
+                                                         command.name));
+
+    Host host;
+    host.id = command.host;
+    host.organization = owner;
+    host.name = command.name;
+    host.country = command.country;
+    host.runtime = command.runtime;
+    host.engine = command.engine;
+    host.agent_version = command.agent_version;
+    host.cpu_cores = command.cpu_cores;
+    host.memory_bytes = command.memory_bytes;
+    host.signing_key = command.signing_key;
+    host.signing_key_certificate = command.signing_key_certificate;
+    host.enrolled_at = tx.now();
+    tx.insert(host, "host.enrolled");
+    return Outcome(host);
+}
+
+Result<Outcome> handle(Transaction& tx, const ReportInventory& command) {
+    const auto found = own_host(tx);
+    if (!found) return found.error();
+    if (const auto distinct = check_cards(command.cards); !distinct) return distinct.error();
+
+    Host host = **found;
+    const HostId id = host.id;
+    const bool changed = host.runtime != command.runtime || host.engine != command.engine ||
+                         host.agent_version != command.agent_version || host.boot_id != command.boot_id ||
+                         host.cpu_cores != command.cpu_cores || host.memory_bytes != command.memory_bytes;
+    host.runtime = command.runtime;
+    host.engine = command.engine;
+    host.agent_version = command.agent_version;
+    host.boot_id = command.boot_id;
+    host.cpu_cores = command.cpu_cores;
+    host.memory_bytes = command.memory_bytes;
+    if (changed) tx.update(std::move(host), "host.changed");
+    write_cards(tx, tx.state().at<Host>(id), command.cards);
+    match_standing_orders(tx);
+
+    InventoryAccepted accepted;
+    for (const CardId card : tx.state().cards_of(id))
+        accepted.cards.push_back(tx.state().at<Card>(card));
+    std::sort(accepted.cards.begin(), accepted.cards.end(), [](const Card& a, const Card& b) {
+        return std::tie(a.index, a.id) < std::tie(b.index, b.id);
+    });
+    return Outcome(std::move(accepted));
+}
+
+Result<Outcome> handle(Transaction& tx, const ChangeHost& command) {
+    const auto found = visible(tx, command.host);
+    if (!found) return found.error();
+    Host host = **found;
+    const auto wrong_state = [&](std::string_view wanted) {
+        return refuse(ErrorCode::wrong_state,
+                      fmt::format("The host is {}: only a host that is {} can do this.",
+                                  name_of(host.state), wanted));
+    };
+    switch (command.action) {
+        case HostAction::drain:
+            if (host.state != HostState::online && host.state != HostState::unreachable)
+                return wrong_state("online or unreachable");
+            host.state = HostState::draining;
+            tx.update(std::move(host), "host.draining");
+            break;
+        case HostAction::resume:
+            if (host.state != HostState::draining) return wrong_state("draining");
+            host.state = host.unreachable_since ? HostState::unreachable : HostState::online;
+            tx.update(std::move(host), "host.resumed");
+            match_standing_orders(tx);
+            break;
+        case HostAction::retire:
+            if (host.state == HostState::retired) return wrong_state("not retired yet");
+            if (!tx.state().live_leases_of(host.id).empty())
+                return refuse(ErrorCode::cards_in_use,
+                              "The host still holds leases: drain it and wait, or reclaim them.");
+            withdraw_listings(tx, host.id);
+            host.state = HostState::retired;
+            tx.update(std::move(host), "host.retired");
+            break;
+    }
+    return Outcome(tx.state().at<Host>(command.host));
+}
+
+Result<Outcome> handle(Transaction& tx, const HostLost& command) {
+    const Host* found = tx.state().find<Host>(command.host);
+    if (found == nullptr || found->unreachable_since || found->state == HostState::enrolled ||
+        found->state == HostState::retired)
+        return Outcome(Done{});
+
+    Host host = *found;
+    host.unreachable_since = tx.now();
+    if (host.state == HostState::online) host.state = HostState::unreachable;
+    tx.update(std::move(host), "host.unreachable");
+    const std::set<LeaseId> leases = tx.state().live_leases_of(command.host);
+    for (const LeaseId id : leases) {
+        Lease lease = tx.state().at<Lease>(id);
+        if (lease.state == LeaseState::ended) continue;
+        if (!lease.pinned || lease.state != LeaseState::running) {
+            finish_lease(tx, id, EndReason::host_lost, false);
+            continue;
+        }
+        lease.phase_deadline = tx.now() + tx.state().rules().pinned_lost;
+        tx.update(std::move(lease), "lease.host_silent");
+    }
+    return Outcome(Done{});
+}
+
+Result<Outcome> handle(Transaction& tx, const HostBack& command) {
+    const Host* found = tx.state().find<Host>(command.host);
+    const bool is_away =
+        found != nullptr && (found->state == HostState::enrolled || found->unreachable_since);
+    if (!is_away || found->state == HostState::retired) return Outcome(Done{});
+
+    Host host = *found;
+    host.unreachable_since.reset();
+    if (host.state != HostState::draining) host.state = HostState::online;
+    tx.update(std::move(host), "host.online");
+    const std::set<LeaseId> leases = tx.state().live_leases_of(command.host);
+    for (const LeaseId id : leases) {
+        Lease lease = tx.state().at<Lease>(id);
+        if (lease.state != LeaseState::running || !lease.phase_deadline) continue;
+        lease.phase_deadline.reset();
+        tx.update(std::move(lease), "lease.host_back");
+    }
+    match_standing_orders(tx);
+    return Outcome(Done{});
+}
+
+}  // namespace fallow::market

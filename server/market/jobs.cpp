@@ -1,0 +1,247 @@
+#include "market/jobs.hpp"
+
+#include <fmt/format.h>
+
+#include "market/handlers.hpp"
+#include "market/leases.hpp"
+#include "market/matching.hpp"
+
+namespace fallow::market {
+namespace {
+
+/// The next attempt stands where the first one stood: same requirements, same age.
+void requeue(Transaction& tx, Job job) {
+    Order order = tx.state().at<Order>(*job.order);
+    const Millis lifetime = order.expires_at - order.placed_at;
+    order.id = tx.make_id<OrderId>();
+    order.state = OrderState::standing;
+    order.reason.reset();
+    order.lease.reset();
+    order.fill_or_kill = false;
+    order.expires_at = tx.now() + lifetime;
+    order.version = 1;
+    job.state = JobState::queued;
+    job.order = order.id;
+    job.exit_code.reset();
+    tx.insert(order, "order.placed");
+    tx.update(std::move(job), "job.requeued");
+    match_standing_orders(tx);
+}
+
+void finish_job(Transaction& tx, Job job, JobState state, std::string_view event, std::string_view reason) {
+    job.state = state;
+    job.finished_at = tx.now();
+    tx.update(std::move(job), event, reason);
+}
+
+void close_order(Transaction& tx, const Order& standing, OrderState state, OrderReason reason) {
+    Order order = standing;
+    order.state = state;
+    order.reason = reason;
+    tx.update(std::move(order), state == OrderState::expired ? "order.expired" : "order.cancelled",
+              name_of(reason));
+}
+
+/// The job of an order that will never be filled.
+void cancel_queued_job(Transaction& tx, const std::optional<JobId>& id) {
+    if (!id) return;
+    const Job& job = tx.state().at<Job>(*id);
+    if (job.state == JobState::queued) finish_job(tx, job, JobState::cancelled, "job.cancelled", {});
+}
+
+Order order_of(const Transaction& tx, const PlaceOrder& command) {
+    Order order;
+    order.organization = tx.context().caller.organization;
+    order.requirements = command.requirements;
+    order.count = command.count;
+    order.price_max = command.price_max;
+    order.term = command.term;
+    order.fill_or_kill = command.fill_or_kill;
+    order.placed_at = tx.now();
+    order.expires_at = tx.now() + command.expires_in;
+    return order;
+}
+
+Status check_image(const State& state, const std::string& image) {
+    const auto at = image.find('@');
+    const bool frozen =
+        state.is_frozen(FreezeKind::image, image) ||
+        (at != std::string::npos && state.is_frozen(FreezeKind::image, image.substr(at + 1)));
+    if (frozen)
+        return refuse(ErrorCode::frozen, fmt::format("The image {} is frozen by the operator.", image),
+                      "/job/image");
+    return Done{};
+}
+
+Status check_place(const Transaction& tx, const PlaceOrder& command) {
+    const State& state = tx.state();
+    const OrganizationId renter = tx.context().caller.organization;
+    if (const auto open = check_not_frozen(state, renter); !open) return open;
+    if (command.job)
+        if (const auto allowed = check_image(state, command.job->image); !allowed) return allowed;
+    if (command.requirements.listing) {
+        const Listing* listing = state.find<Listing>(*command.requirements.listing);
+        if (listing == nullptr)
+            return refuse(ErrorCode::not_found,
+                          fmt::format("There is no {} here.", command.requirements.listing->text()),
+                          "/requirements/listing_id");
+    }
+    if (state.standing_orders(renter) >= limits::standing_orders_per_organization_max)
+        return refuse(ErrorCode::limit_reached,
+                      fmt::format("An organization has at most {} standing orders: cancel some.",
+                                  limits::standing_orders_per_organization_max));
+    return Done{};
+}
+
+Job insert_job(Transaction& tx, const JobRequest& request, std::optional<OrderId> order,
+               std::optional<LeaseId> lease) {
+    Job job;
+    job.id = tx.make_id<JobId>();
+    job.organization = tx.context().caller.organization;
+    job.state = lease ? JobState::assigned : JobState::queued;
+    job.order = order;
+    job.lease = lease;
+    job.image = request.image;
+    job.max_duration = request.max_duration;
+    job.attempts_max = request.attempts_max;
+    job.attempts = lease ? 1 : 0;
+    job.queued_at = tx.now();
+    tx.insert(job, lease ? "job.assigned" : "job.queued");
+    tx.add_job_spec(JobSpec{job.id, job.organization, request.document});
+    return job;
+}
+
+/// The most a standing order could need if it were filled at its own limit.
+Status check_standing_funds(const State& state, const Order& order) {
+    Listing at_the_limit;
+    at_the_limit.ask = order.price_max;
+    return check_funds(state, order, at_the_limit);
+}
+
+}  // namespace
+
+bool is_retried(EndReason reason) {
+    switch (reason) {
+        case EndReason::host_lost:
+        case EndReason::host_maintenance:
+        case EndReason::outbid:
+        case EndReason::reclaimed_by_owner:
+        case EndReason::start_failed:
+        case EndReason::start_timeout:
+            return true;
+        case EndReason::completed:
+        case EndReason::command_failed:
+        case EndReason::out_of_memory:
+        case EndReason::duration_exceeded:
+        case EndReason::cancelled_by_renter:
+        case EndReason::term_reached:
+        case EndReason::funds_exhausted:
+        case EndReason::image_pull_failed:
+        case EndReason::policy_revoked:
+            return false;
+    }
+    return false;
+}
+
+void settle_job(Transaction& tx, JobId id, EndReason reason, std::optional<std::int32_t> exit_code) {
+    Job job = tx.state().at<Job>(id);
+    job.reason = reason;
+    job.exit_code = exit_code;
+    if (reason == EndReason::completed)
+        return finish_job(tx, std::move(job), JobState::succeeded, "job.succeeded", name_of(reason));
+    if (reason == EndReason::cancelled_by_renter)
+        return finish_job(tx, std::move(job), JobState::cancelled, "job.cancelled", name_of(reason));
+    const bool was_an_order = tx.state().at<Order>(*job.order).job.has_value();
+    if (is_retried(reason) && was_an_order && job.attempts < job.attempts_max)
+        return requeue(tx, std::move(job));
+    finish_job(tx, std::move(job), JobState::failed, "job.failed", name_of(reason));
+}
+
+void expire_order(Transaction& tx, OrderId id) {
+    const Order order = tx.state().at<Order>(id);
+    close_order(tx, order, OrderState::expired, OrderReason::term_reached);
+    if (!order.job) return;
+    const Job& job = tx.state().at<Job>(*order.job);
+    if (job.state == JobState::queued) finish_job(tx, job, JobState::failed, "job.failed", "order_expired");
+}
+
+Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
+    if (const auto allowed = check_place(tx, command); !allowed) return allowed.error();
+    const State& state = tx.state();
+    Order order = order_of(tx, command);
+    const auto match = find_match(state, order, tx.now());
+    if (!match && command.fill_or_kill)
+        return refuse(ErrorCode::no_match,
+                      "No open listing fits now: relax a requirement, raise the price limit, or let the "
+                      "order stand.");
+    const Status funded = match ? check_funds(state, order, state.at<Listing>(match->listing))
+                                : check_standing_funds(state, order);
+    if (!funded) return funded.error();
+
+    order.id = tx.make_id<OrderId>();
+    if (command.job) order.job = insert_job(tx, *command.job, order.id, std::nullopt).id;
+    tx.insert(order, "order.placed");
+    if (match) fill(tx, order.id, *match);
+
+    OrderPlaced placed{state.at<Order>(order.id), std::nullopt, std::nullopt};
+    if (placed.order.lease) placed.lease = state.at<Lease>(*placed.order.lease);
+    if (order.job) placed.job = state.at<Job>(*order.job);
+    return Outcome(std::move(placed));
+}
+
+Result<Outcome> handle(Transaction& tx, const CancelOrder& command) {
+    const auto order = visible(tx, command.order);
+    if (!order) return order.error();
+    if ((*order)->state != OrderState::standing)
+        return refuse(
+            ErrorCode::wrong_state,
+            fmt::format("The order is {}: only a standing order can be cancelled; end its lease instead.",
+                        name_of((*order)->state)));
+
+    close_order(tx, **order, OrderState::cancelled, OrderReason::cancelled_by_renter);
+    cancel_queued_job(tx, tx.state().at<Order>(command.order).job);
+    return Outcome(tx.state().at<Order>(command.order));
+}
+
+Result<Outcome> handle(Transaction& tx, const AttachJob& command) {
+    const auto found = visible_to_renter(tx, command.lease);
+    if (!found) return found.error();
+    if ((*found)->state != LeaseState::allocated || (*found)->job)
+        return refuse(ErrorCode::wrong_state,
+                      "A job can only be brought to an allocated lease that has none.");
+    if (const auto open = check_not_frozen(tx.state(), tx.context().caller.organization); !open)
+        return open.error();
+    if (const auto allowed = check_image(tx.state(), command.job.image); !allowed) return allowed.error();
+
+    Lease lease = **found;
+    const Job job = insert_job(tx, command.job, lease.order, lease.id);
+    lease.job = job.id;
+    lease.phase_deadline = tx.now() + tx.state().rules().accept_deadline;
+    tx.update(std::move(lease), "lease.job_attached");
+    return Outcome(tx.state().at<Job>(job.id));
+}
+
+Result<Outcome> handle(Transaction& tx, const CancelJob& command) {
+    const auto found = visible(tx, command.job);
+    if (!found) return found.error();
+    const Job job = **found;
+    switch (job.state) {
+        case JobState::succeeded:
+        case JobState::failed:
+        case JobState::cancelled:
+            return refuse(ErrorCode::wrong_state,
+                          fmt::format("The job is {} already.", name_of(job.state)));
+        case JobState::queued:
+            close_order(tx, tx.state().at<Order>(*job.order), OrderState::cancelled,
+                        OrderReason::cancelled_by_renter);
+            cancel_queued_job(tx, job.id);
+            break;
+        case JobState::assigned:
+        case JobState::running:
+            stop_lease(tx, *job.lease, EndReason::cancelled_by_renter, tx.state().rules().stop_grace);
+            break;
+    }
+    return Outcome(tx.state().at<Job>(command.job));
+}
+
+}  // namespace fallow::market

@@ -1,0 +1,225 @@
+#include "market/leases.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "market/handlers.hpp"
+#include "market/jobs.hpp"
+#include "market/matching.hpp"
+
+namespace fallow::market {
+namespace {
+
+using ledger::AccountKind;
+using ledger::Micros;
+using ledger::TransferReason;
+
+std::string_view event_of(LeaseState state) {
+    switch (state) {
+        case LeaseState::allocated:
+            return "lease.allocated";
+        case LeaseState::preparing:
+            return "lease.preparing";
+        case LeaseState::running:
+            return "lease.running";
+        case LeaseState::reclaiming:
+            return "lease.reclaiming";
+        case LeaseState::ended:
+            return "lease.ended";
+    }
+    return {};
+}
+
+/// The part of `wanted` that the renter's available money covers.
+Micros affordable(const State& state, OrganizationId renter, Micros wanted) {
+    return std::min(wanted, state.account(renter, AccountKind::available).balance);
+}
+
+void top_up(Transaction& tx, Lease& lease) {
+    const State& state = tx.state();
+    const Micros wanted = hold_wanted(state.rules(), lease);
+    if (lease.held.count * 4 >= wanted.count * 3)
+        return;  // still three quarters of the window: not worth a transfer
+    const Micros amount = affordable(state, lease.renter, wanted - lease.held);
+    if (amount.count <= 0) return;
+    tx.transfer(state.account(lease.renter, AccountKind::available),
+                state.account(lease.renter, AccountKind::held), amount, TransferReason::hold, lease.id);
+    lease.held = lease.held + amount;
+}
+
+void on_running_deadline(Transaction& tx, const Lease& lease) {
+    const Time now = tx.now();
+    const auto passed = [&](const std::optional<Time>& deadline) { return deadline && *deadline <= now; };
+    if (passed(lease.phase_deadline)) return finish_lease(tx, lease.id, EndReason::host_lost, false);
+    if (passed(lease.reclaim_deadline)) return begin_reclaiming(tx, lease.id, *lease.stop_reason);
+    if (*lease.running_at + lease.term <= now)
+        return stop_lease(tx, lease.id, EndReason::term_reached, tx.state().rules().stop_grace);
+    if (!passed(lease.paid_until)) return;
+    Lease next = lease;
+    top_up(tx, next);
+    next.paid_until = paid_until(next, now);
+    if (next.held > lease.held && *next.paid_until > now)
+        tx.update(std::move(next), "lease.funded");
+    else
+        stop_lease(tx, lease.id, EndReason::funds_exhausted, tx.state().rules().stop_grace);
+}
+
+}  // namespace
+
+bool image_matches(const std::string& image, const std::string& target) {
+    if (image == target) return true;
+    const auto at = image.find('@');
+    return at != std::string::npos && image.substr(at + 1) == target;
+}
+
+ledger::Micros hold_wanted(const Rules& rules, const Lease& lease) {
+    const Millis window =
+        rules.hold_window + rules.disconnect_window + std::max(lease.reclaim_notice, rules.stop_grace);
+    const Millis rest = lease.term - lease.meter.running;
+    return ledger::cost_ceiling(lease.price, lease.thousandths,
+                                std::clamp(window, Millis(0), std::max(rest, Millis(0))));
+}
+
+Time paid_until(const Lease& lease, Time now) {
+    return now + ledger::covered_by(lease.meter, lease.price, lease.thousandths, lease.held);
+}
+
+void charge(Transaction& tx, Lease& lease, Millis accepted) {
+    const State& state = tx.state();
+    const auto before = lease.meter;
+    lease.meter =
+        ledger::advance(before, lease.price, lease.thousandths, accepted - before.running, lease.fee_ppm);
+    const Micros amount = lease.meter.charged - before.charged;
+    const Micros fee = lease.meter.fee - before.fee;
+    FALLOW_ASSERT(amount <= lease.held);
+    const auto& held = state.account(lease.renter, AccountKind::held);
+    if ((amount - fee).count > 0)
+        tx.transfer(held, state.account(lease.seller, AccountKind::earned), amount - fee,
+                    TransferReason::charge, lease.id);
+    if (fee.count > 0)
+        tx.transfer(held, state.at<ledger::Account>(platform_fees), fee, TransferReason::fee, lease.id);
+    lease.held = lease.held - amount;
+    if (lease.state == LeaseState::running && !lease.stop_reason) top_up(tx, lease);
+}
+
+void stop_lease(Transaction& tx, LeaseId id, EndReason reason, Millis notice) {
+    Lease lease = tx.state().at<Lease>(id);
+    switch (lease.state) {
+        case LeaseState::allocated:
+            return finish_lease(tx, id, reason, false);
+        case LeaseState::preparing:
+            return begin_reclaiming(tx, id, reason);
+        case LeaseState::running: {
+            const Time deadline = tx.now() + notice;
+            if (lease.reclaim_deadline && *lease.reclaim_deadline <= deadline) return;
+            lease.reclaim_deadline = deadline;
+            lease.stop_reason = reason;
+            return tx.update(std::move(lease), "lease.stopping", name_of(reason));
+        }
+        case LeaseState::reclaiming:
+        case LeaseState::ended:
+            return;
+    }
+}
+
+void begin_reclaiming(Transaction& tx, LeaseId id, EndReason reason) {
+    Lease lease = tx.state().at<Lease>(id);
+    FALLOW_ASSERT(lease.state == LeaseState::running || lease.state == LeaseState::preparing);
+    lease.state = LeaseState::reclaiming;
+    lease.stop_reason = lease.stop_reason.value_or(reason);
+    lease.end_reason = reason;
+    lease.reclaiming_at = tx.now();
+    lease.reclaim_deadline.reset();
+    lease.phase_deadline = tx.now() + tx.state().rules().reclaim_deadline;
+    tx.update(std::move(lease), event_of(LeaseState::reclaiming), name_of(reason));
+}
+
+void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) {
+    Lease lease = tx.state().at<Lease>(id);
+    FALLOW_ASSERT(lease.state != LeaseState::ended);
+    const bool outputs_may_be_missing = !released && lease.state == LeaseState::reclaiming;
+    if (lease.held.count > 0)
+        tx.transfer(tx.state().account(lease.renter, AccountKind::held),
+                    tx.state().account(lease.renter, AccountKind::available), lease.held,
+                    TransferReason::release, id);
+    lease.held = Micros(0);
+    lease.state = LeaseState::ended;
+    lease.stop_reason = lease.stop_reason.value_or(reason);
+    lease.end_reason = lease.end_reason.value_or(reason);
+    lease.ended_at = tx.now();
+    lease.phase_deadline.reset();
+    lease.reclaim_deadline.reset();
+    const EndReason outcome = outputs_may_be_missing && *lease.end_reason == EndReason::completed
+                                  ? EndReason::host_lost
+                                  : *lease.end_reason;
+    const std::optional<JobId> job = lease.job;
+    const std::optional<std::int32_t> exit_code = lease.exit_code;
+    tx.update(std::move(lease), event_of(LeaseState::ended), name_of(outcome));
+    if (released) release_cards(tx, id);
+    if (job) settle_job(tx, *job, outcome, exit_code);
+}
+
+void release_cards(Transaction& tx, LeaseId id) {
+    Lease lease = tx.state().at<Lease>(id);
+    FALLOW_ASSERT(lease.state == LeaseState::ended && !lease.released);
+    for (const CardId card : lease.cards)
+        tx.release_card(id, card, limits::thousandths_per_card);
+    lease.released = true;
+    tx.update(std::move(lease), "lease.released");
+}
+
+void on_deadline(Transaction& tx, LeaseId id) {
+    const Lease lease = tx.state().at<Lease>(id);
+    switch (lease.state) {
+        case LeaseState::allocated:
+            return finish_lease(tx, id, EndReason::start_timeout, false);
+        case LeaseState::preparing:
+            return begin_reclaiming(tx, id, EndReason::start_timeout);
+        case LeaseState::running:
+            return on_running_deadline(tx, lease);
+        case LeaseState::reclaiming:
+            return finish_lease(tx, id, *lease.end_reason, false);
+        case LeaseState::ended:
+            return;
+    }
+}
+
+Result<Outcome> handle(Transaction& tx, const EndLease& command) {
+    const auto lease = visible_to_renter(tx, command.lease);
+    if (!lease) return lease.error();
+    if ((*lease)->state == LeaseState::ended || (*lease)->state == LeaseState::reclaiming)
+        return refuse(ErrorCode::wrong_state, "The lease has ended, or is ending already.");
+
+    stop_lease(tx, command.lease, EndReason::cancelled_by_renter, tx.state().rules().stop_grace);
+    return Outcome(tx.state().at<Lease>(command.lease));
+}
+
+Result<Outcome> handle(Transaction& tx, const ReclaimLease& command) {
+    const auto lease = visible_to_seller(tx, command.lease);
+    if (!lease) return lease.error();
+    if ((*lease)->state == LeaseState::ended || (*lease)->state == LeaseState::reclaiming)
+        return refuse(ErrorCode::wrong_state, "The lease has ended, or is ending already.");
+
+    stop_lease(tx, command.lease, EndReason::reclaimed_by_owner, (*lease)->reclaim_notice);
+    return Outcome(tx.state().at<Lease>(command.lease));
+}
+
+Result<Outcome> handle(Transaction& tx, const Tick&) {
+    std::vector<std::variant<LeaseId, OrderId>> due;
+    for (const auto& [deadline, id] : tx.state().due()) {
+        if (deadline > tx.now() || due.size() == tx.state().rules().due_per_tick_max) break;
+        due.push_back(id);
+    }
+    for (const auto& id : due) {
+        if (const auto* lease = std::get_if<LeaseId>(&id)) {
+            on_deadline(tx, *lease);
+            continue;
+        }
+        expire_order(tx, std::get<OrderId>(id));
+    }
+    match_standing_orders(tx);
+    return Outcome(Done{});
+}
+
+}  // namespace fallow::market

@@ -1,0 +1,159 @@
+#include "market/state.hpp"
+
+#include <algorithm>
+
+namespace fallow::market {
+namespace {
+
+const std::set<CardId> no_cards;
+const std::set<LeaseId> no_leases;
+
+template <class Container, class Value>
+void put_or_erase(Container& container, const Value& value, bool present) {
+    if (present)
+        container.insert(value);
+    else
+        container.erase(value);
+}
+
+void keep_earlier(std::optional<Time>& best, const std::optional<Time>& other) {
+    if (other && (!best || *other < *best)) best = other;
+}
+
+}  // namespace
+
+std::optional<Time> next_deadline(const Lease& lease) {
+    if (lease.state == LeaseState::ended) return std::nullopt;
+    std::optional<Time> best = lease.phase_deadline;
+    if (lease.state != LeaseState::running) return best;
+    keep_earlier(best, lease.reclaim_deadline);
+    if (!lease.stop_reason) {
+        keep_earlier(best, *lease.running_at + lease.term);
+        keep_earlier(best, lease.paid_until);
+    }
+    return best;
+}
+
+const ledger::Account& State::account(OrganizationId organization, ledger::AccountKind kind) const {
+    const auto found = accounts_.find(organization);
+    FALLOW_ASSERT(found != accounts_.end());
+    return at<ledger::Account>(found->second.at(static_cast<std::size_t>(kind)));
+}
+
+bool State::name_taken(const std::string& organization_name) const {
+    return organization_names_.contains(organization_name);
+}
+
+bool State::host_name_taken(OrganizationId organization, const std::string& name) const {
+    return host_names_.contains({organization, name});
+}
+
+std::optional<ListingId> State::listing_of(CardId card) const {
+    const auto found = listing_of_card_.find(card);
+    return found == listing_of_card_.end() ? std::nullopt : std::optional<ListingId>(found->second);
+}
+
+std::int64_t State::standing_orders(OrganizationId organization) const {
+    const auto found = standing_orders_.find(organization);
+    return found == standing_orders_.end() ? 0 : found->second;
+}
+
+bool State::is_frozen(FreezeKind kind, const std::string& target) const {
+    return frozen_.contains({kind, target});
+}
+
+const std::set<CardId>& State::cards_of(HostId host) const {
+    const auto found = cards_of_host_.find(host);
+    return found == cards_of_host_.end() ? no_cards : found->second;
+}
+
+const std::set<LeaseId>& State::live_leases_of(HostId host) const {
+    const auto found = leases_of_host_.find(host);
+    return found == leases_of_host_.end() ? no_leases : found->second;
+}
+
+std::int32_t State::free_cards(ListingId listing) const {
+    const auto found = free_cards_.find(listing);
+    return found == free_cards_.end() ? 0 : found->second;
+}
+
+void State::index(const Organization& row, bool present) {
+    put_or_erase(organization_names_, row.name, present);
+}
+
+void State::index(const ledger::Account& row, bool present) {
+    if (present) accounts_[row.organization].at(static_cast<std::size_t>(row.kind)) = row.id;
+}
+
+void State::index(const Host& row, bool present) {
+    if (row.state == HostState::retired) return;
+    if (present)
+        host_names_.emplace(std::pair{row.organization, row.name}, row.id);
+    else
+        host_names_.erase({row.organization, row.name});
+}
+
+void State::index(const Card& row, bool present) {
+    put_or_erase(cards_of_host_[row.host], row.id, present);
+    const auto listing = listing_of_card_.find(row.id);
+    if (listing == listing_of_card_.end() || !row.is_free()) return;
+    free_cards_[listing->second] += present ? 1 : -1;
+    refresh_offer(listing->second);
+}
+
+void State::index(const Listing& row, bool present) {
+    if (row.state == ListingState::withdrawn) return;
+    std::int32_t free = 0;
+    for (const CardId card : row.cards) {
+        if (present) {
+            listing_of_card_[card] = row.id;
+            const Card* found = find<Card>(card);
+            free += found != nullptr && found->is_free() ? 1 : 0;
+        } else {
+            listing_of_card_.erase(card);
+        }
+    }
+    if (present)
+        free_cards_[row.id] = free;
+    else
+        free_cards_.erase(row.id);
+    refresh_offer(row.id);
+}
+
+/// Offers hold exactly the open listings that have a free card. Called whenever either fact may have
+/// changed.
+void State::refresh_offer(ListingId listing) {
+    if (const auto offered = offered_.find(listing); offered != offered_.end()) {
+        offers_.erase({offered->second, listing});
+        offered_.erase(offered);
+    }
+    const auto free = free_cards_.find(listing);
+    if (free == free_cards_.end() || free->second <= 0) return;
+    const Listing* row = find<Listing>(listing);
+    if (row == nullptr || row->state != ListingState::open) return;
+    offers_.insert({row->ask, listing});
+    offered_.emplace(listing, row->ask);
+}
+
+void State::index(const Order& row, bool present) {
+    if (row.state != OrderState::standing) return;
+    put_or_erase(demands_, Demand{-row.price_max.micros_per_hour, row.placed_at, row.id}, present);
+    put_or_erase(due_, Due{row.expires_at, row.id}, present);
+    standing_orders_[row.organization] += present ? 1 : -1;
+}
+
+void State::index(const Lease& row, bool present) {
+    if (const auto deadline = next_deadline(row)) put_or_erase(due_, Due{*deadline, row.id}, present);
+    if (row.state != LeaseState::ended) active_leases_ += present ? 1U : -1U;
+    if (row.released) return;
+    put_or_erase(live_leases_, row.id, present);
+    put_or_erase(leases_of_host_[row.host], row.id, present);
+}
+
+void State::index(const Freeze& row, bool present) {
+    int& count = frozen_[{row.kind, row.target}];
+    count += present ? 1 : -1;
+    if (count == 0) frozen_.erase({row.kind, row.target});
+}
+
+}  // namespace fallow::market

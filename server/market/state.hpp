@@ -1,0 +1,182 @@
+// The whole state of one market in memory, and the indexes derived from it. Rows change only through
+// replace(), so that every index follows and every change can be undone. Pure: no clock, no randomness, no
+// I/O, no thread.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "market/changes.hpp"
+
+namespace fallow::market {
+
+/// The platform's own organization and accounts have fixed ids, as the first migration wrote them.
+inline constexpr OrganizationId platform_organization{RawId{0, 1}};
+inline constexpr AccountId platform_external{RawId{0, 2}};
+inline constexpr AccountId platform_fees{RawId{0, 3}};
+
+/// What the market may take; the engine fills it from the configuration.
+struct Rules {
+    std::string market = "main";
+    Millis accept_deadline = seconds(60);   ///< allocated: the agent must take the lease
+    Millis attach_deadline = minutes(2);    ///< allocated without a job: the renter must bring one
+    Millis pull_deadline = minutes(20);     ///< preparing: image and inputs, then
+    Millis start_deadline = minutes(2);     ///< the container's start
+    Millis stop_grace = seconds(10);        ///< SIGTERM to SIGKILL, where no notice applies
+    Millis reclaim_deadline = minutes(10);  ///< reclaiming: outputs, scrub
+    Millis hold_window = minutes(30);
+    Millis disconnect_window = minutes(10);
+    Millis heartbeat = seconds(5);
+    Millis pinned_lost = minutes(10);  ///< how long an interactive rental survives its host's silence
+    std::size_t due_per_tick_max = 256;
+    std::size_t matches_per_command_max = 256;
+};
+
+template <class Row>
+struct KeyOf;
+
+#define FALLOW_ROW_KEY(Row, Key, expression)                      \
+    template <>                                                   \
+    struct KeyOf<Row> {                                           \
+        using type = Key;                                         \
+        static type of(const Row& row) { return row.expression; } \
+    }
+
+FALLOW_ROW_KEY(Organization, OrganizationId, id);
+FALLOW_ROW_KEY(ledger::Account, AccountId, id);
+FALLOW_ROW_KEY(Host, HostId, id);
+FALLOW_ROW_KEY(Card, CardId, id);
+FALLOW_ROW_KEY(Listing, ListingId, id);
+FALLOW_ROW_KEY(Order, OrderId, id);
+FALLOW_ROW_KEY(Lease, LeaseId, id);
+FALLOW_ROW_KEY(Job, JobId, id);
+FALLOW_ROW_KEY(Freeze, FreezeId, id);
+FALLOW_ROW_KEY(Settings, std::string, market);
+
+#undef FALLOW_ROW_KEY
+
+template <class Row>
+using Table = std::unordered_map<typename KeyOf<Row>::type, Row>;
+
+class State {
+  public:
+    explicit State(Rules rules) : rules_(std::move(rules)) {}
+
+    [[nodiscard]] const Rules& rules() const { return rules_; }
+
+    template <class Row>
+    [[nodiscard]] const Row* find(const typename KeyOf<Row>::type& key) const {
+        const auto& rows = std::get<Table<Row>>(tables_);
+        const auto at = rows.find(key);
+        return at == rows.end() ? nullptr : &at->second;
+    }
+    template <class Row>
+    [[nodiscard]] const Row& at(const typename KeyOf<Row>::type& key) const {
+        const Row* row = find<Row>(key);
+        FALLOW_ASSERT(row != nullptr);
+        return *row;
+    }
+    template <class Row>
+    [[nodiscard]] const Table<Row>& table() const {
+        return std::get<Table<Row>>(tables_);
+    }
+
+    /// The one way to change a row: nothing before = insert, nothing after = remove. Keeps every index.
+    template <class Row>
+    void replace(const Row* before, const Row* after);
+
+    [[nodiscard]] const Settings& settings() const { return at<Settings>(rules_.market); }
+    [[nodiscard]] const ledger::Account& account(OrganizationId organization,
+                                                 ledger::AccountKind kind) const;
+    [[nodiscard]] bool name_taken(const std::string& organization_name) const;
+    [[nodiscard]] bool host_name_taken(OrganizationId organization, const std::string& name) const;
+    [[nodiscard]] std::optional<ListingId> listing_of(CardId card) const;
+    [[nodiscard]] std::int64_t standing_orders(OrganizationId organization) const;
+    [[nodiscard]] bool is_frozen(FreezeKind kind, const std::string& target) const;
+    [[nodiscard]] const std::set<CardId>& cards_of(HostId host) const;
+    [[nodiscard]] const std::set<LeaseId>& live_leases_of(HostId host) const;  ///< not released
+    [[nodiscard]] const std::set<LeaseId>& live_leases() const { return live_leases_; }
+
+    /// Open listings with at least one free card, by ask, then id: the documented order of service.
+    using Offer = std::pair<ledger::Price, ListingId>;
+    [[nodiscard]] const std::set<Offer>& offers() const { return offers_; }
+    /// Standing orders by price limit (highest first), then age, then id.
+    using Demand = std::tuple<std::int64_t, Time, OrderId>;
+    [[nodiscard]] const std::set<Demand>& demands() const { return demands_; }
+
+    using Due = std::pair<Time, std::variant<LeaseId, OrderId>>;
+    [[nodiscard]] const std::set<Due>& due() const { return due_; }
+
+    [[nodiscard]] std::size_t active_leases() const { return active_leases_; }
+
+  private:
+    void index(const Organization&, bool);
+    void index(const ledger::Account&, bool);
+    void index(const Host&, bool);
+    void index(const Card&, bool);
+    void index(const Listing&, bool);
+    void index(const Order&, bool);
+    void index(const Lease&, bool);
+    void index(const Job&, bool) {}
+    void index(const Freeze&, bool);
+    void index(const Settings&, bool) {}
+    void refresh_offer(ListingId listing);
+
+    Rules rules_;
+    std::tuple<Table<Organization>, Table<ledger::Account>, Table<Host>, Table<Card>, Table<Listing>,
+               Table<Order>, Table<Lease>, Table<Job>, Table<Freeze>, Table<Settings>>
+        tables_;
+
+    std::unordered_set<std::string> organization_names_;
+    std::map<std::pair<OrganizationId, std::string>, HostId> host_names_;
+    std::unordered_map<OrganizationId, std::array<AccountId, 5>> accounts_;
+    std::unordered_map<HostId, std::set<CardId>> cards_of_host_;
+    std::unordered_map<CardId, ListingId> listing_of_card_;
+    std::unordered_map<ListingId, std::int32_t> free_cards_;
+    std::unordered_map<HostId, std::set<LeaseId>> leases_of_host_;
+    std::unordered_map<HostId, std::set<ListingId>> listings_of_host_;
+    std::unordered_map<OrganizationId, std::int64_t> standing_orders_;
+    std::map<std::pair<FreezeKind, std::string>, int> frozen_;
+    std::set<LeaseId> live_leases_;
+    std::set<Offer> offers_;
+    std::unordered_map<ListingId, ledger::Price> offered_;
+    std::set<Demand> demands_;
+    std::set<Due> due_;
+    std::size_t active_leases_ = 0;
+
+  public:
+    /// Cards of a listing that are free now.
+    [[nodiscard]] std::int32_t free_cards(ListingId listing) const;
+};
+
+/// The moment at which a lease needs the clock's attention, if there is one.
+[[nodiscard]] std::optional<Time> next_deadline(const Lease& lease);
+
+template <class Row>
+void State::replace(const Row* before, const Row* after) {
+    auto& rows = std::get<Table<Row>>(tables_);
+    if (before != nullptr) {
+        const Row old = *before;
+        const auto at = rows.find(KeyOf<Row>::of(old));
+        FALLOW_ASSERT(at != rows.end());
+        index(at->second, false);
+        if (after != nullptr) {
+            at->second = *after;
+            index(at->second, true);
+        } else {
+            rows.erase(at);
+        }
+        return;
+    }
+    FALLOW_ASSERT(after != nullptr);
+    const auto [at, inserted] = rows.emplace(KeyOf<Row>::of(*after), *after);
+    FALLOW_ASSERT(inserted);
+    index(at->second, true);
+}
+
+}  // namespace fallow::market
