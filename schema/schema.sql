@@ -289,6 +289,8 @@ CREATE TABLE leases (
     paid_until             bigint,
     usage_at               bigint,
     usage_sequence         bigint NOT NULL,
+    usage_sha256           text,
+    claimed_ms             bigint NOT NULL,
     nonce                  text NOT NULL,
     container              text,
     boot                   text,
@@ -311,7 +313,7 @@ CREATE TABLE leases (
     CONSTRAINT leases_released_after_end CHECK (NOT released OR state = 'ended'),
     CONSTRAINT leases_ended_holds_nothing CHECK (state <> 'ended' OR held_micros = 0),
     CONSTRAINT leases_held_not_negative CHECK (held_micros >= 0),
-    CONSTRAINT leases_running_not_negative CHECK (running_ms >= 0 AND usage_sequence >= 0),
+    CONSTRAINT leases_running_not_negative CHECK (running_ms >= 0 AND usage_sequence >= 0 AND claimed_ms >= 0),
     CONSTRAINT leases_charge_exact CHECK (charged_micros = div(numerator, 3600000000) AND numerator >= 0),
     CONSTRAINT leases_fee_exact CHECK (fee_micros = div(charged_micros::numeric * fee_ppm, 1000000)),
     CONSTRAINT leases_fee_within_charge CHECK (fee_micros BETWEEN 0 AND charged_micros),
@@ -748,7 +750,7 @@ CREATE INDEX artifacts_by_organization ON artifacts (organization_id);
 
 -- Of all of an organization's artifacts, also those the asking role cannot see.
 CREATE FUNCTION artifacts_held(organization uuid, now_ms bigint, OUT held bigint, OUT held_bytes bigint)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM artifacts
     WHERE organization_id = organization AND expires_at > now_ms
 $$;
@@ -805,7 +807,7 @@ CREATE INDEX job_log_heads_by_update ON job_log_heads USING brin (updated_at);
 -- Removes what is past its retention, at most rows_max rows of each kind a call; returns how many are gone. A log's
 -- head outlives its lines, so that a late repeat cannot start it anew.
 CREATE FUNCTION fallow_expire(now_ms bigint, rows_max integer) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     day_ms CONSTANT bigint := 86400000;
     gone bigint := 0;

@@ -19,7 +19,7 @@ ALTER TABLE agent_certificates ADD CONSTRAINT agent_certificates_serial_form CHE
 CREATE INDEX IF NOT EXISTS artifacts_by_organization ON artifacts (organization_id);
 -- Of all of an organization's artifacts, also those the asking role cannot see.
 CREATE OR REPLACE FUNCTION artifacts_held(organization uuid, now_ms bigint, OUT held bigint, OUT held_bytes bigint)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM artifacts
     WHERE organization_id = organization AND expires_at > now_ms
 $$;
@@ -60,7 +60,7 @@ GRANT SELECT, INSERT, UPDATE (next_sequence, bytes, cut, updated_at) ON job_log_
 -- Removes what is past its retention, at most rows_max rows of each kind a call; returns how many are gone. A log's
 -- head outlives its lines, so that a late repeat cannot start it anew.
 CREATE OR REPLACE FUNCTION fallow_expire(now_ms bigint, rows_max integer) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     day_ms CONSTANT bigint := 86400000;
     gone bigint := 0;

@@ -1,0 +1,223 @@
+// Rows as columns: any number of rows of a described struct become one array parameter a column, and one
+// statement inserts, updates or removes them all. The statements are made from `describe`, so a column
+// exists in one place.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "store/parameters.hpp"
+
+namespace fallow::store {
+
+/// The SQL type of a column, and of its element inside an array parameter: a list travels as the text of
+/// its array literal, since PostgreSQL has no arrays of arrays of different lengths.
+struct ColumnType {
+    std::string_view element;
+    std::string_view cast;  ///< appended to the element in a SELECT; empty where none is needed
+};
+
+template <class T>
+struct ColumnTypeOf;
+template <>
+struct ColumnTypeOf<bool> {
+    static constexpr ColumnType value{"boolean", ""};
+};
+template <>
+struct ColumnTypeOf<std::int32_t> {
+    static constexpr ColumnType value{"integer", ""};
+};
+template <>
+struct ColumnTypeOf<std::int64_t> {
+    static constexpr ColumnType value{"bigint", ""};
+};
+template <>
+struct ColumnTypeOf<Time> : ColumnTypeOf<std::int64_t> {};
+template <>
+struct ColumnTypeOf<Millis> : ColumnTypeOf<std::int64_t> {};
+template <>
+struct ColumnTypeOf<ledger::Micros> : ColumnTypeOf<std::int64_t> {};
+template <>
+struct ColumnTypeOf<ledger::Price> : ColumnTypeOf<std::int64_t> {};
+template <>
+struct ColumnTypeOf<Int128> {
+    static constexpr ColumnType value{"numeric", ""};
+};
+template <>
+struct ColumnTypeOf<std::string> {
+    static constexpr ColumnType value{"text", ""};
+};
+template <>
+struct ColumnTypeOf<Bytes> {
+    static constexpr ColumnType value{"bytea", ""};
+};
+template <NamedEnum E>
+struct ColumnTypeOf<E> : ColumnTypeOf<std::string> {};
+template <class Tag>
+struct ColumnTypeOf<Id<Tag>> {
+    static constexpr ColumnType value{"uuid", ""};
+};
+template <class Tag>
+struct ColumnTypeOf<std::vector<Id<Tag>>> {
+    static constexpr ColumnType value{"text", "::uuid[]"};
+};
+template <>
+struct ColumnTypeOf<std::vector<std::string>> {
+    static constexpr ColumnType value{"text", "::text[]"};
+};
+template <class T>
+struct ColumnTypeOf<std::optional<T>> : ColumnTypeOf<T> {};
+
+struct Column {
+    std::string name;  ///< quoted
+    ColumnType type;
+    bool is_key = false;
+    bool is_derived = false;  ///< moved by the database: read, never written
+};
+
+namespace detail {
+
+struct ColumnCollector {
+    std::vector<Column> columns;
+
+    template <class T>
+    void add(const char* name, const T&, bool is_key, bool is_derived) {
+        columns.push_back({'"' + std::string(name) + '"', ColumnTypeOf<T>::value, is_key, is_derived});
+    }
+    template <class T>
+    void key(const char* name, const T& value) {
+        add(name, value, true, false);
+    }
+    template <class T>
+    void field(const char* name, const T& value) {
+        add(name, value, false, false);
+    }
+    template <class T>
+    void derived(const char* name, const T& value) {
+        add(name, value, false, true);
+    }
+};
+
+}  // namespace detail
+
+/// The columns of a described row, in the order of its description.
+template <class Row>
+[[nodiscard]] const std::vector<Column>& columns_of() {
+    static const std::vector<Column> columns = [] {
+        detail::ColumnCollector collector;
+        const Row row{};
+        Row::describe(row, collector);
+        return std::move(collector.columns);
+    }();
+    return columns;
+}
+
+/// `"id", "host_id", …` for a SELECT that RowReader reads.
+template <class Row>
+[[nodiscard]] const std::string& select_list() {
+    static const std::string list = [] {
+        std::string text;
+        for (const Column& column : columns_of<Row>())
+            text += (text.empty() ? "" : ", ") + column.name;
+        return text;
+    }();
+    return list;
+}
+
+/// Statements that take one array parameter for each column they name, in the order of the description.
+struct RowStatements {
+    std::string insert_name, insert_sql;  ///< keys and fields
+    std::string update_name, update_sql;  ///< keys and fields
+    std::string remove_name, remove_sql;  ///< keys only
+};
+
+[[nodiscard]] RowStatements make_row_statements(std::string_view table, const std::vector<Column>& columns);
+
+template <class Row>
+[[nodiscard]] const RowStatements& statements_of() {
+    static const RowStatements statements = make_row_statements(Row::table, columns_of<Row>());
+    return statements;
+}
+
+namespace detail {
+
+/// Appends one row to the array literals, one a column.
+class RowAppender {
+  public:
+    RowAppender(std::vector<std::string>& columns, bool keys_only)
+        : columns_(columns), keys_only_(keys_only) {}
+
+    template <class T>
+    void key(const char*, const T& value) {
+        append_element(columns_[at_++], value);
+    }
+    template <class T>
+    void field(const char*, const T& value) {
+        if (!keys_only_) append_element(columns_[at_++], value);
+    }
+    template <class T>
+    void derived(const char*, const T&) {}
+
+  private:
+    template <class T>
+    static void append_element(std::string& out, const T& value) {
+        out.push_back(out.empty() ? '{' : ',');
+        append_body(out, value);
+    }
+    template <class T>
+    static void append_body(std::string& out, const T& value) {
+        append_value(out, value);
+    }
+    static void append_body(std::string& out, const std::string& value) { append_quoted(out, value); }
+    static void append_body(std::string& out, const Bytes& value) {
+        std::string text;
+        append_value(text, value);
+        append_quoted(out, text);
+    }
+    template <class T>
+    static void append_body(std::string& out, const std::vector<T>& values) {
+        std::string literal;
+        append_value(literal, values);
+        append_quoted(out, literal);
+    }
+    template <class T>
+    static void append_body(std::string& out, const std::optional<T>& value) {
+        if (value) {
+            append_body(out, *value);
+        } else {
+            out.append("NULL");
+        }
+    }
+
+    std::vector<std::string>& columns_;
+    bool keys_only_;
+    std::size_t at_ = 0;
+};
+
+}  // namespace detail
+
+/// The array parameters of `rows` for the statements above.
+template <class Row>
+[[nodiscard]] Parameters column_arrays(const std::vector<Row>& rows, bool keys_only = false) {
+    std::size_t count = 0;
+    for (const Column& column : columns_of<Row>()) {
+        if (column.is_key || (!keys_only && !column.is_derived)) ++count;
+    }
+    std::vector<std::string> columns(count);
+    constexpr std::size_t bytes_per_value = 24;
+    for (std::string& column : columns)
+        column.reserve(rows.size() * bytes_per_value + 2);
+    for (const Row& row : rows)
+        Row::describe(row, detail::RowAppender(columns, keys_only));
+    Parameters parameters;
+    parameters.reserve(count);
+    for (std::string& column : columns) {
+        column.append(rows.empty() ? "{}" : "}");
+        parameters.emplace_back(std::move(column));
+    }
+    return parameters;
+}
+
+}  // namespace fallow::store
