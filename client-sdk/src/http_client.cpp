@@ -318,6 +318,7 @@ HttpResponse HttpClient::Impl::perform(const HttpRequest& request, Exchange& exc
     set(CURLOPT_URL, url.c_str());
     prepare_body(request, exchange);
     prepare_timeouts(request, exchange.on_chunk != nullptr);
+    set(CURLOPT_FRESH_CONNECT, request.fresh_connection ? 1L : 0L);
 
     BodyContext body_context{&exchange, handle.get()};
     set(CURLOPT_HEADERFUNCTION, &on_header);

@@ -69,6 +69,9 @@ struct HttpRequest {
     /// Instead of `body`: fills the buffer and returns how many bytes it wrote, 0 at the end.
     std::function<std::size_t(char* buffer, std::size_t capacity)> body_source;
     std::int64_t body_source_bytes = -1;  ///< -1: not known, sent chunked
+    /// Opens a connection of its own. On a kept one that the server has just closed, libcurl sends a
+    /// request a second time by itself: not for one that must not be carried out twice.
+    bool fresh_connection = false;
     std::stop_token stop;  ///< ends the exchange within about a second, as TransportError cancelled
 };
 
