@@ -1,0 +1,37 @@
+// Whole files to and from a server, in parts of 1 MiB, with their SHA-256. Nothing is held in memory but
+// one part.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "fallow/types.hpp"
+
+namespace fallow::sdk {
+
+class Client;
+
+inline constexpr std::int64_t artifact_part_bytes = std::int64_t{1024} * 1024;
+
+/// 0 for an empty file.
+[[nodiscard]] constexpr std::int64_t artifact_parts(std::int64_t bytes) {
+    return bytes / artifact_part_bytes + (bytes % artifact_part_bytes != 0 ? 1 : 0);
+}
+
+/// Reads the file twice: for its digest, and to send it. Throws std::system_error for the file, ApiError
+/// hash_mismatch when it changed in between.
+[[nodiscard]] Artifact upload_file(Client& client, const std::filesystem::path& file,
+                                   const std::string& name);
+
+/// Writes `target` whole or not at all: the parts go to a file beside it, which takes its name once the
+/// digest is right. Throws std::system_error for the file, ProtocolError when what came is not the
+/// artifact.
+void download_file(Client& client, const Artifact& artifact, const std::filesystem::path& target);
+
+/// `folder` / `path` for the path of an output. Throws ProtocolError for a path that would leave the
+/// folder.
+[[nodiscard]] std::filesystem::path path_below(const std::filesystem::path& folder,
+                                               const std::string& path);
+
+}  // namespace fallow::sdk

@@ -1,0 +1,149 @@
+// The public API of a Fallow server, one method per route, for sellers, renters and administrators.
+//
+// A method returns when the server has answered for good: passing failures are retried within the
+// RetryPolicy. Every POST carries an Idempotency-Key made once per call, so a retry never acts twice; pass
+// one of your own to make a call safe across restarts of the program too. Throws ApiError (the server
+// refused), TransportError (it cannot be reached) and ProtocolError (it is not the server this SDK knows).
+//
+// What it is not: the agent's routes are in client-sdk/agent, and receipts are verified by
+// receipt_verify.hpp, which needs no server at all. A Client serves one thread at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "fallow/environment.hpp"
+#include "fallow/errors.hpp"
+#include "fallow/http_client.hpp"
+#include "fallow/paging.hpp"
+#include "fallow/retry.hpp"
+#include "fallow/types.hpp"
+
+namespace fallow::sdk {
+
+class Caller;
+
+struct ClientOptions {
+    std::string url;      ///< "https://host:port"
+    std::string ca_file;  ///< the server's ca.pem; empty: the system's authorities
+    std::string api_key;  ///< empty: only the routes that need none
+    std::string user_agent = "fallow-sdk/0.1";
+    RetryPolicy retry;
+};
+
+/// What a caller may add to any POST.
+struct CallOptions {
+    std::string idempotency_key;  ///< 1 to 255 printable characters; empty: a random one
+    std::stop_token stop;
+};
+
+class Client {
+  public:
+    explicit Client(ClientOptions options, Environment& environment = system_environment());
+    ~Client();
+    Client(Client&&) noexcept;
+    Client& operator=(Client&&) noexcept;
+
+    // No key needed
+    [[nodiscard]] bool is_live();
+    [[nodiscard]] bool is_ready();
+    [[nodiscard]] std::string metrics();
+    [[nodiscard]] std::string openapi();
+    [[nodiscard]] ServerInfo server();
+
+    // Any key
+    [[nodiscard]] Identity whoami();
+    KeySecret create_key(const NewKey& key, const CallOptions& options = {});
+    [[nodiscard]] Page<Key> keys(const PageRequest& page = {});
+    void revoke_key(std::string_view key_id);
+    KeySecret rotate_key(std::string_view key_id, const CallOptions& options = {});
+    [[nodiscard]] Account account();
+    [[nodiscard]] Page<Transfer> transfers(const PageRequest& page = {});
+    [[nodiscard]] Page<Event> events(const PageRequest& page = {});
+    /// Gives every event after `after_event_id` (empty: where the server begins) to `act`, across
+    /// reconnections, until it returns false or a stop is requested.
+    void follow_events(std::string after_event_id, const std::function<bool(const Event&)>& act,
+                       const std::stop_token& stop = {});
+
+    // Sellers
+    EnrollmentToken create_enrollment_token(const NewEnrollmentToken& token,
+                                            const CallOptions& options = {});
+    [[nodiscard]] Page<Host> hosts(const PageRequest& page = {});
+    [[nodiscard]] Host host(std::string_view host_id);
+    Host drain_host(std::string_view host_id, const CallOptions& options = {});
+    Host resume_host(std::string_view host_id, const CallOptions& options = {});
+    Host retire_host(std::string_view host_id, const CallOptions& options = {});
+    [[nodiscard]] Page<Card> cards(std::string_view host_id, const PageRequest& page = {});
+    Listing create_listing(const NewListing& listing, const CallOptions& options = {});
+    /// `version` is that of the listing the change was made up from; another one now is refused with
+    /// precondition_failed. Not repeated once the server may have seen it.
+    Listing update_listing(std::string_view listing_id, std::int64_t version, const ListingChange& change);
+    Listing withdraw_listing(std::string_view listing_id, const CallOptions& options = {});
+    Lease reclaim_lease(std::string_view lease_id, const CallOptions& options = {});
+
+    // Renters
+    [[nodiscard]] Page<Listing> listings(const ListingQuery& query = {}, const PageRequest& page = {});
+    [[nodiscard]] Listing listing(std::string_view listing_id);
+    Placement place_order(const NewOrder& order, const CallOptions& options = {});
+    [[nodiscard]] Page<Order> orders(const PageRequest& page = {});
+    [[nodiscard]] Order order(std::string_view order_id);
+    Order cancel_order(std::string_view order_id, const CallOptions& options = {});
+    [[nodiscard]] Page<Lease> leases(const PageRequest& page = {});
+    [[nodiscard]] Lease lease(std::string_view lease_id);
+    Lease end_lease(std::string_view lease_id, const CallOptions& options = {});
+    Job start_job(std::string_view lease_id, const JobSpec& job, const CallOptions& options = {});
+    [[nodiscard]] Receipt receipt(std::string_view lease_id);
+    [[nodiscard]] Page<UsageRecord> usage(std::string_view lease_id, const PageRequest& page = {});
+    [[nodiscard]] Page<Job> jobs(const PageRequest& page = {});
+    [[nodiscard]] Job job(std::string_view job_id);
+    Job cancel_job(std::string_view job_id, const CallOptions& options = {});
+    [[nodiscard]] Page<JobOutput> job_outputs(std::string_view job_id);  ///< all of them
+
+    /// Which part of a job's log. Nothing: the server's choice of attempt, and from its first entry.
+    struct LogSelection {
+        std::optional<std::int64_t> attempt;
+        std::optional<std::int64_t> after_sequence;
+    };
+    [[nodiscard]] Page<LogEntry> job_logs(std::string_view job_id, const LogSelection& selection = {},
+                                          const PageRequest& page = {});
+    /// Gives every entry to `act`, across reconnections, until the server says that the log is complete,
+    /// `act` returns false or a stop is requested. The end is there only in the first case.
+    std::optional<LogEnd> follow_job_logs(std::string_view job_id, const LogSelection& selection,
+                                          const std::function<bool(const LogEntry&)>& act,
+                                          const std::stop_token& stop = {});
+
+    // Artifacts; whole files are moved by artifacts.hpp
+    Artifact create_artifact(const NewArtifact& artifact, const CallOptions& options = {});
+    void put_artifact_part(std::string_view artifact_id, std::int64_t part, std::string octets);
+    Artifact complete_artifact(std::string_view artifact_id, const CallOptions& options = {});
+    [[nodiscard]] Artifact artifact(std::string_view artifact_id);
+    [[nodiscard]] std::string artifact_part(std::string_view artifact_id, std::int64_t part);
+
+    // Administrators
+    Organization create_organization(const NewOrganization& organization, const CallOptions& options = {});
+    [[nodiscard]] Page<Organization> organizations(const PageRequest& page = {});
+    KeySecret create_organization_key(std::string_view organization_id, const NewKey& key,
+                                      const CallOptions& options = {});
+    Transfer deposit(const NewDeposit& deposit, const CallOptions& options = {});
+    Transfer withdraw(const NewWithdrawal& withdrawal, const CallOptions& options = {});
+    [[nodiscard]] LedgerProof ledger();
+    [[nodiscard]] Fee fee();
+    Fee set_fee(const Fee& fee);
+    [[nodiscard]] SchedulerState scheduler();
+    Freeze create_freeze(const NewFreeze& freeze, const CallOptions& options = {});
+    [[nodiscard]] Page<Freeze> freezes(const PageRequest& page = {});
+    void remove_freeze(std::string_view freeze_id);
+    [[nodiscard]] Page<Event> audit(const PageRequest& page = {});
+
+  private:
+    std::unique_ptr<Caller> caller_;
+};
+
+/// The octets of an entry of a log. Throws ProtocolError when they are not base64.
+[[nodiscard]] std::string log_octets(const LogEntry& entry);
+
+}  // namespace fallow::sdk

@@ -1,0 +1,468 @@
+// The objects of the contract, as data. Names are those of the wire.
+//
+// States, reasons and kinds stay text, so that a client understands a server that knows one more than it
+// does; ids and times (RFC 3339, UTC) are carried, not interpreted. Amounts are micros of USD, prices
+// micros per card-hour.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fallow::sdk {
+
+/// A JSON value the SDK gives no shape to, as text.
+struct JsonText {
+    std::string text = "null";
+    friend bool operator==(const JsonText&, const JsonText&) = default;
+};
+
+// ---- anyone and any key ----
+
+struct ServerInfo {
+    std::string version;
+    std::string server_key;  ///< base64 Ed25519; to be pinned from the operator's file, not from here
+    std::string market;
+    std::string time;
+};
+
+struct Organization {
+    std::string id;
+    std::string name;
+    std::string country;
+    std::string state;  ///< active, frozen (`status` on the wire)
+    std::string created_at;
+    std::int64_t version = 0;
+};
+
+struct Key {
+    std::string id;
+    std::string organization_id;
+    std::string name;
+    std::string prefix;
+    std::vector<std::string> scopes;
+    std::string created_at;
+    std::string expires_at;
+    std::optional<std::string> revoked_at;
+};
+
+/// A key's one and only appearance in full.
+struct KeySecret {
+    Key key;
+    std::string secret;
+};
+
+struct NewKey {
+    std::string name;
+    std::vector<std::string> scopes;
+    std::optional<std::int64_t> expires_in_ms;
+};
+
+struct Identity {
+    Organization organization;
+    Key key;
+};
+
+struct Account {
+    std::int64_t available_micros = 0;
+    std::int64_t held_micros = 0;
+    std::int64_t earned_micros = 0;
+    std::string currency;
+};
+
+struct Transfer {
+    std::string id;
+    std::string debit_account_id;
+    std::string credit_account_id;
+    std::string debit_kind;
+    std::string credit_kind;
+    std::int64_t amount_micros = 0;
+    std::string reason;  ///< deposit, withdrawal, hold, release, charge, fee
+    std::optional<std::string> lease_id;
+    std::optional<std::string> reference;
+    std::string at;
+};
+
+struct ObjectRef {
+    std::string kind;
+    std::string id;
+};
+
+struct Event {
+    std::string id;    ///< "<stream>-<seq>-<n>"; resumes a stream after this event
+    std::string type;  ///< "lease.running"
+    std::string at;
+    JsonText actor;
+    JsonText reason;
+    ObjectRef object;
+    JsonText data;  ///< the row
+};
+
+// ---- sellers ----
+
+struct NewEnrollmentToken {
+    std::string name;     ///< of the host to be
+    std::string country;  ///< ISO 3166-1 alpha-2
+};
+
+struct EnrollmentToken {
+    std::string token;
+    std::string expires_at;
+};
+
+struct Host {
+    std::string id;
+    std::string organization_id;
+    std::string name;
+    std::string state;         ///< enrolled, online, unreachable, draining, retired
+    std::string verification;  ///< unverified, verified, refused
+    std::string country;
+    std::string runtime;
+    std::string engine;
+    std::string agent_version;
+    std::int64_t cpu_cores = 0;
+    std::int64_t memory_bytes = 0;
+    std::string signing_key;
+    std::string enrolled_at;
+    std::int64_t version = 0;
+};
+
+struct Capacity {
+    std::int64_t vram_bytes = 0;
+    std::int64_t memory_bandwidth_bytes_per_s = 0;
+    std::int64_t fp32_flops = 0;
+    std::string measured_at;
+};
+
+struct Card {
+    std::string id;
+    std::string host_id;
+    std::int64_t index = 0;
+    std::string uuid;
+    std::optional<std::string> pci_address;
+    std::string product;
+    std::string vendor;
+    std::string device_class;  ///< gpu, cpu, accelerator
+    std::string backend;       ///< nvml, opencl
+    std::string driver_version;
+    std::string state;  ///< present, missing
+    std::optional<Capacity> capacity;
+    std::int64_t used_thousandths = 0;
+    std::int64_t version = 0;
+};
+
+struct Listing {
+    std::string id;
+    std::string organization_id;
+    std::string host_id;
+    std::vector<std::string> card_ids;
+    std::string state;  ///< open, paused, withdrawn
+    std::int64_t ask_micros_per_hour = 0;
+    std::int64_t term_min_ms = 0;
+    std::int64_t term_max_ms = 0;
+    std::int64_t reclaim_notice_ms = 0;
+    std::int64_t bundle_min = 0;
+    std::optional<std::string> available_from;
+    std::optional<std::string> available_until;
+    std::string created_at;
+    std::int64_t version = 0;
+    std::string product;
+    std::string device_class;
+    std::int64_t vram_bytes = 0;
+    std::string country;
+    std::string runtime;
+    std::int64_t cards_total = 0;
+    std::int64_t cards_free = 0;
+};
+
+struct NewListing {
+    std::string host_id;
+    std::vector<std::string> card_ids;
+    std::int64_t ask_micros_per_hour = 0;
+    std::optional<std::int64_t> term_min_ms;
+    std::optional<std::int64_t> term_max_ms;
+    std::optional<std::int64_t> reclaim_notice_ms;
+    std::optional<std::int64_t> bundle_min;
+    std::optional<std::string> available_from;
+    std::optional<std::string> available_until;
+};
+
+/// What is absent stays as it is. Running leases keep their price.
+struct ListingChange {
+    std::optional<std::int64_t> ask_micros_per_hour;
+    std::optional<std::int64_t> reclaim_notice_ms;
+    std::optional<std::int64_t> term_min_ms;
+    std::optional<std::int64_t> term_max_ms;
+    std::optional<std::string> state;  ///< open, paused
+};
+
+/// What GET /v1/listings filters by. What is absent does not filter.
+struct ListingQuery {
+    std::optional<std::string> product;
+    std::optional<std::string> device_class;
+    std::optional<std::int64_t> vram_bytes_min;
+    std::optional<std::string> country;
+    std::optional<std::int64_t> price_max_micros_per_hour;
+    std::optional<std::string> host_id;
+    std::optional<std::string> seller_id;
+    std::optional<std::string> state;
+};
+
+// ---- renters ----
+
+struct JobInput {
+    std::string path;  ///< below /work/in
+    std::string artifact_id;
+};
+
+struct JobSpec {
+    std::string image;
+    std::vector<std::string> command;
+    std::map<std::string, std::string> env;
+    std::vector<JobInput> inputs;
+    std::vector<std::string> outputs;  ///< below /work/out
+    std::int64_t max_duration_ms = 0;
+    std::optional<std::int64_t> attempts_max;
+    std::optional<std::int64_t> memory_bytes;
+    std::optional<std::int64_t> cpu_millis;
+    std::optional<std::int64_t> pids_max;
+    std::optional<std::int64_t> disk_bytes;
+};
+
+struct Requirements {
+    std::vector<std::string> products;
+    std::optional<std::string> device_class;
+    std::optional<std::int64_t> vram_bytes_min;
+    std::vector<std::string> countries;
+    std::vector<std::string> countries_excluded;
+    std::optional<std::string> listing_id;
+    std::optional<std::string> host_id;
+};
+
+struct NewOrder {
+    Requirements requirements;
+    std::optional<std::int64_t> count;
+    std::int64_t price_max_micros_per_hour = 0;
+    std::int64_t term_ms = 0;
+    std::optional<bool> fill_or_kill;
+    std::optional<std::int64_t> expires_in_ms;
+    std::optional<JobSpec> job;
+};
+
+struct Order {
+    std::string id;
+    std::string organization_id;
+    std::string state;  ///< standing, filled, cancelled, expired, rejected
+    std::optional<std::string> reason;
+    Requirements requirements;
+    std::int64_t count = 0;
+    std::int64_t price_max_micros_per_hour = 0;
+    std::int64_t term_ms = 0;
+    bool fill_or_kill = false;
+    std::string placed_at;
+    std::string expires_at;
+    std::optional<std::string> lease_id;
+    std::optional<std::string> job_id;
+    std::int64_t version = 0;
+};
+
+struct Lease {
+    std::string id;
+    std::string order_id;
+    std::string organization_id;  ///< the renter
+    std::string seller_id;
+    std::string host_id;
+    std::string listing_id;
+    std::optional<std::string> job_id;
+    std::int64_t attempt = 0;
+    std::vector<std::string> card_ids;
+    std::string state;  ///< allocated, preparing, running, reclaiming, ended
+    std::optional<std::string> end_reason;
+    std::int64_t price_micros_per_hour = 0;
+    std::int64_t thousandths = 0;
+    std::int64_t term_ms = 0;
+    std::int64_t reclaim_notice_ms = 0;
+    std::int64_t epoch = 0;
+    std::string allocated_at;
+    std::optional<std::string> preparing_at;
+    std::optional<std::string> running_at;
+    std::optional<std::string> ended_at;
+    std::optional<std::string> phase_deadline;
+    std::optional<std::string> reclaim_deadline;
+    std::optional<std::string> paid_until;
+    std::int64_t running_ms = 0;
+    std::int64_t charged_micros = 0;
+    std::int64_t fee_micros = 0;
+    std::int64_t held_micros = 0;
+    std::int64_t version = 0;
+    std::optional<std::string> role;  ///< whose side the caller is on: seller, renter
+};
+
+struct Job {
+    std::string id;
+    std::string organization_id;
+    std::string state;  ///< queued, assigned, running, succeeded, failed, cancelled
+    std::optional<std::string> order_id;
+    std::optional<std::string> lease_id;
+    std::string image;
+    std::vector<std::string> command;
+    std::map<std::string, std::string> env;
+    std::vector<JobInput> inputs;
+    std::vector<std::string> outputs;
+    std::int64_t max_duration_ms = 0;
+    std::int64_t attempts_max = 0;
+    std::int64_t attempts = 0;
+    std::int64_t memory_bytes = 0;
+    std::int64_t cpu_millis = 0;
+    std::int64_t pids_max = 0;
+    std::int64_t disk_bytes = 0;
+    std::optional<std::int64_t> exit_code;
+    std::optional<std::string> reason;
+    std::string queued_at;
+    std::optional<std::string> started_at;
+    std::optional<std::string> finished_at;
+    std::int64_t version = 0;
+
+    [[nodiscard]] bool is_finished() const {
+        return state == "succeeded" || state == "failed" || state == "cancelled";
+    }
+};
+
+/// What POST /v1/orders brings forth.
+struct Placement {
+    Order order;
+    std::optional<Lease> lease;
+    std::optional<Job> job;
+};
+
+struct UsageRecord {
+    std::int64_t sequence = 0;
+    std::string statement;
+    std::string signature;
+    std::int64_t accepted_running_ms = 0;
+    std::int64_t clipped_ms = 0;
+    std::string accepted_at;
+};
+
+struct HostKeyCertificate {
+    std::string statement;
+    std::string signature;
+};
+
+/// Verified by receipt_verify.hpp, from the document as it was stored.
+struct Receipt {
+    std::string receipt;
+    std::string server_signature;
+    std::optional<std::string> usage_statement;
+    std::optional<std::string> usage_signature;
+    std::optional<std::string> host_key;
+    std::optional<HostKeyCertificate> host_key_certificate;
+};
+
+struct LogEntry {
+    std::int64_t sequence = 0;
+    std::string stream;  ///< stdout, stderr
+    std::string at;
+    std::string data;  ///< base64, see log_octets()
+};
+
+/// How a followed log ended.
+struct LogEnd {
+    std::string state;
+    std::optional<std::int64_t> exit_code;
+    std::optional<std::string> reason;
+};
+
+struct Artifact {
+    std::string id;
+    std::string name;
+    std::int64_t bytes = 0;
+    std::string sha256;
+    std::string state;  ///< uploading, complete
+    std::int64_t parts_received = 0;
+    std::string created_at;
+    std::string expires_at;
+};
+
+struct NewArtifact {
+    std::string name;
+    std::int64_t bytes = 0;
+    std::string sha256;
+};
+
+struct JobOutput {
+    std::string path;
+    std::int64_t attempt = 0;
+    Artifact artifact;
+};
+
+// ---- administrators ----
+
+struct NewOrganization {
+    std::string name;
+    std::string country;
+};
+
+struct NewDeposit {
+    std::string organization_id;
+    std::int64_t amount_micros = 0;
+    std::string reference;
+};
+
+struct NewWithdrawal {
+    std::string organization_id;
+    std::string account;  ///< available, earned
+    std::int64_t amount_micros = 0;
+    std::string reference;
+};
+
+struct KindBalance {
+    std::string kind;
+    std::int64_t balance_micros = 0;
+};
+
+struct LedgerProof {
+    std::int64_t accounts = 0;
+    std::int64_t transfers = 0;
+    std::int64_t sum_micros = 0;
+    bool balanced = false;
+    std::vector<KindBalance> by_kind;
+    std::vector<JsonText> mismatched_accounts;
+};
+
+struct Fee {
+    std::int64_t fee_ppm = 0;
+};
+
+struct SchedulerState {
+    std::string market;
+    JsonText leader;
+    std::int64_t epoch = 0;
+    std::int64_t sequence = 0;
+    std::optional<std::string> last_confirmed_at;
+    std::int64_t queue_depth = 0;
+    std::int64_t active_leases = 0;
+    std::int64_t standing_orders = 0;
+    std::int64_t batches = 0;
+    std::int64_t commands = 0;
+    JsonText quarantined;
+};
+
+struct Freeze {
+    std::string id;
+    std::string kind;  ///< organization, host, market, image
+    std::string target;
+    std::string note;
+    std::string created_at;
+    JsonText created_by;
+};
+
+struct NewFreeze {
+    std::string kind;
+    std::string target;
+    std::string note;
+};
+
+}  // namespace fallow::sdk

@@ -1,0 +1,262 @@
+#include "codec.hpp"
+
+namespace fallow::sdk {
+
+template <>
+struct Fields<JobInput> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("path", value.path);
+        visit("artifact_id", value.artifact_id);
+    }
+};
+
+template <>
+struct Fields<JobSpec> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("image", value.image);
+        visit("command", value.command);
+        visit("env", value.env);
+        visit("inputs", value.inputs);
+        visit("outputs", value.outputs);
+        visit("max_duration_ms", value.max_duration_ms);
+        visit("attempts_max", value.attempts_max);
+        visit("memory_bytes", value.memory_bytes);
+        visit("cpu_millis", value.cpu_millis);
+        visit("pids_max", value.pids_max);
+        visit("disk_bytes", value.disk_bytes);
+    }
+};
+
+template <>
+struct Fields<Requirements> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("products", value.products);
+        visit("device_class", value.device_class);
+        visit("vram_bytes_min", value.vram_bytes_min);
+        visit("countries", value.countries);
+        visit("countries_excluded", value.countries_excluded);
+        visit("listing_id", value.listing_id);
+        visit("host_id", value.host_id);
+    }
+};
+
+template <>
+struct Fields<NewOrder> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("requirements", value.requirements);
+        visit("count", value.count);
+        visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
+        visit("term_ms", value.term_ms);
+        visit("fill_or_kill", value.fill_or_kill);
+        visit("expires_in_ms", value.expires_in_ms);
+        visit("job", value.job);
+    }
+};
+
+template <>
+struct Fields<Order> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("organization_id", value.organization_id);
+        visit("state", value.state);
+        visit("reason", value.reason);
+        visit("requirements", value.requirements);
+        visit("count", value.count);
+        visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
+        visit("term_ms", value.term_ms);
+        visit("fill_or_kill", value.fill_or_kill);
+        visit("placed_at", value.placed_at);
+        visit("expires_at", value.expires_at);
+        visit("lease_id", value.lease_id);
+        visit("job_id", value.job_id);
+        visit("version", value.version);
+    }
+};
+
+template <>
+struct Fields<Lease> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("order_id", value.order_id);
+        visit("organization_id", value.organization_id);
+        visit("seller_id", value.seller_id);
+        visit("host_id", value.host_id);
+        visit("listing_id", value.listing_id);
+        visit("job_id", value.job_id);
+        visit("attempt", value.attempt);
+        visit("card_ids", value.card_ids);
+        visit("state", value.state);
+        visit("end_reason", value.end_reason);
+        visit("price_micros_per_hour", value.price_micros_per_hour);
+        visit("thousandths", value.thousandths);
+        visit("term_ms", value.term_ms);
+        visit("reclaim_notice_ms", value.reclaim_notice_ms);
+        visit("epoch", value.epoch);
+        visit("allocated_at", value.allocated_at);
+        visit("preparing_at", value.preparing_at);
+        visit("running_at", value.running_at);
+        visit("ended_at", value.ended_at);
+        visit("phase_deadline", value.phase_deadline);
+        visit("reclaim_deadline", value.reclaim_deadline);
+        visit("paid_until", value.paid_until);
+        visit("running_ms", value.running_ms);
+        visit("charged_micros", value.charged_micros);
+        visit("fee_micros", value.fee_micros);
+        visit("held_micros", value.held_micros);
+        visit("version", value.version);
+        visit("role", value.role);
+    }
+};
+
+template <>
+struct Fields<Job> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("organization_id", value.organization_id);
+        visit("state", value.state);
+        visit("order_id", value.order_id);
+        visit("lease_id", value.lease_id);
+        visit("image", value.image);
+        visit("command", value.command);
+        visit("env", value.env);
+        visit("inputs", value.inputs);
+        visit("outputs", value.outputs);
+        visit("max_duration_ms", value.max_duration_ms);
+        visit("attempts_max", value.attempts_max);
+        visit("attempts", value.attempts);
+        visit("memory_bytes", value.memory_bytes);
+        visit("cpu_millis", value.cpu_millis);
+        visit("pids_max", value.pids_max);
+        visit("disk_bytes", value.disk_bytes);
+        visit("exit_code", value.exit_code);
+        visit("reason", value.reason);
+        visit("queued_at", value.queued_at);
+        visit("started_at", value.started_at);
+        visit("finished_at", value.finished_at);
+        visit("version", value.version);
+    }
+};
+
+template <>
+struct Fields<Placement> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("order", value.order);
+        visit("lease", value.lease);
+        visit("job", value.job);
+    }
+};
+
+template <>
+struct Fields<UsageRecord> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("sequence", value.sequence);
+        visit("statement", value.statement);
+        visit("signature", value.signature);
+        visit("accepted_running_ms", value.accepted_running_ms);
+        visit("clipped_ms", value.clipped_ms);
+        visit("accepted_at", value.accepted_at);
+    }
+};
+
+template <>
+struct Fields<HostKeyCertificate> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("statement", value.statement);
+        visit("signature", value.signature);
+    }
+};
+
+template <>
+struct Fields<Receipt> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("receipt", value.receipt);
+        visit("server_signature", value.server_signature);
+        visit("usage_statement", value.usage_statement);
+        visit("usage_signature", value.usage_signature);
+        visit("host_key", value.host_key);
+        visit("host_key_certificate", value.host_key_certificate);
+    }
+};
+
+template <>
+struct Fields<LogEntry> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("sequence", value.sequence);
+        visit("stream", value.stream);
+        visit("at", value.at);
+        visit("data", value.data);
+    }
+};
+
+template <>
+struct Fields<LogEnd> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("state", value.state);
+        visit("exit_code", value.exit_code);
+        visit("reason", value.reason);
+    }
+};
+
+template <>
+struct Fields<Artifact> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("name", value.name);
+        visit("bytes", value.bytes);
+        visit("sha256", value.sha256);
+        visit("state", value.state);
+        visit("parts_received", value.parts_received);
+        visit("created_at", value.created_at);
+        visit("expires_at", value.expires_at);
+    }
+};
+
+template <>
+struct Fields<NewArtifact> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("name", value.name);
+        visit("bytes", value.bytes);
+        visit("sha256", value.sha256);
+    }
+};
+
+template <>
+struct Fields<JobOutput> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("path", value.path);
+        visit("attempt", value.attempt);
+        visit("artifact", value.artifact);
+    }
+};
+
+FALLOW_SDK_REQUEST(JobSpec);
+FALLOW_SDK_REQUEST(NewOrder);
+FALLOW_SDK_REPLY(Order);
+FALLOW_SDK_REPLY(Lease);
+FALLOW_SDK_REPLY(Job);
+FALLOW_SDK_REPLY(Placement);
+FALLOW_SDK_REPLY(UsageRecord);
+FALLOW_SDK_REPLY(Receipt);
+FALLOW_SDK_REPLY(LogEntry);
+FALLOW_SDK_REPLY(LogEnd);
+FALLOW_SDK_REPLY(Artifact);
+FALLOW_SDK_REQUEST(NewArtifact);
+FALLOW_SDK_REPLY(JobOutput);
+
+}  // namespace fallow::sdk

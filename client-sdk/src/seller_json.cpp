@@ -1,0 +1,140 @@
+#include "codec.hpp"
+
+namespace fallow::sdk {
+
+template <>
+struct Fields<NewEnrollmentToken> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("name", value.name);
+        visit("country", value.country);
+    }
+};
+
+template <>
+struct Fields<EnrollmentToken> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("token", value.token);
+        visit("expires_at", value.expires_at);
+    }
+};
+
+template <>
+struct Fields<Host> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("organization_id", value.organization_id);
+        visit("name", value.name);
+        visit("state", value.state);
+        visit("verification", value.verification);
+        visit("country", value.country);
+        visit("runtime", value.runtime);
+        visit("engine", value.engine);
+        visit("agent_version", value.agent_version);
+        visit("cpu_cores", value.cpu_cores);
+        visit("memory_bytes", value.memory_bytes);
+        visit("signing_key", value.signing_key);
+        visit("enrolled_at", value.enrolled_at);
+        visit("version", value.version);
+    }
+};
+
+template <>
+struct Fields<Capacity> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("vram_bytes", value.vram_bytes);
+        visit("memory_bandwidth_bytes_per_s", value.memory_bandwidth_bytes_per_s);
+        visit("fp32_flops", value.fp32_flops);
+        visit("measured_at", value.measured_at);
+    }
+};
+
+template <>
+struct Fields<Card> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("host_id", value.host_id);
+        visit("index", value.index);
+        visit("uuid", value.uuid);
+        visit("pci_address", value.pci_address);
+        visit("product", value.product);
+        visit("vendor", value.vendor);
+        visit("device_class", value.device_class);
+        visit("backend", value.backend);
+        visit("driver_version", value.driver_version);
+        visit("state", value.state);
+        visit("capacity", value.capacity);
+        visit("used_thousandths", value.used_thousandths);
+        visit("version", value.version);
+    }
+};
+
+template <>
+struct Fields<Listing> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("organization_id", value.organization_id);
+        visit("host_id", value.host_id);
+        visit("card_ids", value.card_ids);
+        visit("state", value.state);
+        visit("ask_micros_per_hour", value.ask_micros_per_hour);
+        visit("term_min_ms", value.term_min_ms);
+        visit("term_max_ms", value.term_max_ms);
+        visit("reclaim_notice_ms", value.reclaim_notice_ms);
+        visit("bundle_min", value.bundle_min);
+        visit("available_from", value.available_from);
+        visit("available_until", value.available_until);
+        visit("created_at", value.created_at);
+        visit("version", value.version);
+        visit("product", value.product);
+        visit("device_class", value.device_class);
+        visit("vram_bytes", value.vram_bytes);
+        visit("country", value.country);
+        visit("runtime", value.runtime);
+        visit("cards_total", value.cards_total);
+        visit("cards_free", value.cards_free);
+    }
+};
+
+template <>
+struct Fields<NewListing> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("host_id", value.host_id);
+        visit("card_ids", value.card_ids);
+        visit("ask_micros_per_hour", value.ask_micros_per_hour);
+        visit("term_min_ms", value.term_min_ms);
+        visit("term_max_ms", value.term_max_ms);
+        visit("reclaim_notice_ms", value.reclaim_notice_ms);
+        visit("bundle_min", value.bundle_min);
+        visit("available_from", value.available_from);
+        visit("available_until", value.available_until);
+    }
+};
+
+template <>
+struct Fields<ListingChange> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("ask_micros_per_hour", value.ask_micros_per_hour);
+        visit("reclaim_notice_ms", value.reclaim_notice_ms);
+        visit("term_min_ms", value.term_min_ms);
+        visit("term_max_ms", value.term_max_ms);
+        visit("state", value.state);
+    }
+};
+
+FALLOW_SDK_REQUEST(NewEnrollmentToken);
+FALLOW_SDK_REPLY(EnrollmentToken);
+FALLOW_SDK_REPLY(Host);
+FALLOW_SDK_REPLY(Card);
+FALLOW_SDK_REPLY(Listing);
+FALLOW_SDK_REQUEST(NewListing);
+FALLOW_SDK_REQUEST(ListingChange);
+
+}  // namespace fallow::sdk
