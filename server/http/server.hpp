@@ -54,9 +54,10 @@ struct ServerConfig {
     unsigned threads = 1;
     TlsFiles tls;
     ServerLimits limits;
-    std::function<void(const AccessRecord&)> on_access;  ///< may be empty
-    std::function<void(std::string_view message)>
-        on_internal_error;  ///< an exception that escaped; may be empty
+    // Both may be empty. They are called on the server's threads: at once from several when there are
+    // several.
+    std::function<void(const AccessRecord&)> on_access;
+    std::function<void(std::string_view message)> on_internal_error;  ///< an exception or a dropped promise
 };
 
 class Server {

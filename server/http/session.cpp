@@ -50,11 +50,20 @@ void Session::start(std::function<void()> ended) {
     const auto on_end = [self = shared_from_this(), done = std::move(ended)](std::exception_ptr escaped) {
         if (escaped) {
             self->report_internal("An exception ended a connection.");
-            self->connection_->cut();
+            self->abandon();
         }
         done();
     };
     asio::co_spawn(connection_->executor(), run(), on_end);
+}
+
+/// After an exception, which here can only be a lack of memory: nobody may wake a connection that is about
+/// to go.
+void Session::abandon() noexcept {
+    if (answer_) (void)answer_->close();
+    if (stream_item_) (void)stream_item_->close();
+    cancel_stream();
+    connection_->cut();
 }
 
 void Session::drain() {
@@ -242,12 +251,10 @@ asio::awaitable<std::optional<Error>> Session::read_body_bytes() {
 }
 
 asio::awaitable<void> Session::ask_service() {
-    Connection* const connection = connection_.get();
-    const auto mailbox = std::make_shared<ReplyMailbox>([connection] { connection->wake(); });
-    start_handling(mailbox);
-    while (!mailbox->has_item() && !connection_->is_gone())
+    start_handling();
+    while (!answer_->has_item() && !connection_->is_gone())
         co_await connection_->wait(-1);
-    std::optional<std::optional<Reply>> answer = mailbox->close();
+    std::optional<std::optional<Reply>> answer = answer_->close();
     if (!answer) co_return;
     if (*answer) {
         exchange_.reply = std::move(**answer);
@@ -257,8 +264,10 @@ asio::awaitable<void> Session::ask_service() {
     }
 }
 
-void Session::start_handling(const std::shared_ptr<ReplyMailbox>& mailbox) {
-    const auto promise = std::make_shared<Promise<std::optional<Reply>>>(mailbox, std::nullopt);
+void Session::start_handling() {
+    Connection* const connection = connection_.get();
+    answer_ = std::make_shared<ReplyMailbox>([connection] { connection->wake(); });
+    const auto promise = std::make_shared<Promise<std::optional<Reply>>>(answer_, std::nullopt);
     try {
         context_.service.handle(std::move(exchange_.request),
                                 [promise](Reply reply) { promise->keep(std::move(reply)); });

@@ -77,13 +77,14 @@ class Session : public std::enable_shared_from_this<Session> {
     void make_request();
     [[nodiscard]] std::optional<Error> ask_for_limit();
     [[nodiscard]] bool skip_buffered_body();
-    void start_handling(const std::shared_ptr<ReplyMailbox>& mailbox);
+    void start_handling();
     void refuse_exchange(const Error& error);
     void write_head_of_reply();
     void finish_exchange();
 
     void request_stream_item();
     void cancel_stream();
+    void abandon() noexcept;
     void report_internal(std::string_view message) const;
 
     const std::shared_ptr<Connection> connection_;
@@ -93,6 +94,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::optional<PeerCertificate> certificate_;
     Exchange exchange_;
     std::string out_;
+    std::shared_ptr<ReplyMailbox> answer_;
     std::shared_ptr<StreamMailbox> stream_item_;
     bool is_idle_ = true;
 };

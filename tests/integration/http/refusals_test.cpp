@@ -155,6 +155,7 @@ TEST_CASE("a connection that does not speak TLS is closed and learns nothing", "
     CHECK(exchange_plain(fixture.port(), get("/")).find("HTTP") == std::string::npos);
     CHECK(exchange_plain(fixture.port(), std::string("\x16\x03\x01", 3)).empty());
     CHECK(Client(fixture.port()).ask(get("/")).status == 200);
+    fixture.server->drain(10'000);
     CHECK(fixture.access().size() == 1);
 }
 

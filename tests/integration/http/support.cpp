@@ -161,6 +161,7 @@ Client::Client(std::uint16_t port, const ClientOptions& options)
     socket_ = connect_to(port);
     ssl_ = std::shared_ptr<SSL>(SSL_new(context), &SSL_free);
     SSL_set_fd(ssl_.get(), socket_);
+    if (options.session) SSL_set_session(ssl_.get(), options.session.get());
     is_connected_ = SSL_connect(ssl_.get()) == 1;
     ERR_clear_error();
 }
@@ -178,6 +179,10 @@ std::string Client::alpn() const {
     unsigned size = 0;
     SSL_get0_alpn_selected(ssl_.get(), &data, &size);
     return {reinterpret_cast<const char*>(data), size};
+}
+
+std::shared_ptr<SSL_SESSION> Client::session() const {
+    return {SSL_get1_session(ssl_.get()), &SSL_SESSION_free};
 }
 
 void Client::send(std::string_view bytes) {

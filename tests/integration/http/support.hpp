@@ -50,6 +50,7 @@ struct ClientOptions {
     std::optional<KeyPair> certificate;
     int max_version = TLS1_3_VERSION;
     std::vector<std::string> alpn = {"http/1.1"};
+    std::shared_ptr<SSL_SESSION> session;  ///< to resume
 };
 
 /// A blocking TLS connection to loopback that sends exactly the bytes it is told to. A read that gets
@@ -63,6 +64,9 @@ class Client {
 
     [[nodiscard]] bool is_connected() const { return is_connected_; }  ///< the handshake succeeded here
     [[nodiscard]] std::string alpn() const;
+    /// What a later client may resume; under TLS 1.3 to be had after the first reply.
+    [[nodiscard]] std::shared_ptr<SSL_SESSION> session() const;
+    [[nodiscard]] bool is_resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
     void send(std::string_view bytes);
     /// One reply with its Content-Length; `has_body` is false for the answer to HEAD.
     Answer receive(bool has_body = true);

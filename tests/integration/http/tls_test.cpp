@@ -76,6 +76,28 @@ TEST_CASE("a client certificate is optional, verified and passed on", "[http][tl
     CHECK_FALSE(is_served(fixture.port(), options));
 }
 
+TEST_CASE("a resumed session is still the certificate's", "[http][tls]") {
+    const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+    Fixture fixture;
+    fixture.config.tls.client_ca_pem = fixture.authority.certificate_pem();
+    fixture.service.handler = [](Request request, ScriptedService::Respond respond) {
+        Reply reply;
+        reply.body = request.certificate ? request.certificate->common_name : "nobody";
+        respond(std::move(reply));
+    };
+    fixture.start();
+    ClientOptions options;
+    options.max_version = version;
+    options.certificate = fixture.authority.issue("host_7z", 1);
+    Client first(fixture.port(), options);
+    CHECK(first.ask(get("/")).body == "host_7z");
+    CHECK_FALSE(first.is_resumed());
+    options.session = first.session();
+    Client second(fixture.port(), options);
+    CHECK(second.ask(get("/")).body == "host_7z");
+    CHECK(second.is_resumed());
+}
+
 TEST_CASE("a server without usable certificates or address does not start", "[http][tls]") {
     Fixture fixture;
     ServerConfig broken = fixture.config;
