@@ -19,9 +19,9 @@
 namespace fallow::store {
 
 struct ConnectionSettings {
-    std::string url;  ///< a libpq connection string or URI
+    std::string url{};  ///< a libpq connection string or URI
     std::string application_name = "fallowd";
-    std::string role;  ///< taken at once and kept; empty where every transaction takes its own
+    std::string role{};  ///< taken at once and kept; empty where every transaction takes its own
     Millis statement_timeout = seconds(10);
     Millis lock_timeout = seconds(5);
     Millis idle_in_transaction_timeout = seconds(15);

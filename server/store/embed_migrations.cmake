@@ -1,0 +1,17 @@
+# Writes schema/migrations/*.sql into a source file, so that fallowd migrates without a source tree.
+# Sets FALLOW_MIGRATIONS_SOURCE to its path. A changed, new or removed migration configures again.
+file(GLOB migration_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/schema/migrations/*.sql)
+list(SORT migration_files)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${migration_files})
+set(text "#include \"store/migrate.hpp\"\n\nnamespace fallow::store {\n\n")
+string(APPEND text "const std::vector<Migration>& migrations() {\n    static const std::vector<Migration> all = {\n")
+foreach(path ${migration_files})
+  get_filename_component(name ${path} NAME_WE)
+  string(REGEX MATCH "^[0-9]+" number ${name})
+  string(REGEX REPLACE "^0+" "" number ${number})
+  file(READ ${path} sql)
+  string(APPEND text "        {${number}, \"${name}\", R\"fallow_sql(${sql})fallow_sql\"},\n")
+endforeach()
+string(APPEND text "    };\n    return all;\n}\n\n}  // namespace fallow::store\n")
+set(FALLOW_MIGRATIONS_SOURCE ${CMAKE_CURRENT_BINARY_DIR}/embedded_migrations.cpp)
+file(CONFIGURE OUTPUT ${FALLOW_MIGRATIONS_SOURCE} CONTENT "${text}" @ONLY)
