@@ -175,13 +175,4 @@ class LogStore {
                                                      std::int64_t limit) = 0;
 };
 
-/// Across organizations, on a timer.
-class RetentionStore {
-  public:
-    virtual ~RetentionStore() = default;
-    /// Removes artifacts, outputs, logs and tokens past their retention, at most `rows_max` of each; says
-    /// how many rows are gone, so that a caller can go on while there is more.
-    [[nodiscard]] virtual std::int64_t expire(Time now, std::int32_t rows_max) = 0;
-};
-
 }  // namespace fallow::accounts

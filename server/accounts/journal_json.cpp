@@ -67,7 +67,7 @@ std::string journal_record(const std::vector<JournalEntry>& entries) {
         list.push_back(Json{{"t", entry.table},
                             {"id", entry.id},
                             {"event", entry.event},
-                            {"reason", entry.reason},
+                            {"reason", entry.reason.empty() ? Json(nullptr) : Json(entry.reason)},
                             {"actor", entry.actor},
                             {"orgs", std::move(organizations)},
                             {"row", Json::parse(entry.row)}});

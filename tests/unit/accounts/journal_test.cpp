@@ -22,7 +22,7 @@ TEST_CASE("a journal record holds row after-images with their events") {
                             {{{"t", "api_keys"},
                               {"id", key.id.text()},
                               {"event", "key.created"},
-                              {"reason", ""},
+                              {"reason", nullptr},
                               {"actor", "key_x"},
                               {"orgs", {key.organization.text()}},
                               {"row",
