@@ -1,0 +1,386 @@
+#include "agent/agent.hpp"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "agent/clock.hpp"
+#include "agent/enroll.hpp"
+
+namespace fallow::agent {
+namespace {
+
+constexpr std::int64_t round_ms = 200;        ///< between two rounds while there is a lease
+constexpr std::int64_t idle_round_ms = 1000;  ///< else
+constexpr std::int64_t retry_ms = 1000;
+constexpr std::int64_t long_poll_ms = 20'000;
+constexpr std::int64_t inventory_every_ms = 3600 * 1000;
+constexpr std::int64_t nofile_guest_max = 65'536;
+
+std::int64_t wall_clock_ms() {
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+/// Up to a tenth earlier or later, so that hosts started together do not beat together.
+std::int64_t with_jitter(std::int64_t ms) {
+    thread_local std::mt19937_64 generator(std::random_device{}());
+    return ms + std::uniform_int_distribution<std::int64_t>(-ms / 10, ms / 10)(generator);
+}
+
+std::int64_t hard_limit(__rlimit_resource resource) {
+    rlimit limit{};
+    if (::getrlimit(resource, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return nofile_guest_max;
+    return static_cast<std::int64_t>(limit.rlim_max);
+}
+
+/// Podman takes the ids of its automatic user namespaces from the range of the user "containers".
+bool has_subordinate_ids() {
+    for (const char* path : {"/etc/subuid", "/etc/subgid"}) {
+        std::ifstream file(path);
+        std::string line;
+        bool found = false;
+        while (std::getline(file, line))
+            found = found || line.starts_with("containers:");
+        if (!found) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
+std::string phase_of(const LeaseRecord& r) {
+    if (r.removed) return "gone";
+    if (r.failure) return "failed";
+    if (r.exit) return "exited";
+    if (r.running_reported) return "running";
+    return r.accepted ? "accepted" : "";
+}
+
+Agent::Agent(AgentOptions options)
+    : options_(std::move(options)),
+      state_(options_.state_folder),
+      signing_key_(PrivateKey::from_pem(read_file(state_.signing_key_file()))),
+      boot_id_(current_boot_id()),
+      engine_(options_.engine_socket),
+      highest_epoch_(state_.highest_epoch()),
+      acknowledged_boot_ms_(state_.acknowledged_heartbeat(boot_id_)),
+      server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
+    if (!state_.is_enrolled())
+        throw std::runtime_error("this host is not enrolled: run fallow-agent enroll first");
+    state_.lock();
+}
+
+Agent::~Agent() = default;
+
+std::int64_t Agent::server_unix_ms() const {
+    return boot_clock_ms() + server_offset_ms_;
+}
+
+void Agent::wake() {
+    const std::lock_guard lock(mutex_);
+    awake_ = true;
+    changed_.notify_all();
+}
+
+void Agent::wait(std::int64_t ms, std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
+}
+
+/// False for a leader that has been replaced: nothing it says counts.
+bool Agent::note_epoch(std::int64_t epoch) {
+    const std::lock_guard lock(mutex_);
+    if (epoch < highest_epoch_) return false;
+    if (epoch > highest_epoch_) state_.save_highest_epoch(epoch);
+    highest_epoch_ = epoch;
+    return true;
+}
+
+std::vector<LeasePhase> Agent::phases() {
+    std::vector<std::shared_ptr<LeaseTask>> tasks;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [id, task] : tasks_)
+            tasks.push_back(task);
+    }
+    std::vector<LeasePhase> found;
+    for (const auto& task : tasks) {
+        const LeaseRecord record = task->seen().record;
+        if (std::string phase = phase_of(record); !phase.empty())
+            found.push_back({record.desired.lease_id, record.desired.lease_epoch, std::move(phase)});
+    }
+    return found;
+}
+
+/// How long to wait for the next one.
+std::int64_t Agent::beat(ServerLink& server, std::int64_t interval_ms) {
+    const std::int64_t sent = boot_clock_ms();
+    // The boot clock as the sequence: it rises across restarts of the agent without being stored.
+    const HeartbeatReply reply = server.heartbeat(boot_id_, sent, phases(), options_.heartbeat_timeout_ms);
+    const std::int64_t middle = sent + (boot_clock_ms() - sent) / 2;
+    if (!note_epoch(reply.epoch))
+        throw std::runtime_error("the answer comes from a leader that has been replaced");
+    server_offset_ms_ = reply.server_unix_ms - middle;
+    guard_->acknowledged(sent);
+    bool after_gap = false;
+    {
+        const std::lock_guard lock(mutex_);
+        after_gap = sent - acknowledged_boot_ms_ >= options_.limits.fence_ms;
+        acknowledged_boot_ms_ = sent;
+        poll_at_once_ = poll_at_once_ || after_gap;
+    }
+    if (after_gap) spdlog::info("the server acknowledges heartbeats");
+    state_.save_acknowledged_heartbeat(boot_id_, sent);
+    return reply.next_heartbeat_ms > 0 ? reply.next_heartbeat_ms : interval_ms;
+}
+
+void Agent::run_heartbeat(std::stop_token stop) {
+    ServerLink server(state_);
+    const std::int64_t interval_ms = state_.identity().heartbeat_interval_ms;
+    while (!stop.stop_requested()) {
+        std::int64_t next_ms = retry_ms;
+        try {
+            next_ms = with_jitter(beat(server, interval_ms));
+        } catch (const std::exception& error) {
+            spdlog::warn("a heartbeat was not acknowledged: {}", error.what());
+        }
+        wait(next_ms, stop);
+    }
+}
+
+void Agent::take_desired(Desired desired) {
+    if (!note_epoch(desired.epoch)) {
+        spdlog::warn("a desired state of the replaced epoch {} is refused", desired.epoch);
+        return;
+    }
+    const std::lock_guard lock(mutex_);
+    desired_ = std::make_shared<const Desired>(std::move(desired));
+    awake_ = true;
+    changed_.notify_all();
+}
+
+void Agent::run_desired(std::stop_token stop) {
+    ServerLink server(state_);
+    std::string version;
+    while (!stop.stop_requested()) {
+        try {
+            {
+                const std::lock_guard lock(mutex_);
+                if (std::exchange(poll_at_once_, false)) version.clear();
+            }
+            Desired desired = server.desired(version, long_poll_ms, stop);
+            version = desired.version;
+            take_desired(std::move(desired));
+            if (renew_certificate_if_due(state_, server, server_unix_ms()))
+                spdlog::info("the certificate is renewed");
+        } catch (const std::exception& error) {
+            if (stop.stop_requested()) return;
+            spdlog::warn("the desired state could not be read: {}", error.what());
+            version.clear();
+            wait(with_jitter(retry_ms), stop);
+        }
+    }
+}
+
+std::vector<CardFacts> Agent::find_cards() {
+    const std::filesystem::path file = std::filesystem::path(options_.state_folder) / "cards.json";
+    std::vector<CardFacts> known;
+    try {
+        if (std::filesystem::exists(file)) known = parse_cards(read_file(file));
+    } catch (const std::exception& error) {
+        spdlog::warn("the cards are measured anew: {}", error.what());
+    }
+    MeasureOptions measure = options_.measure;
+    {
+        // Never while a renter has a card: the numbers would be wrong, and the renter would pay for them.
+        const std::lock_guard lock(mutex_);
+        measure.enabled = measure.enabled && tasks_.empty();
+    }
+    std::vector<CardFacts> cards = discover_cards(measure, known);
+    write_file_atomically(file, encode_cards(cards));
+    return cards;
+}
+
+void Agent::run_inventory(std::stop_token stop) {
+    ServerLink server(state_);
+    while (!stop.stop_requested()) {
+        std::int64_t next_ms = inventory_every_ms;
+        try {
+            const std::vector<CardFacts> cards = find_cards();
+            HostDescription host;
+            host.boot_id = boot_id_;
+            host.runtime = options_.runtime;
+            host.engine = engine_facts_.name;
+            host.cpu_cores = host_cpu_cores();
+            host.memory_bytes = host_memory_bytes();
+            server.put_inventory(encode_inventory(host, cards));
+            spdlog::info("the inventory has {} cards", cards.size());
+        } catch (const std::exception& error) {
+            spdlog::warn("the inventory was not taken: {}", error.what());
+            next_ms = with_jitter(retry_ms * 2);
+        }
+        wait(next_ms, stop);
+    }
+}
+
+void Agent::reach_engine(std::stop_token stop) {
+    while (!stop.stop_requested()) {
+        try {
+            engine_facts_ = engine_.facts();
+            spdlog::info("the container engine is {}", engine_facts_.name);
+            return;
+        } catch (const std::exception& error) {
+            spdlog::warn("the container engine is not there: {}", error.what());
+            wait(retry_ms, stop);
+        }
+    }
+}
+
+void Agent::take_over() {
+    HostFacts host;
+    host.runtime = options_.runtime;
+    host.user_namespace =
+        options_.user_namespace && engine_facts_.flavour == EngineFlavour::podman && has_subordinate_ids();
+    if (!host.user_namespace)
+        spdlog::warn(
+            "guests run as user 65534 without a user namespace: Podman with ids of the user "
+            "'containers' in /etc/subuid and /etc/subgid is needed for one");
+    host.nofile_max = std::min(nofile_guest_max, hard_limit(RLIMIT_NOFILE));
+    host.nproc_max = hard_limit(RLIMIT_NPROC);
+    const auto freezer = std::make_shared<Engine>(options_.engine_socket);
+    guard_ = std::make_unique<Guard>(
+        GuardOptions{options_.limits.fence_ms, boot_clock_ms,
+                     [freezer](const std::string& id) { return freezer->pause(id); }},
+        acknowledged_boot_ms_);
+    context_ =
+        std::make_unique<TaskContext>(TaskContext{.state = state_,
+                                                  .signing_key = signing_key_,
+                                                  .guard = *guard_,
+                                                  .engine_socket = options_.engine_socket,
+                                                  .flavour = engine_facts_.flavour,
+                                                  .host = host,
+                                                  .storage = options_.storage.value_or(storage_kind_here()),
+                                                  .boot_id = boot_id_,
+                                                  .server_unix_ms = [this] { return server_unix_ms(); },
+                                                  .wake = [this] { wake(); }});
+    std::vector<std::string> unreadable;
+    for (LeaseRecord& record : state_.load_records(unreadable)) {
+        spdlog::info("lease {} is taken over", record.desired.lease_id);
+        const std::string id = record.desired.lease_id;
+        auto task = std::make_shared<LeaseTask>(*context_, std::move(record));
+        const std::lock_guard lock(mutex_);
+        tasks_[id] = std::move(task);
+    }
+    for (const std::string& path : unreadable)
+        spdlog::error("the record {} cannot be read", path);
+}
+
+Observed Agent::observe() {
+    Observed observed;
+    std::vector<std::shared_ptr<LeaseTask>> tasks;
+    {
+        const std::lock_guard lock(mutex_);
+        observed.heartbeat_acknowledged_boot_ms = acknowledged_boot_ms_;
+        for (const auto& [id, task] : tasks_)
+            tasks.push_back(task);
+    }
+    // Records before containers: a container that a record names has to be in the list, or it is gone.
+    for (const auto& task : tasks)
+        observed.leases.push_back(task->seen());
+    try {
+        observed.containers = engine_.list();
+        observed.engine_reachable = true;
+        if (!std::exchange(engine_was_reachable_, true)) spdlog::info("the container engine is back");
+    } catch (const std::exception& error) {
+        if (std::exchange(engine_was_reachable_, false))
+            spdlog::error("the container engine does not answer: {}", error.what());
+    }
+    return observed;
+}
+
+void Agent::adopt(const DesiredLease& lease) {
+    LeaseRecord record;
+    record.desired = lease;
+    record.boot_id = boot_id_;
+    record.nonce = lease.nonce;
+    record.usage_sequence = lease.usage_sequence;
+    auto task = std::make_shared<LeaseTask>(*context_, std::move(record));
+    const std::lock_guard lock(mutex_);
+    tasks_[lease.lease_id] = std::move(task);
+}
+
+void Agent::carry_out(const Action& action, const Desired* desired) {
+    const auto wanted = [&]() -> const DesiredLease& {
+        return *std::find_if(desired->leases.begin(), desired->leases.end(),
+                             [&](const DesiredLease& lease) { return lease.lease_id == action.lease_id; });
+    };
+    if (action.kind != ActionKind::state_usage && action.kind != ActionKind::update)
+        spdlog::debug("{} {} {}", name_of(action.kind), action.lease_id, action.container_id);
+    if (action.kind == ActionKind::adopt) return adopt(wanted());
+    if (action.kind == ActionKind::remove_orphan) {
+        spdlog::warn("container {} belongs to no lease of ours and is removed", action.container_id);
+        return engine_.remove(action.container_id);
+    }
+    std::shared_ptr<LeaseTask> task;
+    {
+        const std::lock_guard lock(mutex_);
+        task = tasks_.at(action.lease_id);
+        if (action.kind == ActionKind::forget) tasks_.erase(action.lease_id);
+    }
+    if (action.kind == ActionKind::update) return task->update(wanted());
+    if (action.kind == ActionKind::forget) return state_.forget(action.lease_id);
+    task->carry_out(action);
+}
+
+void Agent::reconcile_once() {
+    {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(tasks_, [](const auto& entry) { return entry.second->is_discarded(); });
+    }
+    std::shared_ptr<const Desired> desired;
+    {
+        const std::lock_guard lock(mutex_);
+        desired = desired_;
+    }
+    const Observed observed = observe();
+    for (const Action& action : reconcile(desired.get(), observed, boot_clock_ms(), options_.limits)) {
+        try {
+            carry_out(action, desired.get());
+        } catch (const std::exception& error) {
+            spdlog::error("{} of {} failed: {}", name_of(action.kind), action.lease_id, error.what());
+        }
+    }
+}
+
+void Agent::run(std::stop_token stop) {
+    reach_engine(stop);
+    if (stop.stop_requested()) return;
+    take_over();
+    std::jthread heartbeat([this](std::stop_token s) { run_heartbeat(s); });
+    std::jthread desired([this](std::stop_token s) { run_desired(s); });
+    std::jthread inventory([this](std::stop_token s) { run_inventory(s); });
+    while (!stop.stop_requested()) {
+        reconcile_once();
+        std::unique_lock lock(mutex_);
+        const std::int64_t pause_ms = tasks_.empty() ? idle_round_ms : round_ms;
+        changed_.wait_for(lock, stop, std::chrono::milliseconds(pause_ms), [this] { return awake_; });
+        awake_ = false;
+    }
+    for (std::jthread* thread : {&heartbeat, &desired, &inventory})
+        thread->request_stop();
+    for (std::jthread* thread : {&heartbeat, &desired, &inventory})
+        thread->join();
+    const std::lock_guard lock(mutex_);
+    desired_.reset();
+}
+
+}  // namespace fallow::agent

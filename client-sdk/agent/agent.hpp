@@ -1,0 +1,99 @@
+// The agent of a seller's host: says what the host has and does, hears what it should do, and makes it so.
+//
+// It is level-triggered: planner.hpp decides from what should be and what is, lease_task.hpp carries out,
+// and a lost message or a killed agent costs a delay and nothing else. It is not the authority on anything:
+// prices, ends and money are the server's; what it states of running time is signed and bounded by the
+// server's own clock.
+//
+// Threads: the heartbeat, the long-poll for the desired state, the guard, and the reconcile loop (the
+// caller's); besides two lanes per lease.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/crypto.hpp"
+#include "agent/engine.hpp"
+#include "agent/guard.hpp"
+#include "agent/inventory.hpp"
+#include "agent/lease_task.hpp"
+#include "agent/planner.hpp"
+#include "agent/state.hpp"
+
+namespace fallow::agent {
+
+struct AgentOptions {
+    std::string state_folder;
+    std::string engine_socket = "/run/podman/podman.sock";
+    std::string runtime = "runc";
+    bool user_namespace = true;
+    std::optional<StorageKind> storage;  ///< empty: the best that works here
+    MeasureOptions measure;
+    std::int64_t heartbeat_timeout_ms = 2000;
+    PlannerLimits limits;
+};
+
+class Agent {
+  public:
+    /// Throws when the host is not enrolled or another agent has the state folder.
+    explicit Agent(AgentOptions options);
+    ~Agent();
+    Agent(const Agent&) = delete;
+    Agent& operator=(const Agent&) = delete;
+
+    /// Until `stop`. Containers are left running: the next agent takes them over.
+    void run(std::stop_token stop);
+
+  private:
+    void run_heartbeat(std::stop_token stop);
+    std::int64_t beat(ServerLink& server, std::int64_t interval_ms);
+    void run_desired(std::stop_token stop);
+    void take_desired(Desired desired);
+    void run_inventory(std::stop_token stop);
+    [[nodiscard]] std::vector<CardFacts> find_cards();
+
+    void reach_engine(std::stop_token stop);
+    void take_over();
+    void reconcile_once();
+    [[nodiscard]] Observed observe();
+    void carry_out(const Action& action, const Desired* desired);
+    void adopt(const DesiredLease& lease);
+    bool note_epoch(std::int64_t epoch);
+    [[nodiscard]] std::vector<LeasePhase> phases();
+    [[nodiscard]] std::int64_t server_unix_ms() const;
+    void wake();
+    void wait(std::int64_t ms, std::stop_token stop);
+
+    AgentOptions options_;
+    StateFolder state_;
+    PrivateKey signing_key_;
+    std::string boot_id_;
+    Engine engine_;  ///< of the reconcile loop
+    EngineFacts engine_facts_;
+    std::unique_ptr<Guard> guard_;
+    std::unique_ptr<TaskContext> context_;
+
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    bool awake_ = false;
+    std::shared_ptr<const Desired> desired_;
+    std::int64_t highest_epoch_ = 0;
+    std::int64_t acknowledged_boot_ms_ = 0;
+    bool poll_at_once_ = true;  ///< the next long-poll asks for an answer at once
+    std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;
+    std::atomic<std::int64_t> server_offset_ms_;  ///< server's clock less the boot clock
+    bool engine_was_reachable_ = true;            ///< of the reconcile loop
+};
+
+/// "accepted", "running", "exited", "failed" or "gone"; nothing before the lease was accepted.
+[[nodiscard]] std::string phase_of(const LeaseRecord& record);
+
+}  // namespace fallow::agent

@@ -1,0 +1,24 @@
+// The two clocks of the agent. Deadlines and metering count on the boot clock, which goes on through sleep
+// and does not move when somebody sets the wall clock; the server's clock is only ever known as an offset
+// to it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fallow::agent {
+
+/// Milliseconds on CLOCK_BOOTTIME. Comparable only within one boot of the host.
+[[nodiscard]] std::int64_t boot_clock_ms();
+
+/// The kernel's id of this boot. A stored boot-clock time means nothing under another one.
+[[nodiscard]] std::string current_boot_id();
+
+/// "2026-01-02T03:04:05.678Z" to milliseconds since 1970; the fraction may have 0 to 9 digits (engines
+/// write nanoseconds). Nothing unless the text is exactly that and in UTC.
+[[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);
+[[nodiscard]] std::string format_rfc3339(std::int64_t unix_ms);
+
+}  // namespace fallow::agent

@@ -1,0 +1,253 @@
+#include "agent/engine.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "agent/clock.hpp"
+#include "fallow/url.hpp"
+
+namespace fallow::agent {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* api = "/v1.41";
+constexpr std::int64_t call_timeout_ms = 30'000;
+constexpr std::int64_t pull_timeout_ms = 3600 * 1000;
+constexpr int remove_tries_max = 20;
+constexpr auto remove_retry_pause = std::chrono::milliseconds(100);
+
+sdk::HttpClientOptions options_for(std::string socket_path) {
+    sdk::HttpClientOptions options;
+    options.base_url = "http://localhost";
+    options.unix_socket_path = std::move(socket_path);
+    options.user_agent = "fallow-agent";
+    return options;
+}
+
+/// Docker and Podman both answer {"message": …}.
+std::string message_of(const sdk::HttpResponse& response) {
+    const json body = json::parse(response.body, nullptr, false);
+    if (body.is_object() && body.contains("message") && body["message"].is_string())
+        return body["message"].get<std::string>();
+    return "the engine answered with status " + std::to_string(response.status);
+}
+
+[[noreturn]] void refuse(const sdk::HttpResponse& response) {
+    throw EngineError(response.status, message_of(response));
+}
+
+ContainerState state_named(const std::string& name) {
+    constexpr std::array<std::pair<std::string_view, ContainerState>, 8> names = {{
+        {"created", ContainerState::created},
+        {"configured", ContainerState::created},
+        {"initialized", ContainerState::created},
+        {"running", ContainerState::running},
+        {"paused", ContainerState::paused},
+        {"exited", ContainerState::exited},
+        {"stopped", ContainerState::exited},
+        {"dead", ContainerState::exited},
+    }};
+    for (const auto& [text, state] : names)
+        if (text == name) return state;
+    return ContainerState::unknown;
+}
+
+json parse_or_throw(const sdk::HttpResponse& response) {
+    json body = json::parse(response.body, nullptr, false);
+    if (body.is_discarded()) throw EngineError(response.status, "the engine's reply is not JSON");
+    return body;
+}
+
+std::string label_of(const json& labels, std::string_view name) {
+    const auto found = labels.find(name);
+    return found == labels.end() || !found->is_string() ? std::string() : found->get<std::string>();
+}
+
+std::int64_t number_or_zero(const std::string& text) {
+    try {
+        return std::stoll(text);
+    } catch (const std::exception&) {
+        return 0;
+    }
+}
+
+/// The engines write the year 1 for "never".
+std::int64_t moment_or_zero(const json& state, const char* name) {
+    const std::int64_t ms = parse_rfc3339(state.value(name, "")).value_or(0);
+    return ms > 0 ? ms : 0;
+}
+
+/// A pull's reply is a stream of JSON objects, one a line; an error may be one of them in a reply with
+/// status 200.
+std::string error_in_pull(const std::string& body) {
+    std::size_t start = 0;
+    while (start < body.size()) {
+        const std::size_t end = std::min(body.find('\n', start), body.size());
+        const json line = json::parse(body.substr(start, end - start), nullptr, false);
+        if (line.is_object() && line.contains("error") && line["error"].is_string())
+            return line["error"].get<std::string>();
+        start = end + 1;
+    }
+    return {};
+}
+
+}  // namespace
+
+Engine::Engine(std::string socket_path) : http_(options_for(std::move(socket_path))) {}
+
+sdk::HttpResponse Engine::call(const std::string& method, const std::string& path,
+                               const std::string& body) {
+    sdk::HttpRequest request;
+    request.method = method;
+    request.path = path;
+    request.body = body;
+    if (!body.empty()) request.content_type = "application/json";
+    request.timeout_ms = call_timeout_ms;
+    return http_.send(request);
+}
+
+EngineFacts Engine::facts() {
+    const sdk::HttpResponse response = call("GET", std::string(api) + "/version");
+    if (!response.ok()) refuse(response);
+    const json version = parse_or_throw(response);
+    EngineFacts facts;
+    for (const json& component : version.value("Components", json::array()))
+        if (component.value("Name", "").find("Podman") != std::string::npos)
+            facts.flavour = EngineFlavour::podman;
+    facts.name = facts.flavour == EngineFlavour::podman ? "podman " : "docker ";
+    facts.name += version.value("Version", "");
+    return facts;
+}
+
+std::vector<ContainerSeen> Engine::list() {
+    const json filters = {{"label", {label_lease}}};
+    const sdk::HttpResponse response = call(
+        "GET", std::string(api) + "/containers/json?all=1&filters=" + sdk::percent_encode(filters.dump()));
+    if (!response.ok()) refuse(response);
+    std::vector<ContainerSeen> containers;
+    for (const json& item : parse_or_throw(response)) {
+        const json labels = item.value("Labels", json::object());
+        containers.push_back({.id = item.at("Id").get<std::string>(),
+                              .lease_id = label_of(labels, label_lease),
+                              .lease_epoch = number_or_zero(label_of(labels, label_epoch)),
+                              .state = state_named(item.value("State", ""))});
+    }
+    return containers;
+}
+
+std::optional<ImageFacts> Engine::find_image(const std::string& reference) {
+    const sdk::HttpResponse response =
+        call("GET", std::string(api) + "/images/" + sdk::percent_encode(reference) + "/json");
+    if (response.status == 404) return std::nullopt;
+    if (!response.ok()) refuse(response);
+    const json image = parse_or_throw(response);
+    ImageFacts facts;
+    facts.id = image.value("Id", "");
+    const json config = image.value("Config", json::object());
+    if (const auto env = config.find("Env"); env != config.end() && env->is_array())
+        facts.env = env->get<std::vector<std::string>>();
+    if (const auto volumes = config.find("Volumes"); volumes != config.end() && volumes->is_object())
+        for (const auto& [path, unused] : volumes->items())
+            facts.volumes.push_back(path);
+    return facts;
+}
+
+void Engine::pull(const std::string& reference, std::stop_token stop) {
+    sdk::HttpRequest request;
+    request.method = "POST";
+    request.path = std::string(api) + "/images/create?fromImage=" + sdk::percent_encode(reference);
+    request.timeout_ms = pull_timeout_ms;
+    request.stop = stop;
+    const sdk::HttpResponse response = http_.send(request);
+    if (!response.ok()) refuse(response);
+    if (const std::string error = error_in_pull(response.body); !error.empty())
+        throw EngineError(response.status, error);
+}
+
+std::string Engine::create(const GuestProfile& profile, EngineFlavour flavour) {
+    remove(profile.name);
+    const bool podman = flavour == EngineFlavour::podman;
+    const sdk::HttpResponse response =
+        podman ? call("POST", "/v4.0.0/libpod/containers/create", podman_create_body(profile))
+               : call("POST",
+                      std::string(api) + "/containers/create?name=" + sdk::percent_encode(profile.name),
+                      docker_create_body(profile));
+    if (!response.ok()) refuse(response);
+    return parse_or_throw(response).at("Id").get<std::string>();
+}
+
+void Engine::start(const std::string& id) {
+    const sdk::HttpResponse response = call("POST", std::string(api) + "/containers/" + id + "/start");
+    if (!response.ok() && response.status != 304) refuse(response);
+}
+
+std::optional<ContainerInspection> Engine::inspect(const std::string& id) {
+    const sdk::HttpResponse response = call("GET", std::string(api) + "/containers/" + id + "/json");
+    if (response.status == 404) return std::nullopt;
+    if (!response.ok()) refuse(response);
+    const json body = parse_or_throw(response);
+    const json& state = body.at("State");
+    ContainerInspection found;
+    found.state = state_named(state.value("Status", ""));
+    found.exit_code = state.value("ExitCode", std::int64_t{0});
+    found.oom_killed = state.value("OOMKilled", false);
+    found.started_unix_ms = moment_or_zero(state, "StartedAt");
+    found.finished_unix_ms = moment_or_zero(state, "FinishedAt");
+    found.ever_started = found.started_unix_ms > 0;
+    found.pid = state.value("Pid", std::int64_t{0});
+    return found;
+}
+
+bool Engine::act(const std::string& id, const std::string& verb) {
+    const sdk::HttpResponse response = call("POST", std::string(api) + "/containers/" + id + "/" + verb);
+    if (response.ok()) return true;
+    // 404: gone. 409 (Docker) and 500 (Podman) with a state: it is not in the state that the verb needs.
+    if (response.status == 404 || response.status == 409) return false;
+    const std::string message = message_of(response);
+    if (message.find("state improper") != std::string::npos) return false;
+    throw EngineError(response.status, message);
+}
+
+bool Engine::signal(const std::string& id, const char* signal_name) {
+    return act(id, std::string("kill?signal=") + signal_name);
+}
+
+bool Engine::pause(const std::string& id) {
+    return act(id, "pause");
+}
+
+bool Engine::resume(const std::string& id) {
+    return act(id, "unpause");
+}
+
+void Engine::remove(const std::string& id) {
+    // Podman's own clean-up of a container that has just ended may still hold its mounts for a moment.
+    for (int attempt = 1;; ++attempt) {
+        const sdk::HttpResponse response =
+            call("DELETE", std::string(api) + "/containers/" + id + "?force=true&v=true");
+        if (response.ok() || response.status == 404) return;
+        if (attempt == remove_tries_max) refuse(response);
+        std::this_thread::sleep_for(remove_retry_pause);
+    }
+}
+
+void Engine::logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data,
+                  std::stop_token stop) {
+    sdk::HttpRequest request;
+    request.path = std::string(api) + "/containers/" + id +
+                   "/logs?stdout=true&stderr=true&follow=" + (follow ? "true" : "false");
+    request.timeout_ms = follow ? 0 : call_timeout_ms;
+    request.stop = stop;
+    LogDemuxer demuxer(on_data);
+    const sdk::HttpResponse response = http_.stream(
+        request, [](const sdk::HttpResponse&) {},
+        [&](std::string_view chunk) { return demuxer.feed(chunk); });
+    if (!response.ok()) refuse(response);
+}
+
+}  // namespace fallow::agent

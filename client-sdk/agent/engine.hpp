@@ -1,0 +1,82 @@
+// A client of the container engine on this host: Docker, or Podman's service, over a unix socket. It
+// carries out single acts and reports what is; it decides nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/guest_profile.hpp"
+#include "agent/log_frames.hpp"
+#include "agent/planner.hpp"
+#include "fallow/http_client.hpp"
+
+namespace fallow::agent {
+
+/// The engine answered with an error. `status` is its HTTP status; 200 for an error inside a pull's stream.
+class EngineError : public std::runtime_error {
+  public:
+    EngineError(int status, const std::string& what) : std::runtime_error(what), status_(status) {}
+    [[nodiscard]] int status() const { return status_; }
+
+  private:
+    int status_;
+};
+
+enum class EngineFlavour { docker, podman };
+
+struct EngineFacts {
+    EngineFlavour flavour = EngineFlavour::docker;
+    std::string name;  ///< "podman 4.3.1", "docker 24.0.7"
+};
+
+struct ContainerInspection {
+    ContainerState state = ContainerState::unknown;
+    bool ever_started = false;
+    std::int64_t exit_code = 0;
+    bool oom_killed = false;
+    std::int64_t started_unix_ms = 0;
+    std::int64_t finished_unix_ms = 0;  ///< 0 while it has not finished
+    std::int64_t pid = 0;
+};
+
+/// One thread at a time, like the HTTP client below it. Everything throws EngineError or
+/// sdk::TransportError.
+class Engine {
+  public:
+    explicit Engine(std::string socket_path);
+
+    [[nodiscard]] EngineFacts facts();
+    /// All containers with our lease label, whatever their state.
+    [[nodiscard]] std::vector<ContainerSeen> list();
+
+    [[nodiscard]] std::optional<ImageFacts> find_image(const std::string& reference);
+    void pull(const std::string& reference, std::stop_token stop);
+
+    /// The container's id. One of that name that is there already is removed first.
+    [[nodiscard]] std::string create(const GuestProfile& profile, EngineFlavour flavour);
+    void start(const std::string& id);
+    [[nodiscard]] std::optional<ContainerInspection> inspect(const std::string& id);
+    /// False when the container was not running.
+    bool signal(const std::string& id, const char* signal_name);
+    bool pause(const std::string& id);
+    bool resume(const std::string& id);
+    /// Kills and removes with its anonymous volumes. No error when it is not there.
+    void remove(const std::string& id);
+
+    /// The container's output from its beginning; with `follow` until it ends, without it what is there
+    /// now.
+    void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop);
+
+  private:
+    sdk::HttpResponse call(const std::string& method, const std::string& path,
+                           const std::string& body = {});
+    bool act(const std::string& id, const std::string& verb);
+
+    sdk::HttpClient http_;
+};
+
+}  // namespace fallow::agent

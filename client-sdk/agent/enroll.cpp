@@ -1,0 +1,52 @@
+#include "agent/enroll.hpp"
+
+#include <filesystem>
+#include <stdexcept>
+
+#include "agent/crypto.hpp"
+
+namespace fallow::agent {
+namespace {
+
+PrivateKey load_or_make(const std::filesystem::path& path, PrivateKey (*make)()) {
+    if (std::filesystem::exists(path)) return PrivateKey::from_pem(read_file(path));
+    const PrivateKey key = make();
+    write_file_atomically(path, key.pem(), true);
+    return key;
+}
+
+}  // namespace
+
+std::string enroll_host(const StateFolder& state, const EnrollOptions& options) {
+    if (state.is_enrolled()) throw std::runtime_error("this state folder is enrolled already");
+    write_file_atomically(state.ca_file(), read_file(options.ca_file));
+    const PrivateKey signing = load_or_make(state.signing_key_file(), PrivateKey::generate_ed25519);
+    const PrivateKey tls = load_or_make(state.tls_key_file(), PrivateKey::generate_p256);
+
+    EnrollRequest request;
+    request.token = options.token;
+    request.csr = tls.certificate_request("fallow-agent");
+    request.signing_key = signing.raw_public_base64();
+    request.proof = signing.sign_base64("fallow-enroll-v1\n" + options.token);
+    request.runtime = options.host.runtime;
+    request.engine = options.host.engine;
+    request.cpu_cores = options.host.cpu_cores;
+    request.memory_bytes = options.host.memory_bytes;
+
+    ServerLink server(options.url, state.ca_file().string());
+    EnrollReply reply = server.enroll(request);
+    write_file_atomically(state.certificate_file(), reply.certificate);
+    reply.identity.url = options.url;
+    state.save_identity(reply.identity);
+    return reply.identity.host_id;
+}
+
+bool renew_certificate_if_due(const StateFolder& state, ServerLink& server, std::int64_t now_unix_ms) {
+    if (!renewal_due(certificate_life(read_file(state.certificate_file())), now_unix_ms)) return false;
+    const PrivateKey tls = PrivateKey::from_pem(read_file(state.tls_key_file()));
+    write_file_atomically(state.certificate_file(),
+                          server.renew_certificate(tls.certificate_request(state.identity().host_id)));
+    return true;
+}
+
+}  // namespace fallow::agent

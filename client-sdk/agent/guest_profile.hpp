@@ -1,0 +1,70 @@
+// What a renter's container may do, as a value, and its two spellings for the container engines. Pure: the
+// rules of DESIGN.md section 5 live here and nowhere else, and tests read the bodies that come out.
+//
+// Not allowed, whatever a job asks for: capabilities, new privileges, a writable root, swap, a network,
+// host mounts but the lease's own two folders, devices but the leased cards, and variables that steer the
+// dynamic loader or the GPU runtime.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/lease.hpp"
+
+namespace fallow::agent {
+
+/// The image's own wishes, of which a guest gets only the harmless ones.
+struct ImageFacts {
+    std::string id;
+    std::vector<std::string> env;      ///< "NAME=value"
+    std::vector<std::string> volumes;  ///< paths the image declares as volumes
+};
+
+struct HostFacts {
+    std::string runtime;         ///< "runc", "crun", "runsc", …; empty: the engine's default
+    bool user_namespace = true;  ///< the engine can give each container a user namespace of its own
+    std::int64_t nofile_max = 1024;
+    std::int64_t nproc_max = 1024;
+};
+
+struct GuestProfile {
+    std::string name;  ///< of the container
+    std::string image;
+    std::vector<std::string> command;
+    std::map<std::string, std::string> env;
+    std::map<std::string, std::string> labels;
+    std::string user;  ///< empty: the image's, inside the user namespace
+    bool user_namespace = true;
+    std::string runtime;
+    std::int64_t memory_bytes = 0;
+    std::int64_t cpu_millis = 0;
+    std::int64_t pids_max = 0;
+    std::int64_t file_bytes_max = 0;
+    std::int64_t nofile_max = 0;
+    std::int64_t nproc_max = 0;
+    std::string inputs_folder;   ///< on the host; read-only at /work/in
+    std::string outputs_folder;  ///< on the host; writable at /work/out, limited by its own file system
+    std::vector<std::string> hidden_volumes;  ///< paths covered with a tiny read-only tmpfs
+    std::vector<std::string> cdi_devices;     ///< "nvidia.com/gpu=UUID"
+};
+
+/// A name that steers the dynamic loader or the NVIDIA runtime (CVE-2025-23266 is one such).
+[[nodiscard]] bool is_forbidden_variable(std::string_view name);
+
+[[nodiscard]] GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image,
+                                         const HostFacts& host, std::string_view inputs_folder,
+                                         std::string_view outputs_folder);
+
+/// Body of POST /containers/create of the Docker Engine API, version 1.41.
+[[nodiscard]] std::string docker_create_body(const GuestProfile& profile);
+/// Body of POST /libpod/containers/create of Podman 4. Podman's Docker endpoint cannot name a CDI device.
+[[nodiscard]] std::string podman_create_body(const GuestProfile& profile);
+
+inline constexpr std::string_view label_lease = "fallow.lease";
+inline constexpr std::string_view label_epoch = "fallow.epoch";
+inline constexpr std::string_view label_host = "fallow.host";
+
+}  // namespace fallow::agent

@@ -1,0 +1,32 @@
+#include "agent/lease.hpp"
+
+#include <array>
+#include <utility>
+
+namespace fallow::agent {
+namespace {
+
+constexpr std::array<std::pair<StopCause, std::string_view>, 6> stop_causes = {{
+    {StopCause::none, "none"},
+    {StopCause::wanted, "wanted"},
+    {StopCause::duration, "duration"},
+    {StopCause::run_until, "run_until"},
+    {StopCause::paid_until, "paid_until"},
+    {StopCause::fenced_too_long, "fenced_too_long"},
+}};
+
+}  // namespace
+
+std::string_view name_of(StopCause cause) {
+    for (const auto& [value, name] : stop_causes)
+        if (value == cause) return name;
+    return "none";
+}
+
+StopCause stop_cause_named(std::string_view name) {
+    for (const auto& [value, text] : stop_causes)
+        if (text == name) return value;
+    return StopCause::none;
+}
+
+}  // namespace fallow::agent

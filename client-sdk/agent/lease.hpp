@@ -1,0 +1,126 @@
+// What the server wants of a lease (DesiredLease) and what this host has done for it so far (LeaseRecord).
+// Plain values. The record is the agent's only memory of a lease: it is on disk before an effect is relied
+// on, so that an agent killed at any moment goes on from it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/meter.hpp"
+
+namespace fallow::agent {
+
+struct JobInput {
+    std::string path;
+    std::string artifact_id;
+    friend bool operator==(const JobInput&, const JobInput&) = default;
+};
+
+struct JobSpec {
+    std::string image;
+    std::vector<std::string> command;
+    std::map<std::string, std::string> env;
+    std::vector<JobInput> inputs;
+    std::vector<std::string> outputs;
+    std::int64_t max_duration_ms = 0;
+    std::int64_t memory_bytes = 0;
+    std::int64_t cpu_millis = 0;
+    std::int64_t pids_max = 0;
+    std::int64_t disk_bytes = 0;
+    friend bool operator==(const JobSpec&, const JobSpec&) = default;
+};
+
+struct LeaseCard {
+    std::string card_id;
+    std::string uuid;
+    std::string backend;       ///< "nvml" or "opencl"
+    std::string device_class;  ///< "gpu", "cpu" or "accelerator"
+    std::int64_t index = 0;
+    friend bool operator==(const LeaseCard&, const LeaseCard&) = default;
+};
+
+/// One lease as the server wants it. Its server-clock deadlines have been turned into boot-clock ones.
+struct DesiredLease {
+    std::string lease_id;
+    std::int64_t lease_epoch = 0;
+    bool run = false;  ///< want "run"; else "stop"
+    std::string stop_reason;
+    std::int64_t grace_ms = 0;
+    std::int64_t attempt = 0;
+    std::string job_id;
+    std::optional<JobSpec> spec;
+    std::vector<LeaseCard> cards;
+    std::string nonce;
+    std::int64_t usage_sequence = 0;  ///< the last one the server accepted
+    std::optional<std::int64_t> paid_until_boot_ms;
+    std::optional<std::int64_t> run_until_boot_ms;
+    std::optional<std::int64_t> max_duration_ms;
+    std::int64_t usage_interval_ms = 30'000;
+    friend bool operator==(const DesiredLease&, const DesiredLease&) = default;
+};
+
+struct Desired {
+    std::string version;
+    std::int64_t epoch = 0;
+    std::int64_t received_boot_ms = 0;
+    std::vector<DesiredLease> leases;
+};
+
+struct ContainerExit {
+    std::int64_t exit_code = 0;
+    bool oom_killed = false;
+    bool duration_exceeded = false;
+    friend bool operator==(const ContainerExit&, const ContainerExit&) = default;
+};
+
+struct LeaseFailure {
+    std::string reason;  ///< "image_pull_failed" or "start_failed"
+    std::string detail;
+    friend bool operator==(const LeaseFailure&, const LeaseFailure&) = default;
+};
+
+enum class StopCause { none, wanted, duration, run_until, paid_until, fenced_too_long };
+[[nodiscard]] std::string_view name_of(StopCause cause);
+[[nodiscard]] StopCause stop_cause_named(std::string_view name);
+
+struct LeaseRecord {
+    DesiredLease desired;
+    std::string boot_id;  ///< every boot-clock time in here belongs to it
+
+    // What has been done on the host, in this order.
+    std::vector<std::string> outputs;  ///< kept from the spec: a stopped lease may come without one
+    std::string container_id;          ///< created
+    bool started = false;
+    std::int64_t started_boot_ms = 0;
+    StopCause stop_cause = StopCause::none;
+    std::int64_t terminated_boot_ms = 0;  ///< when SIGTERM was sent; 0: not yet
+    bool kill_sent = false;
+    std::int64_t paused_boot_ms = 0;  ///< when the fence froze it; 0: it is not frozen
+    std::optional<ContainerExit> exit;
+    std::optional<LeaseFailure> failure;
+    bool logs_drained = false;
+    bool outputs_uploaded = false;
+    bool removed = false;  ///< container removed and working storage wiped
+
+    // What the server has acknowledged.
+    bool accepted = false;
+    bool running_reported = false;
+    bool final_usage_stated = false;
+    bool exit_reported = false;
+    bool failure_reported = false;
+    bool gone_reported = false;
+
+    Meter meter;
+    std::string nonce;
+    std::int64_t usage_sequence = 0;  ///< the last one the server accepted
+    std::int64_t stated_ms = 0;       ///< running_ms of the last statement sent, accepted or not
+    std::int64_t usage_stated_boot_ms = 0;
+
+    friend bool operator==(const LeaseRecord&, const LeaseRecord&) = default;
+};
+
+}  // namespace fallow::agent

@@ -1,0 +1,250 @@
+#include "agent/lease_json.hpp"
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "agent/clock.hpp"
+
+namespace fallow::agent {
+namespace {
+
+using nlohmann::json;
+
+std::string text_or_empty(const json& object, const char* name) {
+    const auto found = object.find(name);
+    return found == object.end() || found->is_null() ? std::string() : found->get<std::string>();
+}
+
+std::optional<std::int64_t> maybe_number(const json& object, const char* name) {
+    const auto found = object.find(name);
+    if (found == object.end() || found->is_null()) return std::nullopt;
+    return found->get<std::int64_t>();
+}
+
+template <class T>
+T value_or(const json& object, const char* name, T otherwise) {
+    const auto found = object.find(name);
+    return found == object.end() || found->is_null() ? otherwise : found->get<T>();
+}
+
+json optional_json(const std::optional<std::int64_t>& value) {
+    return value ? json(*value) : json(nullptr);
+}
+
+std::int64_t time_of(const json& object, const char* name) {
+    const auto parsed = parse_rfc3339(object.at(name).get<std::string>());
+    if (!parsed) throw std::runtime_error(std::string(name) + " is not a time");
+    return *parsed;
+}
+
+JobSpec spec_from(const json& object) {
+    JobSpec spec;
+    spec.image = object.at("image").get<std::string>();
+    spec.command = value_or(object, "command", std::vector<std::string>());
+    spec.env = value_or(object, "env", std::map<std::string, std::string>());
+    for (const json& input : value_or(object, "inputs", json::array()))
+        spec.inputs.push_back(
+            {input.at("path").get<std::string>(), input.at("artifact_id").get<std::string>()});
+    spec.outputs = value_or(object, "outputs", std::vector<std::string>());
+    spec.max_duration_ms = value_or<std::int64_t>(object, "max_duration_ms", 0);
+    spec.memory_bytes = value_or<std::int64_t>(object, "memory_bytes", std::int64_t{1} << 30);
+    spec.cpu_millis = value_or<std::int64_t>(object, "cpu_millis", 1000);
+    spec.pids_max = value_or<std::int64_t>(object, "pids_max", 256);
+    spec.disk_bytes = value_or<std::int64_t>(object, "disk_bytes", std::int64_t{1} << 30);
+    return spec;
+}
+
+json spec_json(const JobSpec& spec) {
+    json inputs = json::array();
+    for (const JobInput& input : spec.inputs)
+        inputs.push_back({{"path", input.path}, {"artifact_id", input.artifact_id}});
+    return {{"image", spec.image},
+            {"command", spec.command},
+            {"env", spec.env},
+            {"inputs", inputs},
+            {"outputs", spec.outputs},
+            {"max_duration_ms", spec.max_duration_ms},
+            {"memory_bytes", spec.memory_bytes},
+            {"cpu_millis", spec.cpu_millis},
+            {"pids_max", spec.pids_max},
+            {"disk_bytes", spec.disk_bytes}};
+}
+
+std::vector<LeaseCard> cards_from(const json& array) {
+    std::vector<LeaseCard> cards;
+    for (const json& card : array)
+        cards.push_back({.card_id = card.at("card_id").get<std::string>(),
+                         .uuid = card.at("uuid").get<std::string>(),
+                         .backend = card.at("backend").get<std::string>(),
+                         .device_class = text_or_empty(card, "device_class"),
+                         .index = value_or<std::int64_t>(card, "index", 0)});
+    return cards;
+}
+
+/// The fields that read the same on the wire and on disk.
+DesiredLease common_from(const json& object) {
+    DesiredLease lease;
+    lease.lease_id = object.at("lease_id").get<std::string>();
+    lease.lease_epoch = object.at("lease_epoch").get<std::int64_t>();
+    lease.run = object.at("want").get<std::string>() == "run";
+    lease.stop_reason = text_or_empty(object, "stop_reason");
+    lease.grace_ms = value_or<std::int64_t>(object, "grace_ms", 0);
+    lease.attempt = value_or<std::int64_t>(object, "attempt", 0);
+    lease.job_id = text_or_empty(object, "job_id");
+    if (const auto spec = object.find("spec"); spec != object.end() && !spec->is_null())
+        lease.spec = spec_from(*spec);
+    lease.cards = cards_from(value_or(object, "cards", json::array()));
+    lease.nonce = text_or_empty(object, "nonce");
+    lease.usage_sequence = value_or<std::int64_t>(object, "usage_sequence", 0);
+    lease.max_duration_ms = maybe_number(object, "max_duration_ms");
+    lease.usage_interval_ms = value_or<std::int64_t>(object, "usage_interval_ms", lease.usage_interval_ms);
+    return lease;
+}
+
+json desired_json(const DesiredLease& lease) {
+    json cards = json::array();
+    for (const LeaseCard& card : lease.cards)
+        cards.push_back({{"card_id", card.card_id},
+                         {"uuid", card.uuid},
+                         {"backend", card.backend},
+                         {"device_class", card.device_class},
+                         {"index", card.index}});
+    return {{"lease_id", lease.lease_id},
+            {"lease_epoch", lease.lease_epoch},
+            {"want", lease.run ? "run" : "stop"},
+            {"stop_reason", lease.stop_reason},
+            {"grace_ms", lease.grace_ms},
+            {"attempt", lease.attempt},
+            {"job_id", lease.job_id},
+            {"spec", lease.spec ? spec_json(*lease.spec) : json(nullptr)},
+            {"cards", cards},
+            {"nonce", lease.nonce},
+            {"usage_sequence", lease.usage_sequence},
+            {"paid_until_boot_ms", optional_json(lease.paid_until_boot_ms)},
+            {"run_until_boot_ms", optional_json(lease.run_until_boot_ms)},
+            {"max_duration_ms", optional_json(lease.max_duration_ms)},
+            {"usage_interval_ms", lease.usage_interval_ms}};
+}
+
+json exit_json(const ContainerExit& exit) {
+    return {{"exit_code", exit.exit_code},
+            {"oom_killed", exit.oom_killed},
+            {"duration_exceeded", exit.duration_exceeded}};
+}
+
+void read_outcome(const json& object, LeaseRecord& record) {
+    if (const json& exit = object.at("exit"); !exit.is_null())
+        record.exit =
+            ContainerExit{exit.at("exit_code").get<std::int64_t>(), exit.at("oom_killed").get<bool>(),
+                          exit.at("duration_exceeded").get<bool>()};
+    if (const json& failure = object.at("failure"); !failure.is_null())
+        record.failure =
+            LeaseFailure{failure.at("reason").get<std::string>(), failure.at("detail").get<std::string>()};
+}
+
+DesiredLease desired_from_disk(const json& object) {
+    DesiredLease lease = common_from(object);
+    lease.paid_until_boot_ms = maybe_number(object, "paid_until_boot_ms");
+    lease.run_until_boot_ms = maybe_number(object, "run_until_boot_ms");
+    return lease;
+}
+
+}  // namespace
+
+Desired parse_desired(std::string_view text, std::int64_t received_boot_ms) {
+    try {
+        const json reply = json::parse(text);
+        Desired desired;
+        desired.version = reply.at("version").get<std::string>();
+        desired.epoch = reply.at("epoch").get<std::int64_t>();
+        desired.received_boot_ms = received_boot_ms;
+        const std::int64_t server_ms = time_of(reply, "server_time");
+        const auto deadline = [&](const json& lease, const char* name) -> std::optional<std::int64_t> {
+            if (!lease.contains(name) || lease.at(name).is_null()) return std::nullopt;
+            return received_boot_ms + time_of(lease, name) - server_ms;
+        };
+        for (const json& item : reply.at("leases")) {
+            DesiredLease lease = common_from(item);
+            lease.paid_until_boot_ms = deadline(item, "paid_until");
+            lease.run_until_boot_ms = deadline(item, "run_until");
+            desired.leases.push_back(std::move(lease));
+        }
+        return desired;
+    } catch (const json::exception& error) {
+        throw std::runtime_error(std::string("the desired state has not the expected form: ") +
+                                 error.what());
+    }
+}
+
+std::string encode_record(const LeaseRecord& r) {
+    const json failure =
+        r.failure ? json{{"reason", r.failure->reason}, {"detail", r.failure->detail}} : json(nullptr);
+    const json object = {{"desired", desired_json(r.desired)},
+                         {"boot_id", r.boot_id},
+                         {"outputs", r.outputs},
+                         {"container_id", r.container_id},
+                         {"started", r.started},
+                         {"started_boot_ms", r.started_boot_ms},
+                         {"stop_cause", name_of(r.stop_cause)},
+                         {"terminated_boot_ms", r.terminated_boot_ms},
+                         {"kill_sent", r.kill_sent},
+                         {"paused_boot_ms", r.paused_boot_ms},
+                         {"exit", r.exit ? exit_json(*r.exit) : json(nullptr)},
+                         {"failure", failure},
+                         {"logs_drained", r.logs_drained},
+                         {"outputs_uploaded", r.outputs_uploaded},
+                         {"removed", r.removed},
+                         {"accepted", r.accepted},
+                         {"running_reported", r.running_reported},
+                         {"final_usage_stated", r.final_usage_stated},
+                         {"exit_reported", r.exit_reported},
+                         {"failure_reported", r.failure_reported},
+                         {"gone_reported", r.gone_reported},
+                         {"accumulated_ms", r.meter.accumulated_ms},
+                         {"counted_at_boot_ms", r.meter.counted_at_boot_ms},
+                         {"counting", r.meter.counting},
+                         {"nonce", r.nonce},
+                         {"usage_sequence", r.usage_sequence},
+                         {"stated_ms", r.stated_ms},
+                         {"usage_stated_boot_ms", r.usage_stated_boot_ms}};
+    return object.dump(1);
+}
+
+LeaseRecord parse_record(std::string_view text) {
+    try {
+        const json object = json::parse(text);
+        LeaseRecord r;
+        const auto flag = [&](const char* name) { return object.at(name).get<bool>(); };
+        const auto number = [&](const char* name) { return object.at(name).get<std::int64_t>(); };
+        r.desired = desired_from_disk(object.at("desired"));
+        r.boot_id = object.at("boot_id").get<std::string>();
+        r.outputs = object.at("outputs").get<std::vector<std::string>>();
+        r.container_id = object.at("container_id").get<std::string>();
+        r.started = flag("started");
+        r.started_boot_ms = number("started_boot_ms");
+        r.stop_cause = stop_cause_named(object.at("stop_cause").get<std::string>());
+        r.terminated_boot_ms = number("terminated_boot_ms");
+        r.kill_sent = flag("kill_sent");
+        r.paused_boot_ms = number("paused_boot_ms");
+        read_outcome(object, r);
+        r.logs_drained = flag("logs_drained");
+        r.outputs_uploaded = flag("outputs_uploaded");
+        r.removed = flag("removed");
+        r.accepted = flag("accepted");
+        r.running_reported = flag("running_reported");
+        r.final_usage_stated = flag("final_usage_stated");
+        r.exit_reported = flag("exit_reported");
+        r.failure_reported = flag("failure_reported");
+        r.gone_reported = flag("gone_reported");
+        r.meter = {number("accumulated_ms"), number("counted_at_boot_ms"), flag("counting")};
+        r.nonce = object.at("nonce").get<std::string>();
+        r.usage_sequence = number("usage_sequence");
+        r.stated_ms = number("stated_ms");
+        r.usage_stated_boot_ms = number("usage_stated_boot_ms");
+        return r;
+    } catch (const json::exception& error) {
+        throw std::runtime_error(std::string("a lease record has not the expected form: ") + error.what());
+    }
+}
+
+}  // namespace fallow::agent

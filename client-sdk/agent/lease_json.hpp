@@ -1,0 +1,21 @@
+// JSON of leases: the server's desired state, and the agent's own record on disk.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "agent/lease.hpp"
+
+namespace fallow::agent {
+
+/// A reply of GET /v1/agent/desired, received at that moment of the boot clock. Its deadlines are given on
+/// the server's clock; the reply carries that clock too, so they become boot-clock times here. Throws
+/// std::runtime_error, naming the field, when it does not have the contract's form.
+[[nodiscard]] Desired parse_desired(std::string_view json, std::int64_t received_boot_ms);
+
+[[nodiscard]] std::string encode_record(const LeaseRecord& record);
+/// Throws std::runtime_error on anything encode_record did not write.
+[[nodiscard]] LeaseRecord parse_record(std::string_view json);
+
+}  // namespace fallow::agent

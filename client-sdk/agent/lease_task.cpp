@@ -1,0 +1,339 @@
+#include "agent/lease_task.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "agent/clock.hpp"
+#include "agent/oom.hpp"
+#include "agent/transfer.hpp"
+#include "agent/usage.hpp"
+
+namespace fallow::agent {
+namespace {
+
+constexpr std::size_t detail_bytes_max = 500;
+constexpr std::int64_t exit_code_of_kill = 137;
+
+std::int64_t wall_clock_ms() {
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+/// A record from before this boot of the host: its moments on the boot clock mean nothing any more, and
+/// whatever ran has ended with the host.
+void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot_id) {
+    if (record.boot_id == boot_id) return;
+    record.meter.counting = false;
+    record.meter.counted_at_boot_ms = 0;
+    record.started_boot_ms = 0;
+    record.paused_boot_ms = 0;
+    record.usage_stated_boot_ms = 0;
+    record.desired.paid_until_boot_ms.reset();
+    record.desired.run_until_boot_ms.reset();
+    // The statement names the boot that was reported with `running`, so a started lease keeps its boot id.
+    if (!record.started) record.boot_id = boot_id;
+}
+
+}  // namespace
+
+LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
+    : context_(context),
+      record_(std::move(record)),
+      storage_(context.state.lease_folder(record_.desired.lease_id)),
+      engine_(context.engine_socket),
+      server_(context.state),
+      inputs_(context.state) {
+    forget_moments_of_another_boot(record_, context_.boot_id);
+    context_.state.save_record(record_);
+    if (record_.started && !record_.logs_drained) ship_logs();
+    if (record_.started && !record_.exit) watch();
+    const std::string& id = record_.desired.lease_id;
+    engine_lane_ = std::make_unique<Lane>(id, context_.wake);
+    server_lane_ = std::make_unique<Lane>(id, context_.wake);
+}
+
+LeaseTask::~LeaseTask() {
+    context_.guard.drop(record_.container_id);
+    engine_lane_.reset();
+    server_lane_.reset();
+    log_shipper_.reset();
+}
+
+LeaseSeen LeaseTask::seen() const {
+    LeaseSeen seen;
+    // The lanes first: a lane that has become idle has its facts in the record by then.
+    const std::string doing = engine_lane_->current();
+    seen.engine_lane_busy = !doing.empty();
+    seen.preparing = doing == name_of(ActionKind::prepare);
+    seen.server_lane_busy = server_lane_->busy();
+    seen.record = record();
+    return seen;
+}
+
+LeaseRecord LeaseTask::record() const {
+    const std::lock_guard lock(mutex_);
+    return record_;
+}
+
+LeaseRecord LeaseTask::change(const Change& change) {
+    const std::lock_guard lock(mutex_);
+    LeaseRecord changed = record_;
+    change(changed);
+    context_.state.save_record(changed);
+    record_ = changed;
+    return changed;
+}
+
+void LeaseTask::update(const DesiredLease& desired) {
+    change([&](LeaseRecord& r) {
+        if (r.nonce.empty() || desired.usage_sequence > r.usage_sequence) {
+            r.nonce = desired.nonce;
+            r.usage_sequence = desired.usage_sequence;
+        }
+        r.desired = desired;
+    });
+}
+
+void LeaseTask::carry_out(const Action& action) {
+    const auto on_engine = [&](std::function<void(std::stop_token)> work) {
+        engine_lane_->post(std::string(name_of(action.kind)), std::move(work));
+    };
+    const auto on_server = [&](std::function<void()> work) {
+        server_lane_->post(std::string(name_of(action.kind)),
+                           [work = std::move(work)](std::stop_token) { work(); });
+    };
+    const StopCause cause = action.cause;
+    switch (action.kind) {
+        case ActionKind::cancel_prepare:
+            return engine_lane_->interrupt();
+        case ActionKind::prepare:
+            return on_engine([this](std::stop_token stop) { prepare(stop); });
+        case ActionKind::start:
+            return on_engine([this](std::stop_token) { start(); });
+        case ActionKind::terminate:
+            return on_engine([this, cause](std::stop_token) { terminate(cause); });
+        case ActionKind::kill:
+            return on_engine([this, cause](std::stop_token) { kill(cause); });
+        case ActionKind::resume:
+            return on_engine([this](std::stop_token) { resume(); });
+        case ActionKind::record_exit:
+            return on_engine([this](std::stop_token) { record_exit(); });
+        case ActionKind::remove:
+            return on_engine([this](std::stop_token) { remove(); });
+        case ActionKind::discard:
+            return on_engine([this](std::stop_token) { discard(); });
+        case ActionKind::report_accepted:
+            return on_server([this] { report_accepted(); });
+        case ActionKind::report_running:
+            return on_server(
+                [this] { report("running", [](LeaseRecord& r) { r.running_reported = true; }); });
+        case ActionKind::report_exited:
+            return on_server([this] { report("exited", [](LeaseRecord& r) { r.exit_reported = true; }); });
+        case ActionKind::report_failed:
+            return on_server(
+                [this] { report("failed", [](LeaseRecord& r) { r.failure_reported = true; }); });
+        case ActionKind::report_gone:
+            return on_server([this] { report_gone(); });
+        case ActionKind::state_usage:
+            return on_server([this] { state_usage(false); });
+        case ActionKind::state_final_usage:
+            return on_server([this] { state_usage(true); });
+        case ActionKind::upload_outputs:
+            return on_server([this] { upload(); });
+        case ActionKind::adopt:
+        case ActionKind::update:
+        case ActionKind::forget:
+        case ActionKind::remove_orphan:
+            return;  // the agent's own
+    }
+}
+
+void LeaseTask::fail(const char* reason, const std::string& detail) {
+    spdlog::warn("lease {} failed: {}: {}", record().desired.lease_id, reason, detail);
+    change([&](LeaseRecord& r) { r.failure = LeaseFailure{reason, detail.substr(0, detail_bytes_max)}; });
+}
+
+ImageFacts LeaseTask::obtain_image(const std::string& reference, std::stop_token stop) {
+    if (const auto image = engine_.find_image(reference)) return *image;
+    engine_.pull(reference, stop);
+    if (const auto image = engine_.find_image(reference)) return *image;
+    throw EngineError(404, "the image was pulled and is not there");
+}
+
+void LeaseTask::prepare(std::stop_token stop) {
+    const LeaseRecord r = record();
+    const JobSpec& spec = *r.desired.spec;
+    ImageFacts image;
+    try {
+        image = obtain_image(spec.image, stop);
+    } catch (const EngineError& error) {
+        return fail("image_pull_failed", error.what());
+    }
+    try {
+        storage_.make(context_.storage, spec.disk_bytes);
+        download_inputs(inputs_, r.desired.lease_id, storage_, stop);
+        if (stop.stop_requested()) return;
+        const GuestProfile profile = guest_profile(r.desired, image, context_.host,
+                                                   storage_.inputs().string(), storage_.outputs().string());
+        const std::string id = engine_.create(profile, context_.flavour);
+        change([&](LeaseRecord& changed) {
+            changed.container_id = id;
+            changed.outputs = spec.outputs;
+        });
+    } catch (const sdk::TransportError&) {
+        throw;  // the server or the engine is out of reach: the same may work in a moment
+    } catch (const ServerError& error) {
+        if (!error.is_final()) throw;
+        fail("start_failed", error.what());
+    } catch (const std::exception& error) {
+        fail("start_failed", error.what());
+    }
+}
+
+void LeaseTask::note_started(const ContainerInspection& inspection, bool just_now) {
+    const std::int64_t now = boot_clock_ms();
+    const std::int64_t ago =
+        just_now ? 0 : std::max<std::int64_t>(0, wall_clock_ms() - inspection.started_unix_ms);
+    change([&](LeaseRecord& r) {
+        r.started = true;
+        r.boot_id = context_.boot_id;
+        r.started_boot_ms = std::max<std::int64_t>(0, now - ago);
+        r.meter.resume(r.started_boot_ms);
+        r.usage_stated_boot_ms = now;
+    });
+    watch();
+    ship_logs();
+}
+
+void LeaseTask::start() {
+    const std::string id = record().container_id;
+    auto inspection = engine_.inspect(id);
+    if (!inspection) {
+        change([](LeaseRecord& r) { r.container_id.clear(); });
+        return;
+    }
+    if (inspection->ever_started) return note_started(*inspection, false);
+    try {
+        engine_.start(id);
+    } catch (const EngineError& error) {
+        return fail("start_failed", error.what());
+    }
+    note_started(*inspection, true);
+}
+
+void LeaseTask::watch() {
+    const std::string id = record().container_id;
+    context_.guard.watch(id, [this](std::int64_t at) {
+        change([&](LeaseRecord& r) {
+            r.meter.pause(at);
+            r.paused_boot_ms = at;
+        });
+        context_.wake();
+    });
+}
+
+void LeaseTask::ship_logs() {
+    const LeaseRecord r = record();
+    const std::string id = r.container_id;
+    LogShipperParts parts;
+    parts.lease_id = r.desired.lease_id;
+    // The reader and the sender have threads of their own, so each gets a connection of its own.
+    const auto engine = std::make_shared<Engine>(context_.engine_socket);
+    const auto server = std::make_shared<ServerLink>(context_.state);
+    parts.read = [engine, id](bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop) {
+        engine->logs(id, follow, on_data, stop);
+    };
+    parts.container_ended = [engine, id] {
+        const auto inspection = engine->inspect(id);
+        return !inspection || inspection->state == ContainerState::exited;
+    };
+    parts.send = [server, lease_id = parts.lease_id](std::int64_t first,
+                                                     const std::vector<LogEntry>& entries) {
+        return server->append_logs(lease_id, first, entries);
+    };
+    parts.unix_ms = context_.server_unix_ms;
+    parts.save = [this, lease_id = parts.lease_id](const LogPosition& position) {
+        context_.state.save_log_position(lease_id, position);
+    };
+    parts.on_drained = [this] {
+        change([](LeaseRecord& changed) { changed.logs_drained = true; });
+        context_.wake();
+    };
+    log_shipper_ =
+        std::make_unique<LogShipper>(std::move(parts), context_.state.log_position(r.desired.lease_id));
+}
+
+void LeaseTask::terminate(StopCause cause) {
+    const LeaseRecord r = change([&](LeaseRecord& changed) {
+        changed.stop_cause = cause;
+        changed.terminated_boot_ms = boot_clock_ms();
+    });
+    spdlog::info("lease {} is told to stop: {}", r.desired.lease_id, name_of(cause));
+    engine_.signal(r.container_id, "SIGTERM");
+}
+
+void LeaseTask::kill(StopCause cause) {
+    const LeaseRecord r = change([&](LeaseRecord& changed) {
+        changed.stop_cause = cause;
+        changed.kill_sent = true;
+    });
+    spdlog::info("lease {} is killed: {}", r.desired.lease_id, name_of(cause));
+    engine_.signal(r.container_id, "SIGKILL");
+    engine_.resume(r.container_id);  // a frozen process dies only when it is thawed
+}
+
+void LeaseTask::resume() {
+    const std::string id = record().container_id;
+    engine_.resume(id);
+    change([](LeaseRecord& r) {
+        r.paused_boot_ms = 0;
+        r.meter.resume(boot_clock_ms());
+    });
+    watch();
+}
+
+void LeaseTask::record_exit() {
+    const std::string id = record().container_id;
+    const auto inspection = engine_.inspect(id);
+    const std::int64_t now = boot_clock_ms();
+    ContainerExit exit;
+    exit.exit_code = inspection ? inspection->exit_code : exit_code_of_kill;
+    const bool oom = (inspection && inspection->oom_killed) || kernel_saw_oom_kill(id);
+    exit.oom_killed = oom && exit.exit_code != 0;
+    context_.guard.drop(id);
+    const LeaseRecord r = change([&](LeaseRecord& changed) {
+        exit.duration_exceeded = changed.stop_cause == StopCause::duration;
+        changed.exit = exit;
+        changed.meter.pause(now);
+        if (inspection && inspection->finished_unix_ms > 0)
+            changed.meter.settle(inspection->finished_unix_ms - inspection->started_unix_ms,
+                                 changed.stated_ms);
+    });
+    spdlog::info("lease {} has exited with code {}{} after {} ms", r.desired.lease_id, exit.exit_code,
+                 exit.oom_killed ? " (out of memory)" : "", r.meter.accumulated_ms);
+}
+
+void LeaseTask::remove() {
+    const std::string id = record().container_id;
+    log_shipper_.reset();
+    context_.guard.drop(id);
+    if (!id.empty()) engine_.remove(id);
+    storage_.wipe();
+    change([](LeaseRecord& r) { r.removed = true; });
+}
+
+void LeaseTask::discard() {
+    const LeaseRecord r = record();
+    spdlog::info("lease {} is no longer ours", r.desired.lease_id);
+    log_shipper_.reset();
+    context_.guard.drop(r.container_id);
+    if (!r.container_id.empty()) engine_.remove(r.container_id);
+    storage_.wipe();
+    context_.state.forget(r.desired.lease_id);
+    discarded_ = true;
+}
+
+}  // namespace fallow::agent

@@ -1,0 +1,96 @@
+// One lease on this host: its record, its two lanes, its log shipper. It carries out the planner's actions
+// and decides nothing; every fact it brings about is on disk before the next action is planned.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "agent/crypto.hpp"
+#include "agent/engine.hpp"
+#include "agent/guard.hpp"
+#include "agent/lane.hpp"
+#include "agent/lease.hpp"
+#include "agent/log_shipper.hpp"
+#include "agent/planner.hpp"
+#include "agent/server_link.hpp"
+#include "agent/state.hpp"
+#include "agent/storage.hpp"
+
+namespace fallow::agent {
+
+/// What every lease of a host shares. References outlive the tasks.
+struct TaskContext {
+    const StateFolder& state;
+    const PrivateKey& signing_key;
+    Guard& guard;
+    std::string engine_socket;
+    EngineFlavour flavour = EngineFlavour::docker;
+    HostFacts host;
+    StorageKind storage = StorageKind::tmpfs;
+    std::string boot_id;
+    std::function<std::int64_t()> server_unix_ms;
+    std::function<void()> wake;  ///< plan again soon
+};
+
+class LeaseTask {
+  public:
+    /// For a lease new to this host, or for one found on disk.
+    LeaseTask(const TaskContext& context, LeaseRecord record);
+    ~LeaseTask();
+    LeaseTask(const LeaseTask&) = delete;
+    LeaseTask& operator=(const LeaseTask&) = delete;
+
+    [[nodiscard]] LeaseSeen seen() const;
+    [[nodiscard]] bool is_discarded() const { return discarded_; }
+
+    void carry_out(const Action& action);
+    void update(const DesiredLease& desired);
+
+  private:
+    using Change = std::function<void(LeaseRecord&)>;
+
+    [[nodiscard]] LeaseRecord record() const;
+    LeaseRecord change(const Change& change);
+
+    // The engine's lane.
+    void prepare(std::stop_token stop);
+    [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop);
+    void start();
+    void note_started(const ContainerInspection& inspection, bool just_now);
+    void terminate(StopCause cause);
+    void kill(StopCause cause);
+    void resume();
+    void record_exit();
+    void remove();
+    void discard();
+    void fail(const char* reason, const std::string& detail);
+
+    // The server's lane.
+    void report(const char* phase, const Change& acknowledged);
+    void report_accepted();
+    void report_gone();
+    void state_usage(bool is_final);
+    void read_nonce();
+    void upload();
+
+    void watch();
+    void ship_logs();
+
+    const TaskContext& context_;
+    mutable std::mutex mutex_;
+    LeaseRecord record_;
+    WorkingStorage storage_;
+    std::atomic<bool> discarded_ = false;
+    Engine engine_;                            ///< of the engine's lane
+    ServerLink server_;                        ///< of the server's lane
+    ServerLink inputs_;                        ///< of the engine's lane, for downloads
+    std::unique_ptr<LogShipper> log_shipper_;  ///< touched by the engine's lane and at construction only
+    std::unique_ptr<Lane> engine_lane_;
+    std::unique_ptr<Lane> server_lane_;
+};
+
+}  // namespace fallow::agent

@@ -1,0 +1,203 @@
+// fallow-agent: its command line, its log, and its end on a signal.
+#include <signal.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "agent/agent.hpp"
+#include "agent/enroll.hpp"
+#include "agent/json_log.hpp"
+
+namespace {
+
+using namespace fallow::agent;
+
+struct EnrollArguments {
+    std::string url;
+    std::string ca_file;
+    std::string token_file = "-";
+    std::string state_folder;
+    std::string engine_socket = "/run/podman/podman.sock";
+    std::string runtime = "runc";
+};
+
+/// The token is never an argument: arguments can be read by every user of the host.
+std::string read_token(const std::string& file) {
+    std::string token;
+    if (file == "-") {
+        std::getline(std::cin, token);
+    } else {
+        std::ifstream stream(file);
+        if (!stream) throw std::runtime_error("the token file cannot be read: " + file);
+        std::getline(stream, token);
+    }
+    while (!token.empty() && (token.back() == '\r' || token.back() == ' '))
+        token.pop_back();
+    if (token.empty()) throw std::runtime_error("there is no token in " + file);
+    return token;
+}
+
+std::string engine_name(const std::string& socket) {
+    try {
+        return Engine(socket).facts().name;
+    } catch (const std::exception& error) {
+        spdlog::warn("the container engine is not there yet: {}", error.what());
+        return "unknown";
+    }
+}
+
+int enroll(const EnrollArguments& arguments) {
+    const StateFolder state(arguments.state_folder);
+    EnrollOptions options;
+    options.url = arguments.url;
+    options.ca_file = arguments.ca_file;
+    options.token = read_token(arguments.token_file);
+    options.host.runtime = arguments.runtime;
+    options.host.engine = engine_name(arguments.engine_socket);
+    options.host.cpu_cores = host_cpu_cores();
+    options.host.memory_bytes = host_memory_bytes();
+    std::cout << enroll_host(state, options) << std::endl;
+    return 0;
+}
+
+int list_cards(const MeasureOptions& options) {
+    std::cout << encode_cards(discover_cards(options, {})) << std::endl;
+    return 0;
+}
+
+int run(const AgentOptions& options) {
+    // Blocked in every thread, so that the one below is the only one to take them.
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::stop_source stop;
+    std::thread waiter([&] {
+        int number = 0;
+        sigwait(&signals, &number);
+        stop.request_stop();
+    });
+    int code = 0;
+    try {
+        Agent agent(options);
+        spdlog::info("the agent runs");
+        agent.run(stop.get_token());
+        spdlog::info("the agent ends; containers go on");
+    } catch (const std::exception& error) {
+        spdlog::critical("the agent cannot run: {}", error.what());
+        code = 1;
+    }
+    if (!stop.stop_requested()) pthread_kill(waiter.native_handle(), SIGTERM);
+    waiter.join();
+    return code;
+}
+
+void add_enroll(CLI::App& app, EnrollArguments& arguments) {
+    CLI::App* const command =
+        app.add_subcommand("enroll", "Make this host part of a market, with a one-time token");
+    command->add_option("--url", arguments.url, "The server, https://HOST:PORT")->required();
+    command
+        ->add_option("--ca", arguments.ca_file, "The server's ca.pem, the only authority that is trusted")
+        ->required()
+        ->check(CLI::ExistingFile);
+    command
+        ->add_option("--token-file", arguments.token_file,
+                     "File with the enrolment token on its first line; - reads it from standard input")
+        ->capture_default_str();
+    command
+        ->add_option("--state", arguments.state_folder,
+                     "Folder for keys and leases; made if it is not there")
+        ->required();
+    command->add_option("--engine-socket", arguments.engine_socket, "Unix socket of Podman or Docker")
+        ->capture_default_str();
+    command->add_option("--runtime", arguments.runtime, "The OCI runtime that guests will run under")
+        ->check(CLI::IsMember({"runc", "crun", "runsc", "kata"}))
+        ->capture_default_str();
+}
+
+struct RunArguments {
+    AgentOptions options;
+    std::string storage = "auto";
+    std::string userns = "auto";
+    std::int64_t measure_bytes = 256LL * 1024 * 1024;
+    bool no_measure = false;
+};
+
+void add_run(CLI::App& app, RunArguments& arguments) {
+    CLI::App* const command = app.add_subcommand("run", "Run leases on this host until SIGTERM or SIGINT");
+    command->add_option("--state", arguments.options.state_folder, "The folder given to enroll")
+        ->required()
+        ->check(CLI::ExistingDirectory);
+    command
+        ->add_option("--engine-socket", arguments.options.engine_socket, "Unix socket of Podman or Docker")
+        ->capture_default_str();
+    command->add_option("--runtime", arguments.options.runtime, "The OCI runtime that guests run under")
+        ->check(CLI::IsMember({"runc", "crun", "runsc", "kata"}))
+        ->capture_default_str();
+    command
+        ->add_option("--userns", arguments.userns,
+                     "auto: a user namespace for each guest where the engine can; none: user 65534 instead")
+        ->check(CLI::IsMember({"auto", "none"}))
+        ->capture_default_str();
+    command
+        ->add_option(
+            "--storage", arguments.storage,
+            "Working storage of guests: loop (ext4 image), tmpfs (memory), auto: loop if it works here")
+        ->check(CLI::IsMember({"auto", "loop", "tmpfs"}))
+        ->capture_default_str();
+    command
+        ->add_option("--measure-bytes", arguments.measure_bytes,
+                     "How much memory of a CPU device is tried; a GPU's is always tried in full")
+        ->check(CLI::Range(std::int64_t{1} << 20, std::int64_t{1} << 40))
+        ->capture_default_str();
+    command->add_flag("--no-measure", arguments.no_measure,
+                      "List cards without measuring; they cannot be rented then");
+    command
+        ->add_option("--fence-ms", arguments.options.limits.fence_ms,
+                     "Guests are frozen this long after the last acknowledged heartbeat was sent")
+        ->check(CLI::Range(1000, 600'000))
+        ->capture_default_str();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("fallow-agent: rents out this host's idle cards");
+    app.set_version_flag("--version", std::string(agent_version));
+    app.require_subcommand(1);
+    std::string level = "info";
+    app.add_option("--log-level", level,
+                   "debug, info, warn or error; the log is JSON lines on standard error")
+        ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+        ->capture_default_str();
+    EnrollArguments enrollment;
+    RunArguments running;
+    add_enroll(app, enrollment);
+    add_run(app, running);
+    CLI::App* const cards =
+        app.add_subcommand("cards", "Find and measure this host's cards, print them, and end");
+    cards->add_option("--measure-bytes", running.measure_bytes, "How much memory of a CPU device is tried")
+        ->capture_default_str();
+    CLI11_PARSE(app, argc, argv);
+    log_as_json_lines(level);
+    running.options.user_namespace = running.userns == "auto";
+    running.options.measure = {running.measure_bytes, !running.no_measure};
+    if (running.storage != "auto")
+        running.options.storage = running.storage == "loop" ? StorageKind::loop : StorageKind::tmpfs;
+    try {
+        if (app.got_subcommand("enroll")) return enroll(enrollment);
+        if (app.got_subcommand("cards")) return list_cards(running.options.measure);
+        return run(running.options);
+    } catch (const std::exception& error) {
+        std::cerr << "fallow-agent: " << error.what() << std::endl;
+        return 1;
+    }
+}

@@ -1,0 +1,27 @@
+// NVIDIA cards through NVML (libnvidia-ml), opened at run time. The declarations are our own, after NVML's
+// documented and versioned interface, so that nothing of NVIDIA is needed to build. No library means no
+// card.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fallow::agent {
+
+struct NvmlCard {
+    std::string uuid;  ///< "GPU-…"
+    std::string name;
+    std::string pci_address;  ///< "0000:41:00.0", lower case
+    std::string driver_version;
+    std::int64_t memory_bytes = 0;  ///< as the driver says; a statement, not a proof
+};
+
+/// Empty when the library is not there, lacks a symbol, or refuses. A card that refuses a question is left
+/// out.
+[[nodiscard]] std::vector<NvmlCard> nvml_cards(const std::string& library);
+
+/// NVML writes "00000000:41:00.0", the kernel "0000:41:00.0".
+[[nodiscard]] std::string normal_pci_address(std::string text);
+
+}  // namespace fallow::agent

@@ -1,0 +1,32 @@
+// The functions of libOpenCL that the agent uses, loaded at run time.
+#pragma once
+
+#define CL_TARGET_OPENCL_VERSION 120
+#include <CL/cl.h>
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+namespace fallow::agent {
+
+class OpenclError : public std::runtime_error {
+  public:
+    OpenclError(const std::string& what, cl_int code)
+        : std::runtime_error(what + " failed with OpenCL error " + std::to_string(code)) {}
+};
+
+struct OpenclApi {
+#define FALLOW_OPENCL(name) decltype(&::name) name = nullptr;
+#include "agent/opencl_functions.def"
+#undef FALLOW_OPENCL
+};
+
+/// Null when the library is not there or lacks a function. It is never closed: drivers do not survive that.
+[[nodiscard]] const OpenclApi* opencl_api();
+
+inline void require(cl_int code, const char* what) {
+    if (code != CL_SUCCESS) throw OpenclError(what, code);
+}
+
+}  // namespace fallow::agent

@@ -1,0 +1,253 @@
+#include "agent/planner.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+namespace fallow::agent {
+namespace {
+
+/// What is known of one lease, gathered from the three sources.
+struct Situation {
+    const LeaseRecord& record;
+    const LeaseSeen& seen;
+    const ContainerSeen* container = nullptr;
+    bool engine_reachable = false;
+    bool fenced = false;
+    std::int64_t desired_received_boot_ms = 0;
+    std::int64_t now = 0;
+    const PlannerLimits& limits;
+};
+
+bool is_live(const ContainerSeen* container) {
+    return container != nullptr &&
+           (container->state == ContainerState::running || container->state == ContainerState::paused);
+}
+
+/// Why a live container has to end now. The order is by which explanation is the most exact.
+StopCause stop_cause(const Situation& s) {
+    const LeaseRecord& r = s.record;
+    if (r.stop_cause != StopCause::none) return r.stop_cause;
+    if (!r.desired.run) return StopCause::wanted;
+    if (r.desired.max_duration_ms && s.now - r.started_boot_ms >= *r.desired.max_duration_ms)
+        return StopCause::duration;
+    if (r.desired.run_until_boot_ms && s.now >= *r.desired.run_until_boot_ms) return StopCause::run_until;
+    if (r.desired.paid_until_boot_ms && s.now >= *r.desired.paid_until_boot_ms)
+        return StopCause::paid_until;
+    if (r.paused_boot_ms != 0 && s.now - r.paused_boot_ms >= s.limits.fenced_ms_max)
+        return StopCause::fenced_too_long;
+    return StopCause::none;
+}
+
+/// SIGTERM, then SIGKILL when the grace is over. A frozen container cannot act on a SIGTERM.
+std::optional<Action> plan_stop(const Situation& s, StopCause cause) {
+    const LeaseRecord& r = s.record;
+    const bool frozen = s.container->state == ContainerState::paused;
+    const bool no_grace = r.desired.grace_ms <= 0 || frozen;
+    if (r.terminated_boot_ms == 0 && !no_grace)
+        return Action{ActionKind::terminate, r.desired.lease_id, {}, cause};
+    const bool grace_over = no_grace || s.now - r.terminated_boot_ms >= r.desired.grace_ms;
+    if (grace_over) return Action{ActionKind::kill, r.desired.lease_id, {}, cause};
+    return std::nullopt;
+}
+
+std::optional<Action> plan_live(const Situation& s) {
+    const LeaseRecord& r = s.record;
+    if (const StopCause cause = stop_cause(s); cause != StopCause::none) return plan_stop(s, cause);
+    const bool still_ours = s.desired_received_boot_ms > r.paused_boot_ms;
+    if (s.container->state == ContainerState::paused && !s.fenced && still_ours)
+        return Action{ActionKind::resume, r.desired.lease_id, {}, {}};
+    return std::nullopt;
+}
+
+/// True when nothing more has to be read from the container or its storage.
+bool may_remove(const LeaseRecord& r) {
+    if (r.exit) return r.exit_reported && r.outputs_uploaded;
+    if (r.failure) return r.failure_reported;
+    return !r.desired.run && !r.started;
+}
+
+std::optional<Action> plan_engine(const Situation& s) {
+    const LeaseRecord& r = s.record;
+    const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
+    if (r.removed) return std::nullopt;
+    if (s.seen.engine_lane_busy) {
+        if (s.seen.preparing && !r.desired.run) return act(ActionKind::cancel_prepare);
+        return std::nullopt;
+    }
+    if (!s.engine_reachable) return std::nullopt;
+    if (may_remove(r)) return act(ActionKind::remove);
+    if (r.exit || r.failure) return std::nullopt;
+    if (r.started && (s.container == nullptr || s.container->state == ContainerState::exited))
+        return act(ActionKind::record_exit);
+    if (is_live(s.container)) {
+        // Started, but the agent died before it could write that down.
+        if (!r.started) return act(ActionKind::start);
+        return plan_live(s);
+    }
+    if (!r.accepted || !r.desired.run || !r.desired.spec || s.fenced) return std::nullopt;
+    if (s.container == nullptr || r.container_id.empty()) return act(ActionKind::prepare);
+    return r.started ? std::nullopt : std::optional(act(ActionKind::start));
+}
+
+bool usage_due(const Situation& s) {
+    return s.record.running_reported && s.record.meter.counting &&
+           s.now - s.record.usage_stated_boot_ms >= s.record.desired.usage_interval_ms;
+}
+
+std::optional<Action> plan_server(const Situation& s) {
+    const LeaseRecord& r = s.record;
+    const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
+    if (s.seen.server_lane_busy || r.gone_reported) return std::nullopt;
+    if (r.removed) return act(ActionKind::report_gone);
+    if (!r.accepted) {
+        const bool ready = r.desired.run && r.desired.spec;
+        return ready ? std::optional(act(ActionKind::report_accepted)) : std::nullopt;
+    }
+    if (r.failure) return r.failure_reported ? std::nullopt : std::optional(act(ActionKind::report_failed));
+    if (r.started && !r.running_reported) return act(ActionKind::report_running);
+    if (!r.exit) return usage_due(s) ? std::optional(act(ActionKind::state_usage)) : std::nullopt;
+    if (!r.logs_drained) return std::nullopt;
+    if (!r.final_usage_stated) return act(ActionKind::state_final_usage);
+    if (!r.exit_reported) return act(ActionKind::report_exited);
+    if (!r.outputs_uploaded) return act(ActionKind::upload_outputs);
+    return std::nullopt;
+}
+
+const DesiredLease* find_desired(const Desired* desired, const std::string& lease_id) {
+    if (desired == nullptr) return nullptr;
+    const auto found = std::find_if(desired->leases.begin(), desired->leases.end(),
+                                    [&](const DesiredLease& d) { return d.lease_id == lease_id; });
+    return found == desired->leases.end() ? nullptr : &*found;
+}
+
+const ContainerSeen* find_container(const Observed& observed, const LeaseRecord& record) {
+    const auto is_ours = [&](const ContainerSeen& c) {
+        return record.container_id.empty()
+                   ? c.lease_id == record.desired.lease_id && c.lease_epoch == record.desired.lease_epoch
+                   : c.id == record.container_id;
+    };
+    const auto found = std::find_if(observed.containers.begin(), observed.containers.end(), is_ours);
+    return found == observed.containers.end() ? nullptr : &*found;
+}
+
+/// Nothing but the bookkeeping of one record against what the server says now. True: leave it alone
+/// otherwise.
+bool plan_bookkeeping(const Desired* desired, const LeaseSeen& seen, std::vector<Action>& actions) {
+    if (desired == nullptr) return false;
+    const LeaseRecord& r = seen.record;
+    const DesiredLease* const wanted = find_desired(desired, r.desired.lease_id);
+    const bool taken = wanted == nullptr || wanted->lease_epoch > r.desired.lease_epoch;
+    if (taken) {
+        if (seen.preparing) actions.push_back({ActionKind::cancel_prepare, r.desired.lease_id, {}, {}});
+        if (seen.engine_lane_busy || seen.server_lane_busy) return true;
+        const ActionKind kind = r.removed ? ActionKind::forget : ActionKind::discard;
+        actions.push_back({kind, r.desired.lease_id, {}, {}});
+        return true;
+    }
+    // A lower epoch comes from a leader that has been replaced: its word counts for nothing.
+    if (wanted->lease_epoch == r.desired.lease_epoch && !(*wanted == r.desired))
+        actions.push_back({ActionKind::update, r.desired.lease_id, {}, {}});
+    return false;
+}
+
+void plan_new(const Desired& desired, const Observed& observed, std::vector<Action>& actions) {
+    for (const DesiredLease& wanted : desired.leases) {
+        const bool known = std::any_of(
+            observed.leases.begin(), observed.leases.end(),
+            [&](const LeaseSeen& seen) { return seen.record.desired.lease_id == wanted.lease_id; });
+        if (!known) actions.push_back({ActionKind::adopt, wanted.lease_id, {}, {}});
+    }
+}
+
+/// A container that no record names. One of a lease about to be adopted is left: the record may have been
+/// lost with its container still running, and a container cannot be trusted without its record, so it goes
+/// as well.
+void plan_orphans(const Observed& observed, std::vector<Action>& actions) {
+    for (const ContainerSeen& container : observed.containers) {
+        const bool owned =
+            std::any_of(observed.leases.begin(), observed.leases.end(), [&](const LeaseSeen& seen) {
+                const LeaseRecord& r = seen.record;
+                if (r.container_id == container.id) return true;
+                return seen.engine_lane_busy && r.desired.lease_id == container.lease_id;
+            });
+        if (!owned) actions.push_back({ActionKind::remove_orphan, container.lease_id, container.id, {}});
+    }
+}
+
+}  // namespace
+
+std::string_view name_of(ActionKind kind) {
+    switch (kind) {
+        case ActionKind::adopt:
+            return "adopt";
+        case ActionKind::update:
+            return "update";
+        case ActionKind::forget:
+            return "forget";
+        case ActionKind::cancel_prepare:
+            return "cancel_prepare";
+        case ActionKind::prepare:
+            return "prepare";
+        case ActionKind::start:
+            return "start";
+        case ActionKind::terminate:
+            return "terminate";
+        case ActionKind::kill:
+            return "kill";
+        case ActionKind::resume:
+            return "resume";
+        case ActionKind::record_exit:
+            return "record_exit";
+        case ActionKind::remove:
+            return "remove";
+        case ActionKind::remove_orphan:
+            return "remove_orphan";
+        case ActionKind::discard:
+            return "discard";
+        case ActionKind::report_accepted:
+            return "report_accepted";
+        case ActionKind::report_running:
+            return "report_running";
+        case ActionKind::report_exited:
+            return "report_exited";
+        case ActionKind::report_failed:
+            return "report_failed";
+        case ActionKind::report_gone:
+            return "report_gone";
+        case ActionKind::state_usage:
+            return "state_usage";
+        case ActionKind::state_final_usage:
+            return "state_final_usage";
+        case ActionKind::upload_outputs:
+            return "upload_outputs";
+    }
+    return "unknown";
+}
+
+std::vector<Action> reconcile(const Desired* desired, const Observed& observed, std::int64_t now_boot_ms,
+                              const PlannerLimits& limits) {
+    std::vector<Action> actions;
+    const bool fenced = now_boot_ms - observed.heartbeat_acknowledged_boot_ms >= limits.fence_ms ||
+                        observed.heartbeat_acknowledged_boot_ms == 0;
+    for (const LeaseSeen& seen : observed.leases) {
+        if (plan_bookkeeping(desired, seen, actions)) continue;
+        const Situation situation{
+            .record = seen.record,
+            .seen = seen,
+            .container = find_container(observed, seen.record),
+            .engine_reachable = observed.engine_reachable,
+            .fenced = fenced,
+            .desired_received_boot_ms = desired == nullptr ? 0 : desired->received_boot_ms,
+            .now = now_boot_ms,
+            .limits = limits};
+        if (const auto action = plan_engine(situation)) actions.push_back(*action);
+        if (const auto action = plan_server(situation)) actions.push_back(*action);
+    }
+    if (desired == nullptr) return actions;
+    plan_new(*desired, observed, actions);
+    if (observed.engine_reachable) plan_orphans(observed, actions);
+    return actions;
+}
+
+}  // namespace fallow::agent

@@ -1,0 +1,87 @@
+// The decisions of the agent, as a pure function: what should be, what is, and the time come in; what to do
+// next comes out. No clock, no I/O. Called again after every change and on a timer, it needs no memory of
+// its own: a lost message or a failed action only means that the same action comes out again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/lease.hpp"
+
+namespace fallow::agent {
+
+enum class ContainerState { created, running, paused, exited, unknown };
+
+struct ContainerSeen {
+    std::string id;
+    std::string lease_id;
+    std::int64_t lease_epoch = 0;
+    ContainerState state = ContainerState::unknown;
+};
+
+/// A lease has two lanes, each doing one thing at a time: one talks to the container engine, one to the
+/// server.
+struct LeaseSeen {
+    LeaseRecord record;
+    bool engine_lane_busy = false;
+    bool server_lane_busy = false;
+    bool preparing = false;  ///< what keeps the engine lane busy is `prepare`, which can be cancelled
+};
+
+struct Observed {
+    bool engine_reachable = false;  ///< when false, `containers` says nothing
+    std::vector<ContainerSeen> containers;
+    std::vector<LeaseSeen> leases;
+    std::int64_t heartbeat_acknowledged_boot_ms =
+        0;  ///< send time of the last acknowledged heartbeat; 0: none
+};
+
+struct PlannerLimits {
+    std::int64_t fence_ms = 10'000;
+    std::int64_t fenced_ms_max = 600'000;
+};
+
+enum class ActionKind {
+    // Of the bookkeeping, done at once.
+    adopt,           ///< make a record for a desired lease
+    update,          ///< the record takes over the newer desired lease
+    forget,          ///< drop the record
+    cancel_prepare,  ///< interrupt the pull or download under way
+    // Of the engine lane.
+    prepare,  ///< pull, inputs, working storage, create
+    start,
+    terminate,  ///< SIGTERM; `cause` says why
+    kill,       ///< SIGKILL; `cause` says why
+    resume,     ///< thaw what the fence froze
+    record_exit,
+    remove,         ///< container and working storage
+    remove_orphan,  ///< a container that belongs to no wanted lease
+    discard,        ///< a lease taken from us: kill, remove, wipe and drop, with no word to the server
+    // Of the server lane.
+    report_accepted,
+    report_running,
+    report_exited,
+    report_failed,
+    report_gone,
+    state_usage,
+    state_final_usage,
+    upload_outputs,
+};
+[[nodiscard]] std::string_view name_of(ActionKind kind);
+
+struct Action {
+    ActionKind kind;
+    std::string lease_id;
+    std::string container_id;  ///< of remove_orphan
+    StopCause cause = StopCause::none;
+    friend bool operator==(const Action&, const Action&) = default;
+};
+
+/// `desired` is null until the server has told us once since the agent started; then the records alone say
+/// what should be, their deadlines hold, and nothing counts as an orphan.
+[[nodiscard]] std::vector<Action> reconcile(const Desired* desired, const Observed& observed,
+                                            std::int64_t now_boot_ms, const PlannerLimits& limits);
+
+}  // namespace fallow::agent

@@ -1,0 +1,141 @@
+// The agent's side of the server's agent routes: each function is one request. It retries nothing and
+// decides nothing; what a refusal means is the caller's business.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/lease.hpp"
+#include "agent/log_frames.hpp"
+#include "agent/state.hpp"
+#include "fallow/http_client.hpp"
+
+namespace fallow::agent {
+
+/// The server answered, with a problem.
+class ServerError : public std::runtime_error {
+  public:
+    ServerError(int status, std::string code, const std::string& detail)
+        : std::runtime_error(code + ": " + detail), status_(status), code_(std::move(code)) {}
+    [[nodiscard]] int status() const { return status_; }
+    [[nodiscard]] const std::string& code() const { return code_; }
+    /// The same request cannot succeed later: the server has understood it and does not want it.
+    [[nodiscard]] bool is_final() const;
+
+  private:
+    int status_;
+    std::string code_;
+};
+
+struct EnrollRequest {
+    std::string token;
+    std::string csr;
+    std::string signing_key;  ///< base64 Ed25519 public key
+    std::string proof;        ///< base64 signature over "fallow-enroll-v1\n" + token
+    std::string runtime;
+    std::string engine;
+    std::int64_t cpu_cores = 0;
+    std::int64_t memory_bytes = 0;
+};
+
+struct EnrollReply {
+    Identity identity;  ///< url is left empty
+    std::string certificate;
+};
+
+struct LeasePhase {
+    std::string lease_id;
+    std::int64_t lease_epoch = 0;
+    std::string phase;
+};
+
+struct HeartbeatReply {
+    std::int64_t epoch = 0;
+    std::int64_t server_unix_ms = 0;
+    std::int64_t next_heartbeat_ms = 0;
+};
+
+/// What a report says beyond its phase; only the fields of that phase are sent.
+struct Report {
+    std::int64_t lease_epoch = 0;
+    std::string phase;
+    std::string container_id;
+    std::string boot_id;
+    std::optional<ContainerExit> exit;
+    std::optional<LeaseFailure> failure;
+};
+
+struct UsageReply {
+    std::string nonce;
+    std::int64_t sequence = 0;
+};
+
+struct LogEntry {
+    LogStream stream = LogStream::standard_output;
+    std::int64_t unix_ms = 0;
+    std::string data;
+};
+
+struct InputArtifact {
+    std::string path;
+    std::string artifact_id;
+    std::int64_t bytes = 0;
+    std::string sha256;
+};
+
+inline constexpr std::string_view agent_version = "0.1.0";
+
+/// One thread at a time. Throws ServerError and sdk::TransportError.
+class ServerLink {
+  public:
+    /// Before enrolment: no client certificate.
+    ServerLink(const std::string& url, const std::string& ca_file);
+    /// After it. The certificate is read anew once it has been renewed.
+    explicit ServerLink(const StateFolder& state);
+
+    [[nodiscard]] EnrollReply enroll(const EnrollRequest& request);
+    /// The new certificate chain, PEM.
+    [[nodiscard]] std::string renew_certificate(const std::string& csr);
+    void put_inventory(const std::string& body);
+    [[nodiscard]] HeartbeatReply heartbeat(const std::string& boot_id, std::int64_t sequence,
+                                           const std::vector<LeasePhase>& leases, std::int64_t timeout_ms);
+    /// Waits up to `wait_ms` for a state other than `known_version`; an empty one asks for an answer at
+    /// once.
+    [[nodiscard]] Desired desired(const std::string& known_version, std::int64_t wait_ms,
+                                  std::stop_token stop);
+
+    /// The server's nonce for the next usage statement.
+    std::string report(const std::string& lease_id, const Report& report);
+    [[nodiscard]] UsageReply state_usage(const std::string& lease_id, const std::string& statement,
+                                         const std::string& signature);
+    /// The sequence that the server expects next.
+    [[nodiscard]] std::int64_t append_logs(const std::string& lease_id, std::int64_t first_sequence,
+                                           const std::vector<LogEntry>& entries);
+    [[nodiscard]] std::vector<InputArtifact> inputs(const std::string& lease_id);
+    [[nodiscard]] std::string input_part(const std::string& lease_id, const std::string& artifact_id,
+                                         std::int64_t part, std::stop_token stop);
+    /// The id of the artifact to fill.
+    [[nodiscard]] std::string begin_output(const std::string& lease_id, const std::string& path,
+                                           std::int64_t bytes, const std::string& sha256);
+    void put_output_part(const std::string& lease_id, const std::string& artifact_id, std::int64_t part,
+                         std::string octets);
+    void complete_output(const std::string& lease_id, const std::string& artifact_id);
+
+  private:
+    sdk::HttpResponse send(sdk::HttpRequest request);
+    sdk::HttpResponse post(const std::string& path, std::string body);
+    sdk::HttpClient& client();
+
+    const StateFolder* state_ = nullptr;
+    sdk::HttpClientOptions options_;
+    std::string certificate_stamp_;
+    std::unique_ptr<sdk::HttpClient> client_;
+};
+
+}  // namespace fallow::agent

@@ -1,0 +1,144 @@
+#include "agent/storage.hpp"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+extern char** environ;
+
+namespace fallow::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t path_bytes_max = 512;
+constexpr const char* mkfs = "/sbin/mkfs.ext4";
+constexpr const char* mount_program = "/bin/mount";
+
+/// Runs a program and waits; its output goes nowhere. Throws unless it ends with 0.
+void run_program(std::vector<std::string> words) {
+    std::vector<char*> arguments;
+    for (std::string& word : words)
+        arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    for (const int fd : {0, 1, 2})
+        posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
+    pid_t pid = 0;
+    const int error = posix_spawn(&pid, arguments[0], &files, nullptr, arguments.data(), environ);
+    posix_spawn_file_actions_destroy(&files);
+    if (error != 0) throw std::runtime_error(words[0] + " cannot be run: " + std::strerror(error));
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw std::runtime_error(words[0] + " failed");
+}
+
+/// The image is a little larger than what the guest may fill, for ext4's own tables.
+std::int64_t image_bytes(std::int64_t disk_bytes) {
+    return disk_bytes + disk_bytes / 32 + 2 * 1024 * 1024;
+}
+
+void mount_loop(const fs::path& image, const fs::path& target, std::int64_t disk_bytes) {
+    const int fd = ::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const bool sized = fd >= 0 && ::ftruncate(fd, image_bytes(disk_bytes)) == 0;
+    const int error = errno;
+    if (fd >= 0) ::close(fd);
+    if (!sized) throw std::system_error(error, std::generic_category(), "cannot make " + image.string());
+    run_program(
+        {mkfs, "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=1", image.string()});
+    run_program({mount_program, "-t", "ext4", "-o", "loop,nosuid,nodev", image.string(), target.string()});
+    fs::remove(target / "lost+found");
+}
+
+void mount_tmpfs(const fs::path& target, std::int64_t disk_bytes) {
+    const std::string options = "mode=0777,nr_inodes=100000,size=" + std::to_string(disk_bytes);
+    if (::mount("tmpfs", target.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot mount " + target.string());
+}
+
+}  // namespace
+
+StorageKind storage_kind_here() {
+    const bool can_loop = ::access(mkfs, X_OK) == 0 && ::access(mount_program, X_OK) == 0 &&
+                          ::access("/dev/loop-control", R_OK | W_OK) == 0;
+    return can_loop ? StorageKind::loop : StorageKind::tmpfs;
+}
+
+bool is_safe_path(std::string_view path) {
+    if (path.empty() || path.size() > path_bytes_max || path.front() == '/') return false;
+    std::size_t start = 0;
+    while (start <= path.size()) {
+        const std::size_t end = std::min(path.find('/', start), path.size());
+        const std::string_view part = path.substr(start, end - start);
+        if (part.empty() || part == "." || part == ".." || part.size() > 255) return false;
+        for (const char c : part)
+            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
+        start = end + 1;
+    }
+    return true;
+}
+
+WorkingStorage::WorkingStorage(fs::path lease_folder) : folder_(std::move(lease_folder)) {}
+
+bool WorkingStorage::is_mounted() const {
+    struct stat inner {};
+    struct stat outer {};
+    if (::stat(outputs().c_str(), &inner) != 0 || ::stat(folder_.c_str(), &outer) != 0) return false;
+    return inner.st_dev != outer.st_dev;
+}
+
+void WorkingStorage::make(StorageKind kind, std::int64_t disk_bytes) {
+    wipe();
+    fs::create_directories(inputs());
+    fs::create_directories(outputs());
+    if (kind == StorageKind::loop)
+        mount_loop(folder_ / "out.img", outputs(), disk_bytes);
+    else
+        mount_tmpfs(outputs(), disk_bytes);
+    // The guest's user is one that no name on this host belongs to; the folder above is closed to all
+    // others.
+    fs::permissions(outputs(), fs::perms::all);
+}
+
+void WorkingStorage::wipe() {
+    while (is_mounted()) {
+        // Detached when something of the host still looks into it; the loop device goes with its last user.
+        if (::umount2(outputs().c_str(), UMOUNT_NOFOLLOW) != 0 &&
+            ::umount2(outputs().c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0)
+            throw std::system_error(errno, std::generic_category(), "cannot unmount " + outputs().string());
+    }
+    fs::remove(folder_ / "out.img");
+    fs::remove_all(inputs());
+    fs::remove_all(outputs());
+}
+
+std::optional<int> WorkingStorage::open_output(const std::string& path) const {
+    if (!is_safe_path(path)) return std::nullopt;
+    const int folder = ::open(outputs().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (folder < 0) return std::nullopt;
+    open_how how{};
+    how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;  // a FIFO must not make us wait
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+    const long fd = ::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
+    ::close(folder);
+    if (fd < 0) return std::nullopt;
+    struct stat facts {};
+    if (::fstat(static_cast<int>(fd), &facts) == 0 && S_ISREG(facts.st_mode)) return static_cast<int>(fd);
+    ::close(static_cast<int>(fd));
+    return std::nullopt;
+}
+
+}  // namespace fallow::agent

@@ -1,0 +1,48 @@
+// A lease's working storage on the host: `in` with its inputs, and `out`, which is a file system of its own
+// with a size of its own, so that a guest can fill that and nothing else.
+//
+// `loop` is an ext4 image file mounted through a loop device, `tmpfs` lies in memory and counts against the
+// guest's memory limit. Either is wiped with the lease: unmounted and its blocks given back. It is not
+// encrypted.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace fallow::agent {
+
+enum class StorageKind { loop, tmpfs };
+
+/// `loop` where mkfs.ext4, mount and a loop device are there, else `tmpfs`.
+[[nodiscard]] StorageKind storage_kind_here();
+
+/// A path a job may name: relative, no empty, "." or ".." part, no control character, at most 512 octets.
+[[nodiscard]] bool is_safe_path(std::string_view path);
+
+class WorkingStorage {
+  public:
+    explicit WorkingStorage(std::filesystem::path lease_folder);
+
+    [[nodiscard]] std::filesystem::path inputs() const { return folder_ / "in"; }
+    [[nodiscard]] std::filesystem::path outputs() const { return folder_ / "out"; }
+
+    /// Fresh and empty, whatever was there. Throws std::runtime_error.
+    void make(StorageKind kind, std::int64_t disk_bytes);
+    /// Also when it was never made, or only half of it.
+    void wipe();
+
+    /// Opens an output for reading, without following a single symbolic link and without leaving `out`:
+    /// what a guest left there is not to be trusted. Nothing when it is not there or not a regular file.
+    /// The caller closes it.
+    [[nodiscard]] std::optional<int> open_output(const std::string& path) const;
+
+  private:
+    [[nodiscard]] bool is_mounted() const;
+
+    std::filesystem::path folder_;
+};
+
+}  // namespace fallow::agent

@@ -1,0 +1,86 @@
+#!/bin/sh
+# A private Podman with its service on a unix socket, for tests and the demo: nothing of it touches the host's own
+# Podman store. Needs root, podman, runc and uidmap.
+#
+#   podman_service.sh start DIR    starts it; its socket is DIR/podman.sock, its process id is in DIR/podman.pid
+#   podman_service.sh podman DIR … runs podman on the same store
+#   podman_service.sh stop DIR     removes its containers and ends it
+#
+# DIR should be short (a socket's path has 108 octets at most).
+set -eu
+
+verb=$1
+dir=$(mkdir -p "$2" && cd "$2" && pwd)
+shift 2
+
+# File locks, because Podman's shared-memory locks are one table for all stores of a machine. runc, because crun
+# does not start containers on a cgroup-hybrid host. cgroupfs, because there may be no systemd.
+write_configuration() {
+    mkdir -p "$dir/tmp"
+    cat >"$dir/containers.conf" <<EOF
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+tmp_dir = "$dir/tmp"
+EOF
+    # Overlay does not stack upon overlay.
+    if [ "$(stat -f -c %T "$dir")" = overlayfs ]; then driver=vfs; else driver=overlay; fi
+    echo "$driver" >"$dir/driver"
+}
+
+podman_here() {
+    CONTAINERS_CONF="$dir/containers.conf" podman --root "$dir/root" --runroot "$dir/run" \
+        --storage-driver "$(cat "$dir/driver")" "$@"
+}
+
+# Automatic user namespaces take their ids from the range of the user "containers", as Podman's manual has it.
+ensure_subordinate_ids() {
+    for file in /etc/subuid /etc/subgid; do
+        grep -q '^containers:' "$file" 2>/dev/null || echo 'containers:2147483647:2147483648' >>"$file"
+    done
+}
+
+start() {
+    ensure_subordinate_ids
+    write_configuration
+    rm -f "$dir/podman.sock"
+    CONTAINERS_CONF="$dir/containers.conf" setsid podman --root "$dir/root" --runroot "$dir/run" \
+        --storage-driver "$(cat "$dir/driver")" system service --time 0 "unix://$dir/podman.sock" \
+        >"$dir/service.log" 2>&1 </dev/null &
+    echo $! >"$dir/podman.pid"
+    tries=0
+    until curl -sf --unix-socket "$dir/podman.sock" http://localhost/_ping >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        if [ $tries -gt 200 ] || ! kill -0 "$(cat "$dir/podman.pid")" 2>/dev/null; then
+            echo "podman_service.sh: the service does not come up:" >&2
+            cat "$dir/service.log" >&2
+            exit 1
+        fi
+        sleep 0.05
+    done
+    echo "$dir/podman.sock"
+}
+
+stop() {
+    [ -f "$dir/driver" ] && podman_here rm --all --force --time 0 >/dev/null 2>&1 || true
+    if [ -f "$dir/podman.pid" ]; then
+        kill "$(cat "$dir/podman.pid")" 2>/dev/null || true
+        rm -f "$dir/podman.pid" "$dir/podman.sock"
+    fi
+    # What mounts are left below DIR would keep it from being removed.
+    awk -v dir="$dir/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | sort -r | while read -r mount; do
+        umount -l "$mount" 2>/dev/null || true
+    done
+}
+
+case $verb in
+start) start ;;
+podman) podman_here "$@" ;;
+stop) stop ;;
+*)
+    echo "usage: podman_service.sh start|stop|podman DIR" >&2
+    exit 2
+    ;;
+esac
