@@ -16,6 +16,14 @@ void put_or_erase(Container& container, const Value& value, bool present) {
         container.erase(value);
 }
 
+/// The same in a map of sets, which keeps no empty set.
+template <class Map, class Key, class Value>
+void put_or_erase(Map& map, const Key& key, const Value& value, bool present) {
+    auto& values = map[key];
+    put_or_erase(values, value, present);
+    if (values.empty()) map.erase(key);
+}
+
 void keep_earlier(std::optional<Time>& best, const std::optional<Time>& other) {
     if (other && (!best || *other < *best)) best = other;
 }
@@ -82,7 +90,9 @@ void State::index(const Organization& row, bool present) {
 }
 
 void State::index(const ledger::Account& row, bool present) {
-    if (present) accounts_[row.organization].at(static_cast<std::size_t>(row.kind)) = row.id;
+    auto& accounts = accounts_[row.organization];
+    accounts.at(static_cast<std::size_t>(row.kind)) = present ? row.id : AccountId{};
+    if (accounts == std::array<AccountId, 5>{}) accounts_.erase(row.organization);
 }
 
 void State::index(const Host& row, bool present) {
@@ -94,7 +104,7 @@ void State::index(const Host& row, bool present) {
 }
 
 void State::index(const Card& row, bool present) {
-    put_or_erase(cards_of_host_[row.host], row.id, present);
+    put_or_erase(cards_of_host_, row.host, row.id, present);
     const auto listing = listing_of_card_.find(row.id);
     if (listing == listing_of_card_.end() || !row.is_free()) return;
     free_cards_[listing->second] += present ? 1 : -1;
@@ -139,7 +149,9 @@ void State::index(const Order& row, bool present) {
     if (row.state != OrderState::standing) return;
     put_or_erase(demands_, Demand{-row.price_max.micros_per_hour, row.placed_at, row.id}, present);
     put_or_erase(due_, Due{row.expires_at, row.id}, present);
-    standing_orders_[row.organization] += present ? 1 : -1;
+    std::int64_t& count = standing_orders_[row.organization];
+    count += present ? 1 : -1;
+    if (count == 0) standing_orders_.erase(row.organization);
 }
 
 void State::index(const Lease& row, bool present) {
@@ -147,7 +159,7 @@ void State::index(const Lease& row, bool present) {
     if (row.state != LeaseState::ended) active_leases_ += present ? 1U : -1U;
     if (row.released) return;
     put_or_erase(live_leases_, row.id, present);
-    put_or_erase(leases_of_host_[row.host], row.id, present);
+    put_or_erase(leases_of_host_, row.host, row.id, present);
 }
 
 void State::index(const Freeze& row, bool present) {

@@ -3,6 +3,7 @@
 // I/O, no thread.
 #pragma once
 
+#include <array>
 #include <map>
 #include <set>
 #include <string>
@@ -139,7 +140,6 @@ class State {
     std::unordered_map<CardId, ListingId> listing_of_card_;
     std::unordered_map<ListingId, std::int32_t> free_cards_;
     std::unordered_map<HostId, std::set<LeaseId>> leases_of_host_;
-    std::unordered_map<HostId, std::set<ListingId>> listings_of_host_;
     std::unordered_map<OrganizationId, std::int64_t> standing_orders_;
     std::map<std::pair<FreezeKind, std::string>, int> frozen_;
     std::set<LeaseId> live_leases_;
@@ -161,8 +161,7 @@ template <class Row>
 void State::replace(const Row* before, const Row* after) {
     auto& rows = std::get<Table<Row>>(tables_);
     if (before != nullptr) {
-        const Row old = *before;
-        const auto at = rows.find(KeyOf<Row>::of(old));
+        const auto at = rows.find(KeyOf<Row>::of(*before));
         FALLOW_ASSERT(at != rows.end());
         index(at->second, false);
         if (after != nullptr) {
