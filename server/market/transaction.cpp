@@ -168,11 +168,10 @@ void forget(State& state, const typename KeyOf<Row>::type& key) {
     if (const Row* row = state.find<Row>(key)) state.replace<Row>(row, nullptr);
 }
 
-void forget_job_if_final(State& state, const std::optional<JobId>& id,
-                         const std::optional<LeaseId>& last_lease) {
-    const Job* job = id ? state.find<Job>(*id) : nullptr;
-    if (job == nullptr || !job->finished_at || (last_lease && job->lease != last_lease)) return;
-    forget<Job>(state, *id);
+/// Whether the job was finished by the end of this very lease. One that went back to the queue has another
+/// order, and its later end may not be durable yet.
+bool is_finished_by(const Job& job, const Lease& lease) {
+    return job.finished_at && job.lease == lease.id && job.order == lease.order;
 }
 
 }  // namespace
@@ -181,11 +180,12 @@ void forget_if_final(State& state, const AnyRow& row) {
     if (const auto* lease = std::get_if<Lease>(&row)) {
         if (!lease->released) return;
         forget<Order>(state, lease->order);
-        forget_job_if_final(state, lease->job, lease->id);
+        const Job* job = lease->job ? state.find<Job>(*lease->job) : nullptr;
+        if (job != nullptr && is_finished_by(*job, *lease)) forget<Job>(state, job->id);
         forget<Lease>(state, lease->id);
     } else if (const auto* order = std::get_if<Order>(&row)) {
         if (order->state == OrderState::standing || order->state == OrderState::filled) return;
-        forget_job_if_final(state, order->job, std::nullopt);
+        if (order->job) forget<Job>(state, *order->job);
         forget<Order>(state, order->id);
     }
 }
