@@ -48,6 +48,22 @@ void top_up(Transaction& tx, Lease& lease) {
     lease.held = lease.held + amount;
 }
 
+/// The end of the term and of the money cut a notice short, but never below the grace that every stop has.
+Millis bounded_notice(const Rules& rules, const Lease& lease, Millis notice, Time now) {
+    Time end = *lease.running_at + lease.term;
+    if (lease.paid_until) end = std::min(end, *lease.paid_until);
+    return std::min(notice, std::max(rules.stop_grace, end - now));
+}
+
+/// What a lease's end means for its job. Outputs that were never fetched are lost with their host, and a
+/// job that its renter has cancelled does not come back.
+EndReason outcome_for_job(const Lease& lease, EndReason end, bool outputs_may_be_missing) {
+    const EndReason outcome =
+        outputs_may_be_missing && end == EndReason::completed ? EndReason::host_lost : end;
+    const bool is_cancelled = lease.stop_reason == EndReason::cancelled_by_renter;
+    return is_cancelled && is_retried(outcome) ? EndReason::cancelled_by_renter : outcome;
+}
+
 void on_running_deadline(Transaction& tx, const Lease& lease) {
     const Time now = tx.now();
     const auto passed = [&](const std::optional<Time>& deadline) { return deadline && *deadline <= now; };
@@ -58,7 +74,8 @@ void on_running_deadline(Transaction& tx, const Lease& lease) {
     if (!passed(lease.paid_until)) return;
     Lease next = lease;
     top_up(tx, next);
-    next.paid_until = paid_until(next, now);
+    // Counted from the last statement: what ran since then has used up the old hold already.
+    next.paid_until = paid_until(next, *next.usage_at);
     if (next.held > lease.held && *next.paid_until > now)
         tx.update(std::move(next), "lease.funded");
     else
@@ -82,7 +99,11 @@ ledger::Micros hold_wanted(const Rules& rules, const Lease& lease) {
 }
 
 Time paid_until(const Lease& lease, Time now) {
-    return now + ledger::covered_by(lease.meter, lease.price, lease.thousandths, lease.held);
+    const Millis covered = ledger::covered_by(lease.meter, lease.price, lease.thousandths, lease.held);
+    const Time until = now + covered;
+    if (!lease.running_at || covered < lease.term - lease.meter.running) return until;
+    // Paid to the end of the term, although the host's clock may be ahead of this one by a little.
+    return std::max(until, *lease.running_at + lease.term);
 }
 
 void charge(Transaction& tx, Lease& lease, Millis accepted) {
@@ -105,19 +126,26 @@ void charge(Transaction& tx, Lease& lease, Millis accepted) {
 
 void stop_lease(Transaction& tx, LeaseId id, EndReason reason, Millis notice) {
     Lease lease = tx.state().at<Lease>(id);
+    // A cancellation is remembered even where something else ends the lease first: the job must not come
+    // back.
+    const bool overrides = reason == EndReason::cancelled_by_renter && lease.stop_reason != reason;
     switch (lease.state) {
         case LeaseState::allocated:
             return finish_lease(tx, id, reason, false);
         case LeaseState::preparing:
             return begin_reclaiming(tx, id, reason);
         case LeaseState::running: {
-            const Time deadline = tx.now() + notice;
-            if (lease.reclaim_deadline && *lease.reclaim_deadline <= deadline) return;
-            lease.reclaim_deadline = deadline;
-            lease.stop_reason = reason;
+            const Time deadline = tx.now() + bounded_notice(tx.state().rules(), lease, notice, tx.now());
+            const bool is_earlier = !lease.reclaim_deadline || deadline < *lease.reclaim_deadline;
+            if (!is_earlier && !overrides) return;
+            if (is_earlier) lease.reclaim_deadline = deadline;
+            if (lease.stop_reason != EndReason::cancelled_by_renter) lease.stop_reason = reason;
             return tx.update(std::move(lease), "lease.stopping", name_of(reason));
         }
         case LeaseState::reclaiming:
+            if (!overrides) return;
+            lease.stop_reason = reason;
+            return tx.update(std::move(lease), "lease.stopping", name_of(reason));
         case LeaseState::ended:
             return;
     }
@@ -150,9 +178,7 @@ void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) 
     lease.ended_at = tx.now();
     lease.phase_deadline.reset();
     lease.reclaim_deadline.reset();
-    const EndReason outcome = outputs_may_be_missing && *lease.end_reason == EndReason::completed
-                                  ? EndReason::host_lost
-                                  : *lease.end_reason;
+    const EndReason outcome = outcome_for_job(lease, *lease.end_reason, outputs_may_be_missing);
     const std::optional<JobId> job = lease.job;
     const std::optional<std::int32_t> exit_code = lease.exit_code;
     tx.update(std::move(lease), event_of(LeaseState::ended), name_of(outcome));
@@ -206,17 +232,22 @@ Result<Outcome> handle(Transaction& tx, const ReclaimLease& command) {
 }
 
 Result<Outcome> handle(Transaction& tx, const Tick&) {
+    const auto is_due = [&](const std::optional<Time>& deadline) {
+        return deadline && *deadline <= tx.now();
+    };
     std::vector<std::variant<LeaseId, OrderId>> due;
     for (const auto& [deadline, id] : tx.state().due()) {
         if (deadline > tx.now() || due.size() == tx.state().rules().due_per_tick_max) break;
         due.push_back(id);
     }
     for (const auto& id : due) {
+        // What was done for those before may have served this one: an order may be filled by now.
         if (const auto* lease = std::get_if<LeaseId>(&id)) {
-            on_deadline(tx, *lease);
+            if (is_due(next_deadline(tx.state().at<Lease>(*lease)))) on_deadline(tx, *lease);
             continue;
         }
-        expire_order(tx, std::get<OrderId>(id));
+        const OrderId order = std::get<OrderId>(id);
+        if (tx.state().at<Order>(order).state == OrderState::standing) expire_order(tx, order);
     }
     match_standing_orders(tx);
     return Outcome(Done{});

@@ -1,14 +1,17 @@
 // The life of a lease. Only `running` bills. The table of phases, deadlines and who pays:
 //
-// | phase      | who pays        | who may end it                   | at the deadline |
-// |------------|-----------------|----------------------------------|---------------------------------------------------|
-// | allocated  | nobody          | renter, owner, operator          | start_timeout: ended; the card waits
-// for its host | | preparing  | nobody          | renter, owner, operator, agent   | start_timeout:
-// reclaiming                         | | running    | renter, proved  | renter, owner after its notice,  |
-// term, funds: stop with grace; end of notice or    | |            | time only       | operator, the job
-// itself         | grace: reclaiming                                 | | reclaiming | nobody          |
-// agent, when all is scrubbed      | ended; the card waits for its host's report       | | ended      | |
-// |                                                   |
+// | phase      | pays   | who may end it                         | at the deadline                        |
+// |------------|--------|----------------------------------------|----------------------------------------|
+// | allocated  | nobody | renter, owner, operator                | start_timeout: ended                   |
+// | preparing  | nobody | renter, owner, operator, agent         | start_timeout: reclaiming              |
+// | running    | renter | renter, owner (notice), operator, job  | term, money: stop with grace; then, or |
+// |            |        |                                        | when a notice is over: reclaiming      |
+// | reclaiming | nobody | agent, when all is scrubbed            | ended                                  |
+// | ended      | nobody |                                        |                                        |
+//
+// A running lease pays for proved time alone. The cards of an ended lease wait for their host's report that
+// the container and its storage are gone. A host's silence ends its leases at once as host_lost; a rental
+// without a job of its own that runs is given ten minutes.
 #pragma once
 
 #include "base/result.hpp"
@@ -17,8 +20,9 @@
 namespace fallow::market {
 
 /// Decides that a live lease ends for `reason`. allocated: ended at once. preparing: reclaiming. running:
-/// the agent is told to stop and has until now + notice; an earlier deadline that was set before stays.
-/// Others: nothing.
+/// the agent is told to stop and has until now + notice, less where the term or the money ends before; an
+/// earlier deadline that was set before stays. reclaiming, ended: nothing, but that a cancellation is
+/// remembered.
 void stop_lease(Transaction& tx, LeaseId id, EndReason reason, Millis notice);
 
 /// running or preparing → reclaiming: nothing bills from here on.
