@@ -100,6 +100,9 @@ Result<Outcome> handle(Transaction& tx, const Deposit& command) {
 
 Result<Outcome> handle(Transaction& tx, const Withdraw& command) {
     if (const auto known = known_organization(tx, command.organization); !known) return known.error();
+    if (command.account != AccountKind::available && command.account != AccountKind::earned)
+        return refuse(ErrorCode::invalid_field, "Money leaves from the available or the earned account.",
+                      "/account");
     const auto& from = tx.state().account(command.organization, command.account);
     const auto& to = tx.state().account(platform_organization, AccountKind::external);
     if (const auto possible = ledger::check_transfer(from, to, command.amount); !possible)

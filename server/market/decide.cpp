@@ -46,14 +46,28 @@ Result<const Lease*> visible_to_seller(const Transaction& tx, LeaseId id) {
     return find_for<Lease>(tx, id, &Lease::seller);
 }
 
-Status check_not_frozen(const State& state, OrganizationId organization) {
+Status check_may_trade(const State& state, OrganizationId organization) {
     if (state.is_frozen(FreezeKind::market, state.rules().market))
         return refuse(ErrorCode::frozen,
                       "The market is frozen by its operator; try again when it is open.");
+    if (organization == platform_organization)
+        return refuse(ErrorCode::wrong_state,
+                      "The operator's own organization does not trade: make an organization that does.");
     const Organization* row = state.find<Organization>(organization);
     if (row == nullptr || row->status == OrganizationStatus::frozen)
         return refuse(ErrorCode::frozen,
                       "The organization is frozen by the operator; ask the operator why.");
+    return Done{};
+}
+
+Status check_image(const State& state, const std::string& image) {
+    const auto at = image.find('@');
+    const bool frozen =
+        state.is_frozen(FreezeKind::image, image) ||
+        (at != std::string::npos && state.is_frozen(FreezeKind::image, image.substr(at + 1)));
+    if (frozen)
+        return refuse(ErrorCode::frozen, fmt::format("The image {} is frozen by the operator.", image),
+                      "/job/image");
     return Done{};
 }
 

@@ -42,7 +42,11 @@ namespace fallow::market {
 [[nodiscard]] Result<const Lease*> visible_to_renter(const Transaction& tx, LeaseId id);
 [[nodiscard]] Result<const Lease*> visible_to_seller(const Transaction& tx, LeaseId id);
 
-/// frozen when the organization, or the whole market, is.
-[[nodiscard]] Status check_not_frozen(const State& state, OrganizationId organization);
+/// frozen when the organization, or the whole market, is; wrong_state for the operator's own organization,
+/// which has no accounts to trade with.
+[[nodiscard]] Status check_may_trade(const State& state, OrganizationId organization);
+
+/// frozen when an image, by its reference or its digest, is.
+[[nodiscard]] Status check_image(const State& state, const std::string& image);
 
 }  // namespace fallow::market

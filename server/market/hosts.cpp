@@ -61,6 +61,22 @@ Status check_cards(const std::vector<ReportedCard>& cards) {
     return Done{};
 }
 
+/// A host's cards are never forgotten, so that their number is bounded here and not by the report's length
+/// alone.
+Status check_card_count(const State& state, HostId host, const std::vector<ReportedCard>& reported) {
+    std::set<std::string_view> uuids;
+    for (const CardId id : state.cards_of(host))
+        uuids.insert(state.at<Card>(id).uuid);
+    for (const ReportedCard& card : reported)
+        uuids.insert(card.uuid);
+    if (uuids.size() > limits::cards_per_host_max)
+        return refuse(ErrorCode::limit_reached,
+                      fmt::format("A host has at most {} cards, those that are missing now included.",
+                                  limits::cards_per_host_max),
+                      "/cards");
+    return Done{};
+}
+
 void write_cards(Transaction& tx, const Host& host, const std::vector<ReportedCard>& reported) {
     std::map<std::string, CardId> known;
     for (const CardId id : tx.state().cards_of(host.id))
@@ -109,7 +125,7 @@ Result<const Host*> own_host(const Transaction& tx) {
 
 Result<Outcome> handle(Transaction& tx, const EnrollHost& command) {
     const OrganizationId owner = tx.context().caller.organization;
-    if (const auto open = check_not_frozen(tx.state(), owner); !open) return open.error();
+    if (const auto open = check_may_trade(tx.state(), owner); !open) return open.error();
     if (tx.state().host_name_taken(owner, command.name))
         return refuse(ErrorCode::name_taken, fmt::format("The organization has a host named {} already: "
                                                          "retire it, or make a token with another name.",
@@ -136,6 +152,8 @@ Result<Outcome> handle(Transaction& tx, const ReportInventory& command) {
     const auto found = own_host(tx);
     if (!found) return found.error();
     if (const auto distinct = check_cards(command.cards); !distinct) return distinct.error();
+    if (const auto fits = check_card_count(tx.state(), (*found)->id, command.cards); !fits)
+        return fits.error();
 
     Host host = **found;
     const HostId id = host.id;

@@ -62,21 +62,10 @@ Order order_of(const Transaction& tx, const PlaceOrder& command) {
     return order;
 }
 
-Status check_image(const State& state, const std::string& image) {
-    const auto at = image.find('@');
-    const bool frozen =
-        state.is_frozen(FreezeKind::image, image) ||
-        (at != std::string::npos && state.is_frozen(FreezeKind::image, image.substr(at + 1)));
-    if (frozen)
-        return refuse(ErrorCode::frozen, fmt::format("The image {} is frozen by the operator.", image),
-                      "/job/image");
-    return Done{};
-}
-
 Status check_place(const Transaction& tx, const PlaceOrder& command) {
     const State& state = tx.state();
     const OrganizationId renter = tx.context().caller.organization;
-    if (const auto open = check_not_frozen(state, renter); !open) return open;
+    if (const auto open = check_may_trade(state, renter); !open) return open;
     if (command.job)
         if (const auto allowed = check_image(state, command.job->image); !allowed) return allowed;
     if (command.requirements.listing) {
@@ -93,11 +82,11 @@ Status check_place(const Transaction& tx, const PlaceOrder& command) {
     return Done{};
 }
 
-Job insert_job(Transaction& tx, const JobRequest& request, std::optional<OrderId> order,
+Job insert_job(Transaction& tx, const JobRequest& request, OrganizationId owner, OrderId order,
                std::optional<LeaseId> lease) {
     Job job;
     job.id = tx.make_id<JobId>();
-    job.organization = tx.context().caller.organization;
+    job.organization = owner;
     job.state = lease ? JobState::assigned : JobState::queued;
     job.order = order;
     job.lease = lease;
@@ -179,7 +168,8 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
     if (!funded) return funded.error();
 
     order.id = tx.make_id<OrderId>();
-    if (command.job) order.job = insert_job(tx, *command.job, order.id, std::nullopt).id;
+    if (command.job)
+        order.job = insert_job(tx, *command.job, order.organization, order.id, std::nullopt).id;
     tx.insert(order, "order.placed");
     if (match) fill(tx, order.id, *match);
 
@@ -209,12 +199,11 @@ Result<Outcome> handle(Transaction& tx, const AttachJob& command) {
     if ((*found)->state != LeaseState::allocated || (*found)->job)
         return refuse(ErrorCode::wrong_state,
                       "A job can only be brought to an allocated lease that has none.");
-    if (const auto open = check_not_frozen(tx.state(), tx.context().caller.organization); !open)
-        return open.error();
+    if (const auto open = check_may_trade(tx.state(), (*found)->renter); !open) return open.error();
     if (const auto allowed = check_image(tx.state(), command.job.image); !allowed) return allowed.error();
 
     Lease lease = **found;
-    const Job job = insert_job(tx, command.job, lease.order, lease.id);
+    const Job job = insert_job(tx, command.job, lease.renter, lease.order, lease.id);
     lease.job = job.id;
     lease.phase_deadline = tx.now() + tx.state().rules().accept_deadline;
     tx.update(std::move(lease), "lease.job_attached");

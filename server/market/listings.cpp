@@ -54,7 +54,7 @@ Result<Outcome> handle(Transaction& tx, const CreateListing& command) {
     const State& state = tx.state();
     const auto host = visible(tx, command.host);
     if (!host) return refuse(host.error().code, host.error().detail, "/host_id");
-    if (const auto open = check_not_frozen(state, (*host)->organization); !open) return open.error();
+    if (const auto open = check_may_trade(state, (*host)->organization); !open) return open.error();
     if ((*host)->state == HostState::retired)
         return refuse(ErrorCode::wrong_state, "The host is retired.", "/host_id");
     if (const auto fine = check_cards(state, command); !fine) return fine.error();

@@ -136,6 +136,10 @@ void fill(Transaction& tx, OrderId id, const Match& match) {
 void match_standing_orders(Transaction& tx) {
     const State& state = tx.state();
     if (state.offers().empty() || state.is_frozen(FreezeKind::market, state.rules().market)) return;
+    const auto may_be_filled = [&](const Order& order) {
+        return order.expires_at > tx.now() && check_may_trade(state, order.organization) &&
+               (!order.job || check_image(state, state.at<Job>(*order.job).image));
+    };
     std::vector<OrderId> waiting;
     waiting.reserve(state.demands().size());
     for (const auto& [price, placed, id] : state.demands())
@@ -144,7 +148,9 @@ void match_standing_orders(Transaction& tx) {
     for (const OrderId id : waiting) {
         if (filled == state.rules().matches_per_command_max || state.offers().empty()) return;
         const Order& order = state.at<Order>(id);
-        if (!check_not_frozen(state, order.organization)) continue;
+        // The orders behind this one pay no more, and the asks only rise from here.
+        if (order.price_max < state.offers().begin()->first) return;
+        if (!may_be_filled(order)) continue;
         const auto match = find_match(state, order, tx.now());
         if (!match || !check_funds(state, order, state.at<Listing>(match->listing))) continue;
         fill(tx, id, *match);
