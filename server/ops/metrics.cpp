@@ -24,10 +24,12 @@ double seconds_of(std::int64_t microseconds) {
     return static_cast<double>(microseconds) / 1e6;
 }
 
+constexpr auto methods =
+    std::to_array<std::string_view>({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
+
 std::string method_label(std::string_view method) {
-    constexpr auto known =
-        std::to_array<std::string_view>({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"});
-    return std::find(known.begin(), known.end(), method) != known.end() ? std::string(method) : "OTHER";
+    return std::find(methods.begin(), methods.end(), method) != methods.end() ? std::string(method)
+                                                                              : "OTHER";
 }
 
 std::string status_label(int status) {
@@ -82,6 +84,9 @@ Metrics::Metrics(std::string_view version) : impl_(std::make_unique<Impl>()) {
         .Add({{"version", std::string(version)}})
         .Set(1);
     impl_->commands.Add({{"outcome", "ok"}});
+    // A series that starts at 1 has no increase: without these the first failure would raise no alarm.
+    for (const std::string_view method : methods)
+        impl_->requests.Add({{"method", std::string(method)}, {"status", "500"}});
 }
 Metrics::~Metrics() = default;
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <fstream>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -36,6 +38,8 @@ TEST_CASE("a new server shows its version and counters at zero", "[metrics]") {
 
 TEST_CASE("requests count by method and status, and labels stay few", "[metrics]") {
     Metrics metrics("x");
+    CHECK(has_line(metrics, "fallow_http_requests_total{method=\"PUT\",status=\"500\"} 0"));
+    const std::size_t before = lines_with(metrics, "fallow_http_requests_total{");
     metrics.request("GET", 200, 1'500);
     metrics.request("GET", 200, 2'000'000);
     metrics.request("POST", 503, 10);
@@ -47,7 +51,7 @@ TEST_CASE("requests count by method and status, and labels stay few", "[metrics]
     for (int i = 0; i < 100; ++i)
         metrics.request("M" + std::to_string(i), 600 + i, 1);
     CHECK(has_line(metrics, "fallow_http_requests_total{method=\"OTHER\",status=\"other\"} 100"));
-    CHECK(lines_with(metrics, "fallow_http_requests_total{") == 3);
+    CHECK(lines_with(metrics, "fallow_http_requests_total{") == before + 3);
 }
 
 TEST_CASE("the engine's numbers", "[metrics]") {
@@ -89,4 +93,22 @@ TEST_CASE("nothing is lost between threads", "[metrics]") {
     threads.clear();
     CHECK(has_line(metrics, "fallow_http_requests_total{method=\"GET\",status=\"200\"} 4000"));
     CHECK(has_line(metrics, "fallow_http_request_seconds_count 4000"));
+}
+
+TEST_CASE("the Prometheus rules speak only of metrics that exist", "[metrics]") {
+    std::ifstream file(FALLOW_SOURCE_DIR "/docker/prometheus-rules.yaml");
+    const std::string rules{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    const std::string text = Metrics("x").text();
+    std::size_t seen = 0;
+    for (std::size_t at = rules.find("fallow_"); at != std::string::npos;
+         at = rules.find("fallow_", at + 1)) {
+        const std::string name =
+            rules.substr(at, rules.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789", at) - at);
+        INFO(name);
+        CHECK((text.find("\n" + name + " ") != std::string::npos ||
+               text.find("\n" + name + "{") != std::string::npos ||
+               text.find("# TYPE " + name + " ") != std::string::npos));
+        ++seen;
+    }
+    CHECK(seen > 5);
 }
