@@ -16,7 +16,7 @@ void Hub::publish(const std::string& topic) {
     std::vector<std::function<void(bool)>> ready;
     {
         const std::lock_guard lock(mutex_);
-        ++versions_[topic];
+        ++versions_[place_of(topic)];
         const auto found = by_topic_.find(topic);
         if (found == by_topic_.end()) return;
         for (const auto at : found->second) {
@@ -31,8 +31,11 @@ void Hub::publish(const std::string& topic) {
 
 std::uint64_t Hub::version(const std::string& topic) const {
     const std::lock_guard lock(mutex_);
-    const auto found = versions_.find(topic);
-    return found == versions_.end() ? 0 : found->second;
+    return versions_[place_of(topic)];
+}
+
+std::size_t Hub::place_of(const std::string& topic) {
+    return std::hash<std::string>{}(topic) % std::tuple_size_v<decltype(versions_)>;
 }
 
 Hub::Ticket Hub::wait(const std::string& topic, std::uint64_t seen, Clock::time_point deadline,
@@ -40,8 +43,7 @@ Hub::Ticket Hub::wait(const std::string& topic, std::uint64_t seen, Clock::time_
     bool changed = false;
     {
         const std::lock_guard lock(mutex_);
-        const auto version = versions_.find(topic);
-        changed = (version == versions_.end() ? 0 : version->second) != seen;
+        changed = versions_[place_of(topic)] != seen;
         if (!changed && !stopping_) {
             const Ticket ticket = next_ticket_++;
             const auto at = waiters_.emplace(deadline, Waiter{ticket, topic, std::move(ready)});

@@ -1,7 +1,8 @@
 // Wakes those who wait for a change: long-polls of agents, streams of events and logs. It carries no data;
-// a woken reader reads the database. Topics: "host/<id>", "organization/<id>", "job/<id>", "journal".
+// a woken reader reads the database. Topics: "host/<id>", "job/<id>", "journal".
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -27,7 +28,7 @@ class Hub {
 
     void publish(const std::string& topic);
 
-    /// Rises with every publish to the topic since the process began.
+    /// Rises with every publish to the topic since the process began, and now and then with one to another.
     [[nodiscard]] std::uint64_t version(const std::string& topic) const;
 
     /// Calls `ready(changed)` once: at once when the topic's version differs from `seen`, else at the next
@@ -48,10 +49,12 @@ class Hub {
     using Waiters = std::multimap<Clock::time_point, Waiter>;
 
     void run();
+    static std::size_t place_of(const std::string& topic);
 
     mutable std::mutex mutex_;
     std::condition_variable wake_;
-    std::unordered_map<std::string, std::uint64_t> versions_;
+    /// Topics share counters, so that the memory does not grow with every job there ever was.
+    std::array<std::uint64_t, 4096> versions_{};
     Waiters waiters_;
     std::unordered_map<std::string, std::list<Waiters::iterator>> by_topic_;
     Ticket next_ticket_ = 1;
