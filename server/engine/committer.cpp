@@ -11,8 +11,14 @@ constexpr std::chrono::milliseconds retry_pause{200};
 
 }  // namespace
 
-void Writer::confirm() {
-    confirmed_at_ms_ = deps_.now().ms;
+/// `asked` is when the request was sent: the database has confirmed the epoch at that time or later.
+void Writer::confirm(Time asked) {
+    confirmed_at_ms_ = std::max(confirmed_at_ms_.load(), asked.ms);
+}
+
+void Writer::pause() {
+    std::unique_lock lock(mutex_);
+    commit_wake_.wait_for(lock, retry_pause, [this] { return stopping_; });
 }
 
 void Writer::commit_loop() {
@@ -48,6 +54,7 @@ CommitResult Writer::commit(DecidedBatch& decided) {
     batch.journal.chain_hex = next_chain(leadership_.chain_hex, batch.journal.record);
 
     const auto begun = std::chrono::steady_clock::now();
+    const Time asked = deps_.now();
     CommitResult result = deps_.store.commit(batch);
     if (result.outcome == CommitOutcome::unknown) result = resolve_unknown(batch.journal);
     if (result.outcome == CommitOutcome::failed) {
@@ -56,9 +63,8 @@ CommitResult Writer::commit(DecidedBatch& decided) {
             deps_.store.reconnect();
         } catch (const std::exception& error) {
             log("error", std::string("the database is out of reach: ") + error.what());
-            std::unique_lock lock(mutex_);
-            commit_wake_.wait_for(lock, retry_pause, [this] { return stopping_; });
         }
+        pause();
     }
     if (result.outcome != CommitOutcome::committed) return result;
 
@@ -66,7 +72,10 @@ CommitResult Writer::commit(DecidedBatch& decided) {
     leadership_.chain_hex = batch.journal.chain_hex;
     leadership_.last_journal_at = batch.journal.at;
     sequence_ = batch.journal.sequence;
-    confirm();
+    {
+        const std::lock_guard lock(mutex_);
+        confirm(asked);
+    }
     ++batches_;
     commands_ += decided.commands.size();
     const auto spent = std::chrono::steady_clock::now() - begun;
@@ -87,9 +96,9 @@ CommitResult Writer::resolve_unknown(const JournalRecord& journal) {
         } catch (const std::exception& error) {
             log("error", std::string("the database is out of reach: ") + error.what());
         }
-        std::unique_lock lock(mutex_);
-        commit_wake_.wait_for(lock, retry_pause, [this] { return stopping_; });
-        if (stopping_) return CommitResult{CommitOutcome::failed, "stopped before the outcome was known"};
+        pause();
+        if (is_stopping())
+            return CommitResult{CommitOutcome::failed, "stopped before the outcome was known"};
     }
 }
 
@@ -103,20 +112,22 @@ void Writer::announce(DecidedBatch& batch) {
 
 void Writer::beat_loop() {
     while (true) {
+        std::int64_t epoch = 0;
         {
             std::unique_lock lock(mutex_);
             commit_wake_.wait_for(lock, std::chrono::milliseconds(config_.beat.count),
                                   [this] { return stopping_; });
             if (stopping_) return;
+            if (!leading_) continue;
+            epoch = epoch_;
         }
         try {
-            const std::int64_t epoch = epoch_;
-            const Time before = deps_.now();
+            const Time asked = deps_.now();
             const bool is_ours = deps_.beat_store.beat(config_.market, epoch);
             const std::lock_guard lock(mutex_);
-            if (epoch != epoch_) continue;
+            if (!leading_ || epoch != epoch_) continue;
             if (is_ours)
-                confirmed_at_ms_ = std::max(confirmed_at_ms_.load(), before.ms);
+                confirm(asked);
             else
                 lost_ = true;
         } catch (const std::exception& error) {

@@ -12,7 +12,6 @@ namespace {
 constexpr std::size_t replies_max = 16 * 1024;
 constexpr Millis idle_wake = Millis(200);
 constexpr Millis match_every = seconds(5);
-constexpr Millis retry_pause = Millis(200);
 
 Reply refusal_of(const Submission& submission, ErrorCode code, const std::string& detail) {
     return submission.encode(refuse(code, detail));
@@ -38,17 +37,43 @@ bool Writer::is_stopping() const {
 }
 
 void Writer::start() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) throw std::runtime_error("stopped before the start");
+        starting_ = true;
+    }
+    // stop() waits for this, so that it never meets threads or a connection that start() is about to use.
+    const auto end_of_start = [this] {
+        const std::lock_guard lock(mutex_);
+        starting_ = false;
+        commit_wake_.notify_all();
+    };
+    try {
+        run_start();
+    } catch (...) {
+        end_of_start();
+        throw;
+    }
+    end_of_start();
+}
+
+/// The beat begins before the market is read, which may take longer than a leader may be silent.
+void Writer::run_start() {
+    beater_ = std::thread([this] { beat_loop(); });
     lead();
     load();
+    const std::lock_guard lock(mutex_);
+    if (stopping_) throw std::runtime_error("stopped while the market was read");
     accepting_ = true;
     decider_ = std::thread([this] { decide_loop(); });
     committer_ = std::thread([this] { commit_loop(); });
-    beater_ = std::thread([this] { beat_loop(); });
 }
 
 /// Takes the leader row, waiting while another holder is fresh. The row is bumped before the state is read.
 void Writer::lead() {
+    Time asked;
     while (true) {
+        asked = deps_.now();
         if (auto taken = deps_.store.take_leadership(config_.market, config_.holder, config_.stale_after)) {
             leadership_ = std::move(*taken);
             break;
@@ -58,9 +83,12 @@ void Writer::lead() {
                               [this] { return stopping_; });
         if (stopping_) throw std::runtime_error("stopped while waiting for the leader row");
     }
+    const std::lock_guard lock(mutex_);
     epoch_ = leadership_.epoch;
     sequence_ = leadership_.sequence;
-    confirm();
+    leading_ = true;
+    lost_ = false;
+    confirm(asked);
 }
 
 void Writer::load() {
@@ -91,23 +119,26 @@ void Writer::load() {
         if (expected && !host.unreachable_since) presence_.expect(host.id, now);
     }
     last_now_ = std::max(last_now_, leadership_.last_journal_at);
+    ticks_alone_ = false;
+    set_aside_.clear();
     publish_stats();
 }
 
 void Writer::stop() {
     {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
         if (stopped_) return;
         stopping_ = true;
         stopped_ = true;
+        wake_.notify_all();
+        commit_wake_.notify_all();
+        commit_wake_.wait(lock, [this] { return !starting_; });
     }
-    wake_.notify_all();
-    commit_wake_.notify_all();
     if (decider_.joinable()) decider_.join();
     commit_wake_.notify_all();
     if (committer_.joinable()) committer_.join();
     if (beater_.joinable()) beater_.join();
-    if (epoch_ == 0) return;
+    if (!leading_) return;
     try {
         deps_.store.release_leadership(config_.market, epoch_);
     } catch (const std::exception& error) {
@@ -138,8 +169,12 @@ void Writer::submit_internal(market::Command command) {
     submission.caller.name = "system";
     submission.encode = [](const Result<market::Outcome>&) { return Reply{}; };
     submission.done = [](Reply, bool) {};
+    const bool is_tick = std::holds_alternative<market::Tick>(submission.command);
+    if (is_tick) submission.done = [this](Reply, bool) { --ticks_pending_; };
     const std::lock_guard lock(mutex_);
-    if (!stopping_) queue_.push_back(std::move(submission));
+    if (stopping_) return;
+    if (is_tick) ++ticks_pending_;
+    queue_.push_back(std::move(submission));
 }
 
 std::optional<std::int64_t> Writer::confirmed_epoch() const {
@@ -191,7 +226,7 @@ void Writer::decide_loop() {
         if (lost_ && slot_ == Slot::empty) {
             undo_batch(growing_);
             requeue(std::exchange(growing_, DecidedBatch{}), CommitOutcome::failed);
-            step_down(lock);
+            step_down(lock, "the leader row has another epoch");
         }
         if (has_work()) {
             decide_some(lock);
@@ -278,38 +313,48 @@ void Writer::hand_over() {
     commit_wake_.notify_all();
 }
 
+/// Callers are answered without the lock: what they do then is not ours to know.
 void Writer::on_commit_done(std::unique_lock<std::mutex>& lock) {
     slot_ = Slot::empty;
-    if (result_.outcome == CommitOutcome::committed) {
-        const DecidedBatch done = std::move(in_flight_);
+    const CommitResult result = std::exchange(result_, CommitResult{});
+    DecidedBatch batch = std::exchange(in_flight_, DecidedBatch{});
+    if (result.outcome == CommitOutcome::committed) {
         lock.unlock();
-        forget_final_rows(done);
+        forget_final_rows(batch);
         publish_stats();
         lock.lock();
         return;
     }
-    // n+1 was decided on top of n: both are taken back, the later one first.
+    on_commit_failed(lock, std::move(batch), result);
+}
+
+/// n+1 was decided on top of n: both are taken back, the later one first.
+void Writer::on_commit_failed(std::unique_lock<std::mutex>& lock, DecidedBatch failed,
+                              const CommitResult& result) {
     undo_batch(growing_);
-    undo_batch(in_flight_);
+    undo_batch(failed);
     DecidedBatch later = std::exchange(growing_, DecidedBatch{});
-    DecidedBatch failed = std::exchange(in_flight_, DecidedBatch{});
-    if (stopping_ && result_.outcome == CommitOutcome::failed) {
-        refuse_all(std::move(failed), ErrorCode::draining,
-                   "The server stopped before the command was durable.");
-        refuse_all(std::move(later), ErrorCode::draining,
-                   "The server stopped before the command was durable.");
+    if (stopping_ && result.outcome == CommitOutcome::failed) {
+        lock.unlock();
+        for (DecidedBatch* batch : {&failed, &later})
+            refuse_all(std::move(*batch), ErrorCode::draining,
+                       "The server stopped before the command was known to be durable.");
+        lock.lock();
         return;
     }
     requeue(std::move(later), CommitOutcome::failed);
-    if (result_.outcome == CommitOutcome::stale) {
+    if (result.outcome == CommitOutcome::stale) {
         requeue(std::move(failed), CommitOutcome::failed);
-        step_down(lock);
+        step_down(lock, result.detail);
         return;
     }
-    if (result_.outcome == CommitOutcome::refused && failed.commands.size() == 1)
-        quarantine(failed.commands.front());
-    else
-        requeue(std::move(failed), result_.outcome);
+    if (result.outcome == CommitOutcome::refused && failed.commands.size() == 1) {
+        lock.unlock();
+        quarantine(failed.commands.front(), result.detail);
+        lock.lock();
+    } else {
+        requeue(std::move(failed), result.outcome);
+    }
     publish_stats();
 }
 
@@ -344,20 +389,25 @@ void Writer::requeue(DecidedBatch batch, CommitOutcome outcome) {
     forced_.push_front(std::move(all));
 }
 
-void Writer::quarantine(Decided& decided) {
+void Writer::quarantine(Decided& decided, const std::string& detail) {
     ++quarantined_;
-    log("error", "a command was refused by the database and set aside: " + result_.detail + "; command " +
+    log("error", "a command was refused by the database and set aside: " + detail + "; command " +
                      std::to_string(decided.submission.command.index()) + " of " +
                      decided.submission.caller.name);
     const Reply reply =
         refusal_of(decided.submission, ErrorCode::quarantined,
                    "The database refused what the market had decided. It was logged; nothing was changed.");
     decided.submission.done(reply, false);
+    if (const auto* tick = std::get_if<market::Tick>(&decided.submission.command)) {
+        ticks_alone_ = true;
+        if (tick->only) set_aside_.insert(*tick->only);
+    }
 }
 
 /// Another leader has taken over: what waits is refused, and the state is read again once the row is ours.
-void Writer::step_down(std::unique_lock<std::mutex>& lock) {
+void Writer::step_down(std::unique_lock<std::mutex>& lock, const std::string& detail) {
     accepting_ = false;
+    leading_ = false;
     lost_ = false;
     confirmed_at_ms_ = 0;
     std::vector<Submission> refused;
@@ -370,32 +420,53 @@ void Writer::step_down(std::unique_lock<std::mutex>& lock) {
     forced_size_ = 0;
     queue_.clear();
     lock.unlock();
-    log("error", "another leader has taken the market over: " + result_.detail);
+    log("error", "another leader has taken the market over: " + detail);
     for (Submission& submission : refused)
         submission.done(
             refusal_of(submission, ErrorCode::not_leader, "The market's leader has changed: try again."),
             false);
+    lead_again();
+    lock.lock();
+    accepting_ = leading_ && !stopping_;
+}
+
+void Writer::lead_again() {
     while (!is_stopping()) {
         try {
+            deps_.store.reconnect();
             lead();
             load();
-            break;
+            return;
         } catch (const std::exception& error) {
             log("error", std::string("the market could not be read again: ") + error.what());
-            std::unique_lock waiting(mutex_);
-            commit_wake_.wait_for(waiting, std::chrono::milliseconds(retry_pause.count),
-                                  [this] { return stopping_; });
         }
+        {
+            // The row may be ours by now: without a beat it becomes free, for us as for others.
+            const std::lock_guard lock(mutex_);
+            leading_ = false;
+            confirmed_at_ms_ = 0;
+        }
+        pause();
     }
-    lock.lock();
-    accepting_ = !stopping_;
 }
 
 void Writer::submit_timers() {
     const Time now = deps_.now();
     for (const HostId host : presence_.lost(now, config_.host_lost))
         submit_internal(market::HostLost{host});
-    const bool is_due = !state_->due().empty() && state_->due().begin()->first <= now;
+    if (ticks_pending_ == 0) submit_ticks(now);
+}
+
+void Writer::submit_ticks(Time now) {
+    const auto& due = state_->due();
+    if (ticks_alone_) {
+        for (const auto& [deadline, id] : due) {
+            if (deadline > now || ticks_pending_ >= config_.rules.due_per_tick_max) break;
+            if (!set_aside_.contains(id)) submit_internal(market::Tick{id});
+        }
+        return;
+    }
+    const bool is_due = !due.empty() && due.begin()->first <= now;
     const bool may_match =
         !state_->demands().empty() && !state_->offers().empty() && now - last_tick_ >= match_every;
     if (!is_due && !may_match) return;

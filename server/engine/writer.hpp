@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "engine/batch.hpp"
@@ -40,15 +41,19 @@ class Writer {
     bool answer_twin(Submission& submission, DecidedBatch& batch);
     void hand_over();
     void on_commit_done(std::unique_lock<std::mutex>& lock);
+    void on_commit_failed(std::unique_lock<std::mutex>& lock, DecidedBatch failed,
+                          const CommitResult& result);
     void undo_batch(DecidedBatch& batch);
     void requeue(DecidedBatch batch, CommitOutcome outcome);
     void refuse_all(DecidedBatch batch, ErrorCode code, const std::string& detail);
-    void quarantine(Decided& decided);
+    void quarantine(Decided& decided, const std::string& detail);
     void submit_timers();
+    void submit_ticks(Time now);
     void submit_internal(market::Command command);
     void forget_final_rows(const DecidedBatch& batch);
     void publish_stats();
-    void step_down(std::unique_lock<std::mutex>& lock);
+    void step_down(std::unique_lock<std::mutex>& lock, const std::string& detail);
+    void lead_again();
     [[nodiscard]] bool has_work() const;
 
     // committing thread
@@ -56,11 +61,13 @@ class Writer {
     [[nodiscard]] CommitResult commit(DecidedBatch& batch);
     [[nodiscard]] CommitResult resolve_unknown(const JournalRecord& journal);
     void announce(DecidedBatch& batch);
+    void pause();
 
     // beat thread
     void beat_loop();
-    void confirm();
 
+    void run_start();
+    void confirm(Time asked);
     void lead();
     void load();
     void log(const std::string& level, const std::string& message) const;
@@ -71,12 +78,14 @@ class Writer {
 
     mutable std::mutex mutex_;
     std::condition_variable wake_;         ///< of the deciding thread
-    std::condition_variable commit_wake_;  ///< of the committing and the beat thread
+    std::condition_variable commit_wake_;  ///< of the committing and the beat thread, and of stop()
     std::deque<Submission> queue_;
     std::deque<std::vector<Submission>> forced_;  ///< parts of failed batches, decided before the queue
     std::size_t forced_size_ = 0;
+    bool starting_ = false;
     bool stopping_ = false;
     bool stopped_ = false;
+    bool leading_ = false;  ///< the leader row is ours: only then does the beat thread renew it
     bool accepting_ = false;
     bool decider_alive_ = true;
     bool lost_ = false;  ///< the beat found another epoch in the leader row
@@ -87,12 +96,15 @@ class Writer {
     ReplyCache replies_;
     Time last_now_;
     Time last_tick_;
+    /// After the database refused a tick, each deadline becomes a command of its own, and one that is
+    /// refused by itself is left alone until somebody has looked and a leader starts anew.
+    bool ticks_alone_ = false;
+    std::set<market::DueId> set_aside_;
 
     // handed from one thread to the other under mutex_
     Slot slot_ = Slot::empty;
     DecidedBatch in_flight_;
     CommitResult result_;
-
     // owned by the committing thread while it runs
     Leadership leadership_;
 
@@ -105,6 +117,7 @@ class Writer {
     std::atomic<std::uint64_t> batches_{0};
     std::atomic<std::uint64_t> commands_{0};
     std::atomic<std::uint64_t> quarantined_{0};
+    std::atomic<std::size_t> ticks_pending_{0};
 
     std::thread decider_;
     std::thread committer_;

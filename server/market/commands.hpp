@@ -190,6 +190,9 @@ struct ReportUsage {
 
 // --- the engine's own
 
+/// What can have a deadline.
+using DueId = std::variant<LeaseId, OrderId>;
+
 /// The presence table says that the host's heartbeats stopped, or came back.
 struct HostLost {
     HostId host;
@@ -197,8 +200,12 @@ struct HostLost {
 struct HostBack {
     HostId host;
 };
-/// Carries out what is due: deadlines of leases and expiries of orders, a bounded number at a time.
-struct Tick {};
+/// Carries out what is due: deadlines of leases and expiries of orders, a bounded number at a time; then
+/// matches the orders that stand. With `only`, that one deadline and nothing else: the engine's way to go
+/// on after the database has refused a whole tick.
+struct Tick {
+    std::optional<DueId> only;
+};
 
 using Command = std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze,
                              EnrollHost, ChangeHost, CreateListing, UpdateListing, WithdrawListing,

@@ -82,6 +82,21 @@ void on_running_deadline(Transaction& tx, const Lease& lease) {
         stop_lease(tx, lease.id, EndReason::funds_exhausted, tx.state().rules().stop_grace);
 }
 
+/// Looks again whether the deadline has passed: what was done before may have served it, as when an order
+/// that expires was filled.
+void on_due(Transaction& tx, const DueId& id) {
+    if (const auto* order_id = std::get_if<OrderId>(&id)) {
+        const Order* order = tx.state().find<Order>(*order_id);
+        if (order != nullptr && order->state == OrderState::standing && order->expires_at <= tx.now())
+            expire_order(tx, *order_id);
+        return;
+    }
+    const LeaseId lease_id = std::get<LeaseId>(id);
+    const Lease* lease = tx.state().find<Lease>(lease_id);
+    const auto deadline = lease != nullptr ? next_deadline(*lease) : std::nullopt;
+    if (deadline && *deadline <= tx.now()) on_deadline(tx, lease_id);
+}
+
 }  // namespace
 
 bool image_matches(const std::string& image, const std::string& target) {
@@ -231,24 +246,18 @@ Result<Outcome> handle(Transaction& tx, const ReclaimLease& command) {
     return Outcome(tx.state().at<Lease>(command.lease));
 }
 
-Result<Outcome> handle(Transaction& tx, const Tick&) {
-    const auto is_due = [&](const std::optional<Time>& deadline) {
-        return deadline && *deadline <= tx.now();
-    };
-    std::vector<std::variant<LeaseId, OrderId>> due;
+Result<Outcome> handle(Transaction& tx, const Tick& command) {
+    if (command.only) {
+        on_due(tx, *command.only);
+        return Outcome(Done{});
+    }
+    std::vector<DueId> due;
     for (const auto& [deadline, id] : tx.state().due()) {
         if (deadline > tx.now() || due.size() == tx.state().rules().due_per_tick_max) break;
         due.push_back(id);
     }
-    for (const auto& id : due) {
-        // What was done for those before may have served this one: an order may be filled by now.
-        if (const auto* lease = std::get_if<LeaseId>(&id)) {
-            if (is_due(next_deadline(tx.state().at<Lease>(*lease)))) on_deadline(tx, *lease);
-            continue;
-        }
-        const OrderId order = std::get<OrderId>(id);
-        if (tx.state().at<Order>(order).state == OrderState::standing) expire_order(tx, order);
-    }
+    for (const DueId& id : due)
+        on_due(tx, id);
     match_standing_orders(tx);
     return Outcome(Done{});
 }

@@ -110,6 +110,7 @@ class State {
     using Demand = std::tuple<std::int64_t, Time, OrderId>;
     [[nodiscard]] const std::set<Demand>& demands() const { return demands_; }
 
+    /// Deadlines of leases and expiries of orders, the earliest first.
     using Due = std::pair<Time, std::variant<LeaseId, OrderId>>;
     [[nodiscard]] const std::set<Due>& due() const { return due_; }
 
