@@ -1,0 +1,189 @@
+#include "api/desired.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "api/cursor.hpp"
+#include "api/reply.hpp"
+#include "api/services.hpp"
+#include "store/row_reader.hpp"
+
+namespace fallow::api {
+namespace {
+
+using market::LeaseState;
+
+bool wants_stop(const market::Lease& lease) {
+    return lease.stop_reason || lease.state == LeaseState::reclaiming || lease.state == LeaseState::ended;
+}
+
+/// From the signal to the kill: what is left of a notice or grace; nothing once the lease does not run any
+/// more.
+Millis grace_of(const market::Lease& lease, Time now) {
+    if (lease.state != LeaseState::running || !lease.reclaim_deadline) return Millis();
+    return std::max(Millis(), *lease.reclaim_deadline - now);
+}
+
+std::optional<Time> run_until(const market::Lease& lease) {
+    std::optional<Time> until;
+    if (lease.running_at) until = *lease.running_at + lease.term;
+    if (lease.reclaim_deadline && (!until || *lease.reclaim_deadline < *until))
+        until = lease.reclaim_deadline;
+    return until;
+}
+
+void write_cards(JsonWriter& json, const std::vector<market::Card>& cards) {
+    json.key("cards").begin_array();
+    for (const market::Card& card : cards)
+        json.begin_object()
+            .field("card_id", card.id)
+            .field("uuid", card.uuid)
+            .field("backend", card.backend)
+            .field("index", card.index)
+            .field("device_class", card.device_class)
+            .end_object();
+    json.end_array();
+}
+
+std::vector<DesiredLease> read_desired(store::Transaction& tx, HostId host) {
+    std::vector<DesiredLease> found;
+    for (auto& lease : store::read_all<market::Lease>(
+             tx.query("SELECT " + store::select_list<market::Lease>() +
+                          " FROM leases WHERE host_id = $1 AND NOT released ORDER BY allocated_at, id",
+                      host)))
+        found.push_back({std::move(lease), {}, {}, {}});
+    if (found.empty()) return found;
+
+    const auto cards =
+        store::read_all<market::Card>(tx.query("SELECT " + store::select_list<market::Card>() +
+                                                   " FROM cards WHERE host_id = $1 ORDER BY index, id",
+                                               host));
+    std::vector<JobId> jobs;
+    for (DesiredLease& item : found) {
+        std::ranges::copy_if(cards, std::back_inserter(item.cards), [&](const market::Card& card) {
+            return std::ranges::find(item.lease.cards, card.id) != item.lease.cards.end();
+        });
+        if (item.lease.job && !wants_stop(item.lease)) jobs.push_back(*item.lease.job);
+    }
+    const auto specs = tx.query(
+        "SELECT jobs.id, job_specs.document, jobs.max_duration_ms FROM jobs JOIN job_specs ON job_id = "
+        "jobs.id "
+        "WHERE jobs.id = ANY ($1::uuid[])",
+        jobs);
+    for (const auto& row : specs)
+        for (DesiredLease& item : found)
+            if (item.lease.job == store::read_cell<JobId>(row[0]) && !wants_stop(item.lease)) {
+                item.spec = store::read_cell<std::string>(row[1]);
+                item.max_duration = store::read_cell<Millis>(row[2]);
+            }
+    return found;
+}
+
+std::string topic_of(HostId host) {
+    return "host/" + host.text();
+}
+
+/// One long-poll.
+class Poll : public std::enable_shared_from_this<Poll> {
+  public:
+    Poll(Services& services, HostId host, AsyncHandler::Done done)
+        : services_(services), host_(host), done_(std::move(done)) {}
+
+    void start(const std::string& known, Millis wait) {
+        const auto epoch = services_.engine.confirmed_epoch();
+        if (!epoch)
+            return done_(
+                refuse(ErrorCode::not_leader, "The market's leader is not confirmed at the moment."));
+        const std::uint64_t seen = services_.hub.version(topic_of(host_));
+        if (known != version(*epoch, seen) || wait.count == 0) return answer();
+        const auto deadline = engine::Hub::Clock::now() + std::chrono::milliseconds(wait.count);
+        services_.hub.wait(topic_of(host_), seen, deadline,
+                           [self = shared_from_this()](bool) { self->answer(); });
+    }
+
+  private:
+    static std::string version(std::int64_t epoch, std::uint64_t seen) {
+        return fmt::format("{}-{}", epoch, seen);
+    }
+
+    void answer() {
+        const bool queued = services_.workers.submit([self = shared_from_this()](
+                                                         store::Connection& connection) {
+            try {
+                self->done_(self->read(connection));
+            } catch (const std::exception& error) {
+                self->services_.log.error("desired state not read", {{"error", error.what()}});
+                self->done_(refuse(ErrorCode::internal, "The server failed to read the desired state."));
+            }
+        });
+        if (!queued) done_(refuse(ErrorCode::queue_full, "The server has too much to do; try again."));
+    }
+
+    Result<http::Reply> read(store::Connection& connection) {
+        // The version is taken before the rows: a change in between is seen as new at the next poll.
+        const auto epoch = services_.engine.confirmed_epoch();
+        if (!epoch)
+            return refuse(ErrorCode::not_leader, "The market's leader is not confirmed at the moment.");
+        const std::string current = version(*epoch, services_.hub.version(topic_of(host_)));
+        const auto leases = store::run_as(connection, store::Actor::agent(host_),
+                                          [&](store::Transaction& tx) { return read_desired(tx, host_); });
+        const Time now = services_.now();
+        JsonWriter json(1024 * (leases.size() + 1));
+        json.begin_object().field("version", current).field("epoch", *epoch).field("server_time", now);
+        json.key("leases").begin_array();
+        for (const DesiredLease& lease : leases)
+            write(json, lease, services_.config, now);
+        json.end_array().end_object();
+        return json_reply(json.take());
+    }
+
+    Services& services_;
+    const HostId host_;
+    const AsyncHandler::Done done_;
+};
+
+}  // namespace
+
+void write(JsonWriter& json, const DesiredLease& desired, const ops::Config& config, Time now) {
+    const market::Lease& lease = desired.lease;
+    const bool stops = wants_stop(lease);
+    const Time pull_deadline = lease.preparing_at.value_or(now) + Millis(config.pull_ms);
+    json.begin_object()
+        .field("lease_id", lease.id)
+        .field("lease_epoch", lease.epoch)
+        .field("want", stops ? "stop" : "run")
+        .field("stop_reason", lease.stop_reason ? lease.stop_reason : lease.end_reason)
+        .field("grace_ms", grace_of(lease, now))
+        .field("attempt", lease.attempt)
+        .field("job_id", lease.job);
+    json.key("spec");
+    if (desired.spec)
+        json.raw(*desired.spec);
+    else
+        json.null();
+    write_cards(json, desired.cards);
+    json.field("nonce", lease.nonce)
+        .field("usage_sequence", lease.usage_sequence)
+        .field("paid_until", lease.paid_until)
+        .field("run_until", run_until(lease))
+        .field("max_duration_ms", desired.max_duration)
+        .field("pull_deadline", pull_deadline)
+        .field("start_deadline", pull_deadline + Millis(config.start_ms))
+        .field("usage_interval_ms", config.usage_interval_ms)
+        .end_object();
+}
+
+void desired(const ExchangePtr& exchange, Services& services, AsyncHandler::Done done) {
+    const http::Request& request = exchange->request;
+    if (const Status good = check_query(request, {"version", "wait_ms"}); !good) return done(good.error());
+    const auto wait = query_integer(request, "wait_ms", 0, 0, 600'000);
+    if (!wait) return done(wait.error());
+    const std::string* known = request.query_value("version");
+    const Millis bounded(std::min(*wait, services.config.desired_wait_ms));
+    std::make_shared<Poll>(services, *exchange->actor.host(), std::move(done))
+        ->start(known != nullptr ? *known : std::string(), bounded);
+}
+
+}  // namespace fallow::api

@@ -1,0 +1,150 @@
+#include "api/gateway.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/command_run.hpp"
+#include "api/job_run.hpp"
+#include "api/reply.hpp"
+#include "api/routes.hpp"
+#include "http/problem.hpp"
+
+namespace fallow::api {
+namespace {
+
+Status check_media_type(const http::Request& request, const Body& body) {
+    const std::string* type = request.header("content-type");
+    const std::string_view wanted =
+        body.type == Body::Type::octets ? "application/octet-stream" : "application/json";
+    if (request.body.empty() || body.type == Body::Type::none) return Done{};
+    if (type != nullptr && std::string_view(*type).substr(0, type->find(';')) == wanted) return Done{};
+    return refuse(ErrorCode::unsupported_media_type, fmt::format("Send the body as {}.", wanted),
+                  "header:Content-Type");
+}
+
+Status check_idempotency_key(const http::Request& request, const Route& route) {
+    if (!route.needs_idempotency_key) return Done{};
+    const std::string* key = request.header("idempotency-key");
+    if (key == nullptr)
+        return refuse(ErrorCode::idempotency_key_missing,
+                      "Send an Idempotency-Key, new for each thing you want done, the same for a repeat.",
+                      "header:Idempotency-Key");
+    const auto is_printable = [](char c) { return c >= 0x20 && c < 0x7f; };
+    if (key->empty() || key->size() > limits::idempotency_key_bytes_max ||
+        !std::all_of(key->begin(), key->end(), is_printable))
+        return refuse(
+            ErrorCode::invalid_field,
+            fmt::format("Give 1 to {} printable ASCII characters.", limits::idempotency_key_bytes_max),
+            "header:Idempotency-Key");
+    return Done{};
+}
+
+/// A frozen organization reads, and may still revoke its keys; the market refuses its commands by itself.
+Status check_frozen(const Exchange& exchange) {
+    const bool writes =
+        exchange.request.method == http::Method::post || exchange.request.method == http::Method::put;
+    if (!exchange.is_frozen || !writes || !std::holds_alternative<JobHandler>(exchange.route->handler) ||
+        exchange.route->access.kind() == Access::Kind::agent)
+        return Done{};
+    return refuse(ErrorCode::frozen, "The organization is frozen by the operator; ask the operator why.");
+}
+
+Status check_request(const Exchange& exchange) {
+    if (const Status good = check_access(exchange.route->access, exchange.actor); !good) return good;
+    if (const Status good = check_media_type(exchange.request, exchange.route->body); !good) return good;
+    if (const Status good = check_idempotency_key(exchange.request, *exchange.route); !good) return good;
+    return check_frozen(exchange);
+}
+
+}  // namespace
+
+Gateway::Gateway(Services& services)
+    : services_(services),
+      authenticator_(services.workers, services.log, services.now),
+      routes_(make_routes()) {
+    for (const Route& route : routes_)
+        static_cast<void>(router_.add(route.method, route.pattern));
+}
+
+Result<http::RouteMatch> Gateway::match(const http::Request& request) const {
+    return router_.match(request.method, request.path);
+}
+
+Result<http::BodyLimit> Gateway::on_head(const http::Request& head) {
+    const auto found = match(head);
+    if (!found) return http::BodyLimit{0};  // handle() answers, with Allow where the method is wrong
+    const Route& route = routes_[found->index];
+    if (services_.draining.load() && route.access.kind() != Access::Kind::open)
+        return refuse(ErrorCode::draining, "The server is stopping; try again in a moment.");
+    if (const Status good = Authenticator::check_form(head, route.access.kind()); !good)
+        return good.error();
+    return http::BodyLimit{route.body.bytes_max};
+}
+
+http::Reply Gateway::no_route(const http::Request& request, const Error& error) const {
+    http::Reply reply = http::problem(error, request.request_id);
+    if (error.code == ErrorCode::method_not_allowed)
+        reply.headers.emplace_back("Allow", router_.allowed(request.path));
+    return reply;
+}
+
+void Gateway::handle(http::Request request, std::function<void(http::Reply)> respond) {
+    const auto exchange = std::make_shared<Exchange>();
+    exchange->request = std::move(request);
+    exchange->respond = std::move(respond);
+    try {
+        auto found = match(exchange->request);
+        if (!found) return exchange->respond(no_route(exchange->request, found.error()));
+        exchange->route = &routes_[found->index];
+        exchange->parameters = std::move(found->parameters);
+        authenticator_.authenticate(exchange->request, exchange->route->access.kind(),
+                                    [this, exchange](Result<Identity> identity) {
+                                        if (!identity) return finish(exchange, identity.error());
+                                        exchange->actor = identity->actor;
+                                        exchange->is_frozen = identity->is_frozen;
+                                        try {
+                                            dispatch(exchange);
+                                        } catch (const std::exception& error) {
+                                            finish_failed(exchange, services_, error.what());
+                                        }
+                                    });
+    } catch (const std::exception& error) {
+        finish_failed(exchange, services_, error.what());
+    }
+}
+
+void Gateway::dispatch(const ExchangePtr& exchange) {
+    if (const Status good = check_request(*exchange); !good) return finish(exchange, good.error());
+    const auto& handler = exchange->route->handler;
+    if (std::holds_alternative<CommandHandler>(handler)) return run_command(exchange, services_);
+    if (std::holds_alternative<JobHandler>(handler)) return run_job(exchange, services_);
+    if (const auto* direct = std::get_if<DirectHandler>(&handler))
+        return finish(exchange, direct->run(Call{*exchange, services_}));
+    std::get<AsyncHandler>(handler).run(exchange, services_, [exchange](Result<http::Reply> result) {
+        finish(exchange, std::move(result));
+    });
+}
+
+void finish(const ExchangePtr& exchange, Result<http::Reply> result) {
+    // An exchange is answered once; what comes after an answer has been logged where it went wrong.
+    const auto respond = std::exchange(exchange->respond, nullptr);
+    if (!respond) return;
+    if (result) {
+        http::Reply reply = std::move(*result);
+        apply_etag(exchange->request, reply);
+        return respond(std::move(reply));
+    }
+    http::Reply reply = http::problem(result.error(), exchange->request.request_id);
+    respond(std::move(reply));
+}
+
+void finish_failed(const ExchangePtr& exchange, Services& services, std::string_view what) {
+    services.log.error("request failed", {{"request_id", std::string_view(exchange->request.request_id)},
+                                          {"path", std::string_view(exchange->request.path)},
+                                          {"error", what}});
+    finish(exchange, refuse(ErrorCode::internal,
+                            "The server failed on this request; its operator finds it by its request_id."));
+}
+
+}  // namespace fallow::api

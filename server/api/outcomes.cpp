@@ -1,0 +1,120 @@
+#include "api/outcomes.hpp"
+
+#include "api/accounts_decode.hpp"
+#include "api/accounts_json.hpp"
+#include "api/market_json.hpp"
+
+namespace fallow::api {
+namespace {
+
+/// Every command has one kind of outcome; another one is a programming error.
+template <class Row>
+const Row& row_in(const market::Outcome& outcome) {
+    const Row* row = std::get_if<Row>(&outcome);
+    FALLOW_ASSERT(row != nullptr);
+    return *row;
+}
+
+}  // namespace
+
+std::string encode_organization(const market::Outcome& outcome, const Encoding&) {
+    return to_json(row_in<market::Organization>(outcome));
+}
+
+std::string encode_host(const market::Outcome& outcome, const Encoding&) {
+    return to_json(row_in<market::Host>(outcome));
+}
+
+std::string encode_listing(const market::Outcome& outcome, const Encoding&) {
+    return to_json(row_in<market::ListingView>(outcome));
+}
+
+std::string encode_order(const market::Outcome& outcome, const Encoding&) {
+    return to_json(row_in<market::Order>(outcome));
+}
+
+std::string encode_order_placed(const market::Outcome& outcome, const Encoding& encoding) {
+    const auto& placed = row_in<market::OrderPlaced>(outcome);
+    JsonWriter json(2048 + encoding.document.size());
+    json.begin_object().key("order");
+    write(json, placed.order);
+    json.key("lease");
+    if (placed.lease)
+        write(json, *placed.lease, encoding.viewer);
+    else
+        json.null();
+    json.key("job");
+    if (placed.job)
+        write(json, *placed.job, encoding.document);
+    else
+        json.null();
+    json.end_object();
+    return json.take();
+}
+
+std::string encode_lease(const market::Outcome& outcome, const Encoding& encoding) {
+    return to_json(row_in<market::Lease>(outcome), encoding.viewer);
+}
+
+std::string encode_job(const market::Outcome& outcome, const Encoding& encoding) {
+    return to_json(row_in<market::Job>(outcome), encoding.document);
+}
+
+std::string encode_transfer(const market::Outcome& outcome, const Encoding&) {
+    return to_json(view_of(row_in<ledger::Transfer>(outcome)));
+}
+
+std::string encode_withdrawal(const market::Outcome& outcome, const Encoding& encoding) {
+    return to_json(view_of(row_in<ledger::Transfer>(outcome), encoding.account));
+}
+
+std::string encode_fee(const market::Outcome& outcome, const Encoding&) {
+    JsonWriter json;
+    json.begin_object().field("fee_ppm", row_in<market::Settings>(outcome).fee_ppm).end_object();
+    return json.take();
+}
+
+std::string encode_freeze(const market::Outcome& outcome, const Encoding&) {
+    return to_json(row_in<market::Freeze>(outcome));
+}
+
+std::string encode_cards(const market::Outcome& outcome, const Encoding&) {
+    JsonWriter json;
+    json.begin_object().key("cards").begin_array();
+    for (const market::Card& card : row_in<market::InventoryAccepted>(outcome).cards)
+        write(json, card);
+    json.end_array().end_object();
+    return json.take();
+}
+
+std::string encode_lease_report(const market::Outcome& outcome, const Encoding&) {
+    const auto& lease = row_in<market::Lease>(outcome);
+    JsonWriter json;
+    json.begin_object().key("lease").begin_object();
+    json.field("state", lease.state).field("end_reason", lease.end_reason).end_object();
+    json.field("nonce", lease.nonce).end_object();
+    return json.take();
+}
+
+std::string encode_usage(const market::Outcome& outcome, const Encoding&) {
+    const auto& accepted = row_in<market::UsageAccepted>(outcome);
+    JsonWriter json;
+    json.begin_object()
+        .field("nonce", accepted.lease.nonce)
+        .field("sequence", accepted.usage.sequence)
+        .field("accepted_running_ms", accepted.usage.accepted_running)
+        .field("paid_until", accepted.lease.paid_until)
+        .end_object();
+    return json.take();
+}
+
+std::string encode_nothing(const market::Outcome&, const Encoding&) {
+    return {};
+}
+
+Result<Decoded> plain_command(const Call& call, market::Command made) {
+    if (const Status good = decode_nothing(call.request().body); !good) return good.error();
+    return command(std::move(made));
+}
+
+}  // namespace fallow::api

@@ -1,0 +1,22 @@
+#include "api/routes.hpp"
+
+namespace fallow::api {
+
+std::vector<Route> make_routes() {
+    std::vector<Route> routes;
+    add_public_routes(routes);
+    add_key_routes(routes);
+    add_money_routes(routes);
+    add_event_routes(routes);
+    add_seller_routes(routes);
+    add_search_routes(routes);
+    add_renter_routes(routes);
+    add_job_routes(routes);
+    add_artifact_routes(routes);
+    add_agent_routes(routes);
+    add_agent_file_routes(routes);
+    add_admin_routes(routes);
+    return routes;
+}
+
+}  // namespace fallow::api
