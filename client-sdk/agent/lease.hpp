@@ -49,7 +49,9 @@ struct DesiredLease {
     std::int64_t lease_epoch = 0;
     bool run = false;  ///< want "run"; else "stop"
     std::string stop_reason;
-    std::int64_t grace_ms = 0;
+    /// Once a stop is wanted: when its grace is over. The server gives what is left of it, so every reply
+    /// says the same moment in other words. At or before now: no grace.
+    std::int64_t grace_until_boot_ms = 0;
     std::int64_t attempt = 0;
     std::string job_id;
     std::optional<JobSpec> spec;

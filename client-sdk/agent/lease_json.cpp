@@ -88,7 +88,6 @@ DesiredLease common_from(const json& object) {
     lease.lease_epoch = object.at("lease_epoch").get<std::int64_t>();
     lease.run = object.at("want").get<std::string>() == "run";
     lease.stop_reason = text_or_empty(object, "stop_reason");
-    lease.grace_ms = value_or<std::int64_t>(object, "grace_ms", 0);
     lease.attempt = value_or<std::int64_t>(object, "attempt", 0);
     lease.job_id = text_or_empty(object, "job_id");
     if (const auto spec = object.find("spec"); spec != object.end() && !spec->is_null())
@@ -113,7 +112,7 @@ json desired_json(const DesiredLease& lease) {
             {"lease_epoch", lease.lease_epoch},
             {"want", lease.run ? "run" : "stop"},
             {"stop_reason", lease.stop_reason},
-            {"grace_ms", lease.grace_ms},
+            {"grace_until_boot_ms", lease.grace_until_boot_ms},
             {"attempt", lease.attempt},
             {"job_id", lease.job_id},
             {"spec", lease.spec ? spec_json(*lease.spec) : json(nullptr)},
@@ -146,6 +145,7 @@ DesiredLease desired_from_disk(const json& object) {
     DesiredLease lease = common_from(object);
     lease.paid_until_boot_ms = maybe_number(object, "paid_until_boot_ms");
     lease.run_until_boot_ms = maybe_number(object, "run_until_boot_ms");
+    lease.grace_until_boot_ms = value_or<std::int64_t>(object, "grace_until_boot_ms", 0);
     return lease;
 }
 
@@ -167,6 +167,7 @@ Desired parse_desired(std::string_view text, std::int64_t received_boot_ms) {
             DesiredLease lease = common_from(item);
             lease.paid_until_boot_ms = deadline(item, "paid_until");
             lease.run_until_boot_ms = deadline(item, "run_until");
+            lease.grace_until_boot_ms = received_boot_ms + value_or<std::int64_t>(item, "grace_ms", 0);
             desired.leases.push_back(std::move(lease));
         }
         return desired;

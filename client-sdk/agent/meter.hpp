@@ -16,12 +16,15 @@ struct Meter {
         counted_at_boot_ms = boot_ms;
     }
 
+    [[nodiscard]] std::int64_t at(std::int64_t boot_ms) const {
+        return counting && boot_ms > counted_at_boot_ms ? accumulated_ms + boot_ms - counted_at_boot_ms
+                                                        : accumulated_ms;
+    }
+
     /// Counts up to now and goes on.
     std::int64_t read(std::int64_t boot_ms) {
-        if (counting && boot_ms > counted_at_boot_ms) {
-            accumulated_ms += boot_ms - counted_at_boot_ms;
-            counted_at_boot_ms = boot_ms;
-        }
+        accumulated_ms = at(boot_ms);
+        if (counting && boot_ms > counted_at_boot_ms) counted_at_boot_ms = boot_ms;
         return accumulated_ms;
     }
 

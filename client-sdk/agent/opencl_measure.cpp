@@ -14,8 +14,8 @@ constexpr std::int64_t smallest_chunk_bytes = 1LL << 20;
 constexpr std::int64_t copy_bytes_max = 64LL << 20;
 constexpr int repetitions = 5;
 constexpr cl_uint multiply_rounds = 256;
-constexpr std::int64_t multiply_items = 1 << 18;
-constexpr std::int64_t flops_per_round = 16;  // eight multiply-adds
+constexpr std::int64_t multiply_items = 1 << 17;
+constexpr std::int64_t flops_per_round = 64;  // thirty-two multiply-adds
 
 /// Every word gets a value that depends on its own address over the whole device, mixed so that neighbours
 /// and mirrors differ (the finalizer of MurmurHash3, by Appleby, public domain).
@@ -38,9 +38,17 @@ __kernel void copy(__global const uint4* from, __global uint4* to) {
     to[i] = from[i];
 }
 __kernel void multiply(__global float* result, float a, float b, uint rounds) {
+    // Four chains that do not wait for each other, as the units are deeper than one.
     size_t i = get_global_id(0);
-    float8 x = (float8)(a) + (float8)(0, 1, 2, 3, 4, 5, 6, 7) * b + (float)i * 1e-9f;
-    for (uint r = 0; r < rounds; ++r) x = mad(x, (float8)(b), (float8)(a));
+    float8 x = (float8)(0, 1, 2, 3, 4, 5, 6, 7) * b + (float)i * 1e-9f;
+    float8 y = x + a, z = y + a, w = z + a;
+    for (uint r = 0; r < rounds; ++r) {
+        x = mad(x, (float8)(b), (float8)(a));
+        y = mad(y, (float8)(b), (float8)(a));
+        z = mad(z, (float8)(b), (float8)(a));
+        w = mad(w, (float8)(b), (float8)(a));
+    }
+    x += y + z + w;
     result[i] = x.s0 + x.s1 + x.s2 + x.s3 + x.s4 + x.s5 + x.s6 + x.s7;
 }
 )";

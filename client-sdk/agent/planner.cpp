@@ -24,39 +24,35 @@ bool is_live(const ContainerSeen* container) {
            (container->state == ContainerState::running || container->state == ContainerState::paused);
 }
 
-/// Why a live container has to end now. The order is by which explanation is the most exact.
+/// Why a live container has to end now. Deadlines that pass here come first: they hold within a grace, too.
 StopCause stop_cause(const Situation& s) {
     const LeaseRecord& r = s.record;
-    if (r.stop_cause != StopCause::none) return r.stop_cause;
-    if (!r.desired.run) return StopCause::wanted;
-    if (r.desired.max_duration_ms && s.now - r.started_boot_ms >= *r.desired.max_duration_ms)
+    if (r.kill_sent) return r.stop_cause;
+    if (r.desired.max_duration_ms && r.meter.at(s.now) >= *r.desired.max_duration_ms)
         return StopCause::duration;
     if (r.desired.run_until_boot_ms && s.now >= *r.desired.run_until_boot_ms) return StopCause::run_until;
     if (r.desired.paid_until_boot_ms && s.now >= *r.desired.paid_until_boot_ms)
         return StopCause::paid_until;
     if (r.paused_boot_ms != 0 && s.now - r.paused_boot_ms >= s.limits.fenced_ms_max)
         return StopCause::fenced_too_long;
-    return StopCause::none;
-}
-
-/// SIGTERM, then SIGKILL when the grace is over. A frozen container cannot act on a SIGTERM.
-std::optional<Action> plan_stop(const Situation& s, StopCause cause) {
-    const LeaseRecord& r = s.record;
-    const bool frozen = s.container->state == ContainerState::paused;
-    const bool no_grace = r.desired.grace_ms <= 0 || frozen;
-    if (r.terminated_boot_ms == 0 && !no_grace)
-        return Action{ActionKind::terminate, r.desired.lease_id, {}, cause};
-    const bool grace_over = no_grace || s.now - r.terminated_boot_ms >= r.desired.grace_ms;
-    if (grace_over) return Action{ActionKind::kill, r.desired.lease_id, {}, cause};
-    return std::nullopt;
+    return r.desired.run ? StopCause::none : StopCause::wanted;
 }
 
 std::optional<Action> plan_live(const Situation& s) {
     const LeaseRecord& r = s.record;
-    if (const StopCause cause = stop_cause(s); cause != StopCause::none) return plan_stop(s, cause);
-    const bool still_ours = s.desired_received_boot_ms > r.paused_boot_ms;
-    if (s.container->state == ContainerState::paused && !s.fenced && still_ours)
-        return Action{ActionKind::resume, r.desired.lease_id, {}, {}};
+    const auto act = [&](ActionKind kind, StopCause cause) {
+        return Action{kind, r.desired.lease_id, {}, cause};
+    };
+    const StopCause cause = stop_cause(s);
+    // A stop that the server wants has the grace that the server gives. A deadline has none: it was known.
+    const bool in_grace = cause == StopCause::wanted && s.now < r.desired.grace_until_boot_ms;
+    if (cause != StopCause::none && !in_grace) return act(ActionKind::kill, cause);
+    if (s.container->state == ContainerState::paused) {
+        const bool still_ours = s.desired_received_boot_ms > r.paused_boot_ms;
+        if (s.fenced || !still_ours) return std::nullopt;
+        return act(ActionKind::resume, StopCause::none);
+    }
+    if (in_grace && r.terminated_boot_ms == 0) return act(ActionKind::terminate, cause);
     return std::nullopt;
 }
 

@@ -48,7 +48,7 @@ void run_program(std::vector<std::string> words) {
 
 /// The image is a little larger than what the guest may fill, for ext4's own tables.
 std::int64_t image_bytes(std::int64_t disk_bytes) {
-    return disk_bytes + disk_bytes / 32 + 2 * 1024 * 1024;
+    return disk_bytes + disk_bytes / 32 + 1024 * 1024;
 }
 
 void mount_loop(const fs::path& image, const fs::path& target, std::int64_t disk_bytes) {

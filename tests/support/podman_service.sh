@@ -43,6 +43,7 @@ ensure_subordinate_ids() {
 }
 
 start() {
+    cd "$dir" # conmon leaves a file named oom in the folder it was started in
     ensure_subordinate_ids
     write_configuration
     rm -f "$dir/podman.sock"

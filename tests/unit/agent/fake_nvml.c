@@ -1,0 +1,61 @@
+/* A stand-in for libnvidia-ml.so.1, built as a shared object by nvml_test: it has the structure layouts of NVML's
+   published interface written down a second time, so that an error in the agent's own shows. */
+#include <string.h>
+
+typedef struct {
+    char busIdLegacy[16];
+    unsigned int domain, bus, device, pciDeviceId, pciSubSystemId;
+    char busId[32];
+} PciInfo;
+
+typedef struct {
+    unsigned int version;
+    unsigned long long total, reserved, free, used;
+} MemoryV2;
+
+static int started;
+
+int nvmlInit_v2(void) {
+    started = 1;
+    return 0;
+}
+int nvmlShutdown(void) {
+    started = 0;
+    return 0;
+}
+int nvmlDeviceGetCount_v2(unsigned int* count) {
+    if (!started) return 1;
+    *count = 3;
+    return 0;
+}
+int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void** device) {
+    if (index > 2) return 2;
+    *device = (void*)(unsigned long)(index + 1);
+    return 0;
+}
+int nvmlDeviceGetUUID(void* device, char* text, unsigned int size) {
+    if (device == (void*)2) return 15; /* lost from the bus */
+    strncpy(text, device == (void*)1 ? "GPU-one" : "GPU-three", size);
+    return 0;
+}
+int nvmlDeviceGetName(void* device, char* text, unsigned int size) {
+    (void)device;
+    strncpy(text, "NVIDIA Test Card", size);
+    return 0;
+}
+int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
+    memset(info, 0x55, sizeof *info);
+    strcpy(info->busId, device == (void*)1 ? "00000000:41:00.0" : "00000000:C1:00.0");
+    return 0;
+}
+int nvmlDeviceGetMemoryInfo_v2(void* device, MemoryV2* memory) {
+    (void)device;
+    if (memory->version != (sizeof(MemoryV2) | (2u << 24))) return 25;
+    memory->total = 80ull << 30;
+    memory->reserved = memory->free = memory->used = 0;
+    return 0;
+}
+int nvmlSystemGetDriverVersion(char* text, unsigned int size) {
+    strncpy(text, "550.1", size);
+    return 0;
+}

@@ -1,0 +1,85 @@
+#include "agent/lease_json.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace fallow::agent;
+
+namespace {
+
+const char* const reply = R"({
+  "version": "12-7", "epoch": 12, "server_time": "2026-01-02T03:04:05.000Z",
+  "leases": [{
+    "lease_id": "lease_00000000000000000000000001", "lease_epoch": 11, "want": "stop", "stop_reason": "outbid",
+    "grace_ms": 2500, "attempt": 2, "job_id": "job_1",
+    "spec": {"image": "busybox", "command": ["sh", "-c", "true"], "env": {"A": "b"},
+             "inputs": [{"path": "in.txt", "artifact_id": "artifact_1"}], "outputs": ["out.txt"],
+             "max_duration_ms": 60000, "memory_bytes": 1, "cpu_millis": 2, "pids_max": 3, "disk_bytes": 4},
+    "cards": [{"card_id": "card_1", "uuid": "GPU-1", "backend": "nvml", "index": 3, "device_class": "gpu"}],
+    "nonce": "0123456789abcdef0123456789abcdef", "usage_sequence": 4,
+    "paid_until": "2026-01-02T03:05:05.250Z", "run_until": null, "max_duration_ms": 60000,
+    "pull_deadline": "2026-01-02T03:24:05.000Z", "start_deadline": "2026-01-02T03:06:05.000Z",
+    "usage_interval_ms": 5000
+  }, {
+    "lease_id": "lease_00000000000000000000000002", "lease_epoch": 12, "want": "run", "stop_reason": null,
+    "grace_ms": 0, "attempt": 1, "job_id": null, "spec": null, "cards": [], "nonce": "", "usage_sequence": 0,
+    "paid_until": null, "run_until": null, "max_duration_ms": null, "pull_deadline": null,
+    "start_deadline": null, "usage_interval_ms": 30000
+  }]})";
+
+}  // namespace
+
+TEST_CASE("the desired state's moments become moments of the boot clock") {
+    const Desired desired = parse_desired(reply, 500'000);
+    CHECK(desired.version == "12-7");
+    CHECK(desired.epoch == 12);
+    REQUIRE(desired.leases.size() == 2);
+    const DesiredLease& lease = desired.leases[0];
+    CHECK_FALSE(lease.run);
+    CHECK(lease.stop_reason == "outbid");
+    CHECK(lease.grace_until_boot_ms == 502'500);
+    CHECK(lease.paid_until_boot_ms == 560'250);
+    CHECK_FALSE(lease.run_until_boot_ms);
+    CHECK(lease.max_duration_ms == 60'000);
+    CHECK(lease.usage_sequence == 4);
+    REQUIRE(lease.spec);
+    CHECK(lease.spec->command == std::vector<std::string>{"sh", "-c", "true"});
+    CHECK(lease.spec->inputs == std::vector<JobInput>{{"in.txt", "artifact_1"}});
+    REQUIRE(lease.cards.size() == 1);
+    CHECK(lease.cards[0].uuid == "GPU-1");
+    CHECK_FALSE(desired.leases[1].spec);
+    CHECK(desired.leases[1].job_id.empty());
+}
+
+TEST_CASE("a reply in another form is refused") {
+    CHECK_THROWS_AS(parse_desired("[]", 0), std::runtime_error);
+    CHECK_THROWS_AS(parse_desired(R"({"version":"1","epoch":1,"server_time":"soon","leases":[]})", 0),
+                    std::runtime_error);
+    CHECK_THROWS_AS(parse_desired("{", 0), std::runtime_error);
+}
+
+TEST_CASE("a record comes back from disk as it was written") {
+    LeaseRecord record;
+    record.desired = parse_desired(reply, 500'000).leases[0];
+    record.boot_id = "boot";
+    record.outputs = {"out.txt"};
+    record.container_id = "c1";
+    record.started = true;
+    record.started_boot_ms = 1;
+    record.stop_cause = StopCause::paid_until;
+    record.terminated_boot_ms = 2;
+    record.kill_sent = true;
+    record.paused_boot_ms = 3;
+    record.exit = ContainerExit{137, true, false};
+    record.failure = LeaseFailure{"start_failed", "because"};
+    record.logs_drained = record.outputs_uploaded = record.removed = record.accepted = true;
+    record.running_reported = record.final_usage_stated = record.exit_reported = true;
+    record.failure_reported = record.gone_reported = true;
+    record.meter = {4, 5, true};
+    record.nonce = "n";
+    record.usage_sequence = 6;
+    record.stated_ms = 7;
+    record.usage_stated_boot_ms = 8;
+    CHECK(parse_record(encode_record(record)) == record);
+    CHECK(parse_record(encode_record(LeaseRecord{})) == LeaseRecord{});
+    CHECK_THROWS_AS(parse_record("{}"), std::runtime_error);
+}

@@ -1,0 +1,421 @@
+// The planner as a table: one situation a row, and the actions that have to come out.
+#include "agent/planner.hpp"
+
+#include <catch2/catch.hpp>
+#include <functional>
+#include <sstream>
+
+using namespace fallow::agent;
+
+namespace {
+
+constexpr std::int64_t now = 1'000'000;
+const std::string lease_id = "lease_00000000000000000000000001";
+
+/// A host with one lease that runs well: acknowledged heartbeats, a container, nothing due.
+struct Host {
+    Desired desired;
+    Observed observed;
+    bool told = true;  ///< the server has told the desired state since the agent started
+    PlannerLimits limits;
+
+    Host() {
+        DesiredLease lease;
+        lease.lease_id = lease_id;
+        lease.lease_epoch = 5;
+        lease.run = true;
+        lease.job_id = "job_1";
+        lease.spec = JobSpec{};
+        lease.usage_interval_ms = 30'000;
+        desired.epoch = 5;
+        desired.received_boot_ms = now - 1000;
+        desired.leases = {lease};
+        LeaseSeen seen;
+        seen.record.desired = lease;
+        seen.record.accepted = true;
+        seen.record.container_id = "c1";
+        seen.record.started = true;
+        seen.record.started_boot_ms = now - 10'000;
+        seen.record.running_reported = true;
+        seen.record.usage_stated_boot_ms = now - 10'000;
+        seen.record.meter = {0, now - 10'000, true};
+        observed.engine_reachable = true;
+        observed.leases = {seen};
+        observed.containers = {{"c1", lease_id, 5, ContainerState::running}};
+        observed.heartbeat_acknowledged_boot_ms = now - 2000;
+    }
+
+    LeaseRecord& record() { return observed.leases[0].record; }
+    LeaseSeen& seen() { return observed.leases[0]; }
+    /// What the server wants, heard and taken over.
+    void want(const std::function<void(DesiredLease&)>& change) {
+        change(desired.leases[0]);
+        record().desired = desired.leases[0];
+    }
+    void fresh() {
+        record() = LeaseRecord{};
+        record().desired = desired.leases[0];
+        observed.containers.clear();
+    }
+    void exited() {
+        record().exit = ContainerExit{0, false, false};
+        record().meter.counting = false;
+        observed.containers[0].state = ContainerState::exited;
+    }
+    void frozen(std::int64_t at) {
+        record().paused_boot_ms = at;
+        record().meter.counting = false;
+        observed.containers[0].state = ContainerState::paused;
+    }
+    void silent() { observed.heartbeat_acknowledged_boot_ms = now - 10'000; }
+};
+
+std::string plan(const Host& host) {
+    std::ostringstream text;
+    const char* between = "";
+    for (const Action& action :
+         reconcile(host.told ? &host.desired : nullptr, host.observed, now, host.limits)) {
+        text << between << name_of(action.kind);
+        if (action.cause != StopCause::none) text << ":" << name_of(action.cause);
+        between = " ";
+    }
+    return text.str();
+}
+
+struct Row {
+    const char* situation;
+    std::function<void(Host&)> change;
+    const char* actions;
+};
+
+const Row rows[] = {
+    {"all is well", [](Host&) {}, ""},
+    {"nothing wanted, nothing there",
+     [](Host& h) {
+         h.desired.leases.clear();
+         h.observed.leases.clear();
+         h.observed.containers.clear();
+     },
+     ""},
+
+    // From nothing to running.
+    {"a new lease",
+     [](Host& h) {
+         h.observed.leases.clear();
+         h.observed.containers.clear();
+     },
+     "adopt"},
+    {"adopted", [](Host& h) { h.fresh(); }, "report_accepted"},
+    {"adopted, but it has no job yet",
+     [](Host& h) {
+         h.want([](DesiredLease& d) { d.spec.reset(); });
+         h.fresh();
+     },
+     ""},
+    {"accepted",
+     [](Host& h) {
+         h.fresh();
+         h.record().accepted = true;
+     },
+     "prepare"},
+    {"accepted, while the engine is not there",
+     [](Host& h) {
+         h.fresh();
+         h.record().accepted = true;
+         h.observed.engine_reachable = false;
+     },
+     ""},
+    {"accepted, while fenced",
+     [](Host& h) {
+         h.fresh();
+         h.record().accepted = true;
+         h.silent();
+     },
+     ""},
+    {"preparing",
+     [](Host& h) {
+         h.fresh();
+         h.record().accepted = true;
+         h.seen().engine_lane_busy = h.seen().preparing = true;
+     },
+     ""},
+    {"created",
+     [](Host& h) {
+         h.record().started = h.record().running_reported = false;
+         h.record().meter.counting = false;
+         h.observed.containers[0].state = ContainerState::created;
+     },
+     "start"},
+    {"created, and gone again before it started",
+     [](Host& h) {
+         h.record().started = h.record().running_reported = false;
+         h.record().meter.counting = false;
+         h.observed.containers.clear();
+     },
+     "prepare"},
+    {"started, and the agent died before it wrote that down",
+     [](Host& h) {
+         h.record().started = h.record().running_reported = false;
+         h.record().meter.counting = false;
+     },
+     "start"},
+    {"started", [](Host& h) { h.record().running_reported = false; }, "report_running"},
+    {"usage is due", [](Host& h) { h.record().usage_stated_boot_ms = now - 30'000; }, "state_usage"},
+    {"usage is due, and the server's lane is busy",
+     [](Host& h) {
+         h.record().usage_stated_boot_ms = now - 30'000;
+         h.seen().server_lane_busy = true;
+     },
+     ""},
+    {"preparing failed",
+     [](Host& h) {
+         h.fresh();
+         h.record().accepted = true;
+         h.record().failure = LeaseFailure{"image_pull_failed", ""};
+     },
+     "report_failed"},
+    {"the failure is reported",
+     [](Host& h) {
+         h.fresh();
+         h.record().accepted = h.record().failure_reported = true;
+         h.record().failure = LeaseFailure{"image_pull_failed", ""};
+     },
+     "remove"},
+
+    // The end, in the contract's order.
+    {"the container has exited", [](Host& h) { h.observed.containers[0].state = ContainerState::exited; },
+     "record_exit"},
+    {"the container has vanished", [](Host& h) { h.observed.containers.clear(); }, "record_exit"},
+    {"the container has vanished, if the engine were to be believed",
+     [](Host& h) {
+         h.observed.containers.clear();
+         h.observed.engine_reachable = false;
+     },
+     ""},
+    {"exited before running was reported",
+     [](Host& h) {
+         h.exited();
+         h.record().running_reported = false;
+     },
+     "report_running"},
+    {"exited, its log not yet through", [](Host& h) { h.exited(); }, ""},
+    {"its log is through",
+     [](Host& h) {
+         h.exited();
+         h.record().logs_drained = true;
+     },
+     "state_final_usage"},
+    {"final usage is stated",
+     [](Host& h) {
+         h.exited();
+         h.record().logs_drained = h.record().final_usage_stated = true;
+     },
+     "report_exited"},
+    {"the exit is reported",
+     [](Host& h) {
+         h.exited();
+         h.record().logs_drained = h.record().final_usage_stated = h.record().exit_reported = true;
+     },
+     "upload_outputs"},
+    {"the outputs are uploaded",
+     [](Host& h) {
+         h.exited();
+         h.record().logs_drained = h.record().final_usage_stated = h.record().exit_reported = true;
+         h.record().outputs_uploaded = true;
+     },
+     "remove"},
+    {"all is removed",
+     [](Host& h) {
+         h.exited();
+         h.record().logs_drained = h.record().final_usage_stated = h.record().exit_reported = true;
+         h.record().outputs_uploaded = h.record().removed = true;
+         h.observed.containers.clear();
+     },
+     "report_gone"},
+    {"gone, and still listed",
+     [](Host& h) {
+         h.exited();
+         h.record().removed = h.record().gone_reported = true;
+         h.observed.containers.clear();
+     },
+     ""},
+    {"gone, and no longer listed",
+     [](Host& h) {
+         h.exited();
+         h.record().removed = h.record().gone_reported = true;
+         h.observed.containers.clear();
+         h.desired.leases.clear();
+     },
+     "forget"},
+
+    // Stops.
+    {"a stop with grace",
+     [](Host& h) {
+         h.want([](DesiredLease& d) {
+             d.run = false;
+             d.grace_until_boot_ms = now + 5000;
+         });
+     },
+     "terminate:wanted"},
+    {"within the grace",
+     [](Host& h) {
+         h.want([](DesiredLease& d) {
+             d.run = false;
+             d.grace_until_boot_ms = now + 1;
+         });
+         h.record().terminated_boot_ms = now - 5000;
+     },
+     ""},
+    {"the grace is over",
+     [](Host& h) {
+         h.want([](DesiredLease& d) {
+             d.run = false;
+             d.grace_until_boot_ms = now;
+         });
+         h.record().terminated_boot_ms = now - 5000;
+     },
+     "kill:wanted"},
+    {"a stop without grace", [](Host& h) { h.want([](DesiredLease& d) { d.run = false; }); },
+     "kill:wanted"},
+    {"a stop before anything ran",
+     [](Host& h) {
+         h.want([](DesiredLease& d) { d.run = false; });
+         h.fresh();
+     },
+     "remove"},
+    {"a stop of a created container",
+     [](Host& h) {
+         h.want([](DesiredLease& d) { d.run = false; });
+         h.record().started = h.record().running_reported = false;
+         h.record().meter.counting = false;
+         h.observed.containers[0].state = ContainerState::created;
+     },
+     "remove"},
+    {"a stop while preparing",
+     [](Host& h) {
+         h.want([](DesiredLease& d) { d.run = false; });
+         h.fresh();
+         h.record().accepted = true;
+         h.seen().engine_lane_busy = h.seen().preparing = true;
+     },
+     "cancel_prepare"},
+
+    // Deadlines, which need no server.
+    {"the longest duration is reached",
+     [](Host& h) { h.want([](DesiredLease& d) { d.max_duration_ms = 10'000; }); }, "kill:duration"},
+    {"a millisecond before it",
+     [](Host& h) { h.want([](DesiredLease& d) { d.max_duration_ms = 10'001; }); }, ""},
+    {"the term or notice is over",
+     [](Host& h) { h.want([](DesiredLease& d) { d.run_until_boot_ms = now; }); }, "kill:run_until"},
+    {"the money is used up", [](Host& h) { h.want([](DesiredLease& d) { d.paid_until_boot_ms = now; }); },
+     "kill:paid_until"},
+    {"the money is used up, offline, after a restart of the agent",
+     [](Host& h) {
+         h.want([](DesiredLease& d) { d.paid_until_boot_ms = now; });
+         h.told = false;
+         h.silent();
+     },
+     "kill:paid_until"},
+    {"the money is used up within a grace",
+     [](Host& h) {
+         h.want([](DesiredLease& d) {
+             d.run = false;
+             d.grace_until_boot_ms = now + 5000;
+             d.paid_until_boot_ms = now;
+         });
+     },
+     "kill:paid_until"},
+
+    // The fence: the guard freezes, the planner thaws or kills.
+    {"frozen, and the server is silent",
+     [](Host& h) {
+         h.silent();
+         h.frozen(now - 500);
+     },
+     ""},
+    {"frozen, the server is back, and has not told yet whether the lease is still ours",
+     [](Host& h) { h.frozen(now - 1000); }, ""},
+    {"frozen, and the lease is still ours", [](Host& h) { h.frozen(now - 1001); }, "resume"},
+    {"frozen, and a stop with grace is wanted: it has to run to hear of it",
+     [](Host& h) {
+         h.want([](DesiredLease& d) {
+             d.run = false;
+             d.grace_until_boot_ms = now + 5000;
+         });
+         h.frozen(now - 1001);
+     },
+     "resume"},
+    {"frozen for ten minutes",
+     [](Host& h) {
+         h.silent();
+         h.frozen(now - 600'000);
+     },
+     "kill:fenced_too_long"},
+    {"frozen time does not count against the longest duration",
+     [](Host& h) {
+         h.want([](DesiredLease& d) { d.max_duration_ms = 9000; });
+         h.frozen(now - 1001);
+         h.record().meter.accumulated_ms = 8999;
+     },
+     "resume"},
+
+    // Epochs and orphans.
+    {"the lease is no longer ours", [](Host& h) { h.desired.leases.clear(); }, "discard"},
+    {"the lease is no longer ours, while preparing",
+     [](Host& h) {
+         h.desired.leases.clear();
+         h.seen().engine_lane_busy = h.seen().preparing = true;
+     },
+     "cancel_prepare"},
+    {"a newer epoch of the same lease", [](Host& h) { h.desired.leases[0].lease_epoch = 6; }, "discard"},
+    {"an older epoch of the same lease says nothing",
+     [](Host& h) {
+         h.desired.leases[0].lease_epoch = 4;
+         h.desired.leases[0].run = false;
+     },
+     ""},
+    {"other terms of the same lease", [](Host& h) { h.desired.leases[0].nonce = "new"; }, "update"},
+    {"a container of a lease nobody knows",
+     [](Host& h) {
+         h.observed.containers.push_back({"c9", "lease_x", 5, ContainerState::running});
+     },
+     "remove_orphan"},
+    {"a container of our lease that the record does not name",
+     [](Host& h) {
+         h.observed.containers.push_back({"c9", lease_id, 4, ContainerState::running});
+     },
+     "remove_orphan"},
+    {"a container just being made",
+     [](Host& h) {
+         h.fresh();
+         h.record().accepted = true;
+         h.seen().engine_lane_busy = h.seen().preparing = true;
+         h.observed.containers = {{"c2", lease_id, 5, ContainerState::created}};
+     },
+     ""},
+    {"nothing is an orphan before the server has told",
+     [](Host& h) {
+         h.observed.containers.push_back({"c9", "lease_x", 5, ContainerState::running});
+         h.told = false;
+     },
+     ""},
+};
+
+}  // namespace
+
+TEST_CASE("every situation has its actions") {
+    for (const Row& row : rows) {
+        Host host;
+        row.change(host);
+        INFO(row.situation);
+        CHECK(plan(host) == row.actions);
+    }
+}
+
+TEST_CASE("the orphan's container is named") {
+    Host host;
+    host.observed.containers.push_back({"c9", "lease_x", 5, ContainerState::exited});
+    const auto actions = reconcile(&host.desired, host.observed, now, host.limits);
+    REQUIRE(actions.size() == 1);
+    CHECK(actions[0].container_id == "c9");
+}
