@@ -1,15 +1,13 @@
 #include "fallow/artifacts.hpp"
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 
 #include "fallow/client.hpp"
 #include "fallow/digest.hpp"
 #include "fallow/json.hpp"
 #include "unit/sdk/fake_environment.hpp"
 #include "unit/sdk/scripted_server.hpp"
+#include "unit/sdk/temporary_folder.hpp"
 
 namespace fallow::sdk {
 namespace {
@@ -17,39 +15,11 @@ namespace {
 using testing::broken;
 using testing::FakeEnvironment;
 using testing::json;
+using testing::read_file;
 using testing::reply;
 using testing::ScriptedReply;
 using testing::ScriptedServer;
-
-class Folder {
-  public:
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "fallow-sdk-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no folder");
-        path_ = name;
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-    [[nodiscard]] std::filesystem::path write(const std::string& name, const std::string& content) const {
-        std::ofstream(path_ / name, std::ios::binary) << content;
-        return path_ / name;
-    }
-    [[nodiscard]] std::size_t entries() const {
-        return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_),
-                                                      std::filesystem::directory_iterator()));
-    }
-
-  private:
-    std::filesystem::path path_;
-};
-
-std::string read_file(const std::filesystem::path& path) {
-    std::ifstream stream(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-}
+using testing::TemporaryFolder;
 
 Artifact artifact_of(const std::string& content) {
     Artifact artifact;
@@ -68,7 +38,7 @@ struct Bench {
     ScriptedServer server;
     FakeEnvironment environment;
     Client client;
-    Folder folder;
+    TemporaryFolder folder;
 };
 
 const std::string large(static_cast<std::size_t>(artifact_part_bytes) + 5, 'x');

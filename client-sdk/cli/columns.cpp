@@ -1,0 +1,175 @@
+#include "columns.hpp"
+
+#include <fmt/format.h>
+
+#include <fallow/human.hpp>
+
+#include "files.hpp"
+
+namespace fallow::cli {
+namespace {
+
+std::string describe(const Requirements& requirements) {
+    std::vector<std::string> parts;
+    const auto add = [&parts](const std::string& name, const std::string& value) {
+        if (value != "-" && !value.empty()) parts.push_back(name + "=" + value);
+    };
+    add("product", joined(requirements.products));
+    add("device_class", requirements.device_class.value_or(""));
+    if (requirements.vram_bytes_min) add("vram>", format_size(*requirements.vram_bytes_min));
+    add("country", joined(requirements.countries));
+    add("not_country", joined(requirements.countries_excluded));
+    add("listing", requirements.listing_id.value_or(""));
+    add("host", requirements.host_id.value_or(""));
+    return joined(parts);
+}
+
+}  // namespace
+
+Columns<Lease> lease_list() {
+    return {
+        {"id", [](const Lease& lease) { return lease.id; }},
+        {"role", [](const Lease& lease) { return or_dash(lease.role); }},
+        {"state", [](const Lease& lease) { return lease.state; }},
+        {"end reason", [](const Lease& lease) { return or_dash(lease.end_reason); }},
+        {"price/h", [](const Lease& lease) { return format_usd(lease.price_micros_per_hour); }},
+        {"running", [](const Lease& lease) { return format_duration(lease.running_ms); }},
+        {"charged", [](const Lease& lease) { return format_usd(lease.charged_micros); }},
+        {"allocated", [](const Lease& lease) { return lease.allocated_at; }},
+    };
+}
+
+Columns<Lease> lease_fields() {
+    return {
+        {"id", [](const Lease& lease) { return lease.id; }},
+        {"role", [](const Lease& lease) { return or_dash(lease.role); }},
+        {"state", [](const Lease& lease) { return lease.state; }},
+        {"end reason", [](const Lease& lease) { return or_dash(lease.end_reason); }},
+        {"order", [](const Lease& lease) { return lease.order_id; }},
+        {"job", [](const Lease& lease) { return or_dash(lease.job_id); }},
+        {"attempt", [](const Lease& lease) { return std::to_string(lease.attempt); }},
+        {"renter", [](const Lease& lease) { return lease.organization_id; }},
+        {"seller", [](const Lease& lease) { return lease.seller_id; }},
+        {"host", [](const Lease& lease) { return lease.host_id; }},
+        {"listing", [](const Lease& lease) { return lease.listing_id; }},
+        {"cards", [](const Lease& lease) { return joined(lease.card_ids); }},
+        {"price per card-hour", [](const Lease& lease) { return format_usd(lease.price_micros_per_hour); }},
+        {"term", [](const Lease& lease) { return format_duration(lease.term_ms); }},
+        {"reclaim notice", [](const Lease& lease) { return format_duration(lease.reclaim_notice_ms); }},
+        {"allocated at", [](const Lease& lease) { return lease.allocated_at; }},
+        {"preparing at", [](const Lease& lease) { return or_dash(lease.preparing_at); }},
+        {"running at", [](const Lease& lease) { return or_dash(lease.running_at); }},
+        {"ended at", [](const Lease& lease) { return or_dash(lease.ended_at); }},
+        {"phase deadline", [](const Lease& lease) { return or_dash(lease.phase_deadline); }},
+        {"reclaim deadline", [](const Lease& lease) { return or_dash(lease.reclaim_deadline); }},
+        {"paid until", [](const Lease& lease) { return or_dash(lease.paid_until); }},
+        {"running", [](const Lease& lease) { return format_duration(lease.running_ms); }},
+        {"charged", [](const Lease& lease) { return format_usd(lease.charged_micros); }},
+        {"fee in it", [](const Lease& lease) { return format_usd(lease.fee_micros); }},
+        {"held", [](const Lease& lease) { return format_usd(lease.held_micros); }},
+    };
+}
+
+Columns<Order> order_list() {
+    return {
+        {"id", [](const Order& order) { return order.id; }},
+        {"state", [](const Order& order) { return order.state; }},
+        {"cards", [](const Order& order) { return std::to_string(order.count); }},
+        {"price max/h", [](const Order& order) { return format_usd(order.price_max_micros_per_hour); }},
+        {"term", [](const Order& order) { return format_duration(order.term_ms); }},
+        {"lease", [](const Order& order) { return or_dash(order.lease_id); }},
+        {"placed", [](const Order& order) { return order.placed_at; }},
+    };
+}
+
+Columns<Order> order_fields() {
+    return {
+        {"id", [](const Order& order) { return order.id; }},
+        {"state", [](const Order& order) { return order.state; }},
+        {"reason", [](const Order& order) { return or_dash(order.reason); }},
+        {"requirements", [](const Order& order) { return describe(order.requirements); }},
+        {"cards", [](const Order& order) { return std::to_string(order.count); }},
+        {"price max per card-hour",
+         [](const Order& order) { return format_usd(order.price_max_micros_per_hour); }},
+        {"term", [](const Order& order) { return format_duration(order.term_ms); }},
+        {"fill or kill", [](const Order& order) { return yes_no(order.fill_or_kill); }},
+        {"placed at", [](const Order& order) { return order.placed_at; }},
+        {"expires at", [](const Order& order) { return order.expires_at; }},
+        {"lease", [](const Order& order) { return or_dash(order.lease_id); }},
+        {"job", [](const Order& order) { return or_dash(order.job_id); }},
+    };
+}
+
+Columns<Job> job_list() {
+    return {
+        {"id", [](const Job& job) { return job.id; }},
+        {"state", [](const Job& job) { return job.state; }},
+        {"exit", [](const Job& job) { return or_dash(job.exit_code); }},
+        {"attempts", [](const Job& job) { return std::to_string(job.attempts); }},
+        {"image", [](const Job& job) { return job.image; }},
+        {"queued", [](const Job& job) { return job.queued_at; }},
+    };
+}
+
+Columns<Job> job_fields() {
+    return {
+        {"id", [](const Job& job) { return job.id; }},
+        {"state", [](const Job& job) { return job.state; }},
+        {"reason", [](const Job& job) { return or_dash(job.reason); }},
+        {"exit code", [](const Job& job) { return or_dash(job.exit_code); }},
+        {"order", [](const Job& job) { return or_dash(job.order_id); }},
+        {"lease", [](const Job& job) { return or_dash(job.lease_id); }},
+        {"image", [](const Job& job) { return job.image; }},
+        {"command", [](const Job& job) { return joined(job.command); }},
+        {"outputs", [](const Job& job) { return joined(job.outputs); }},
+        {"attempts",
+         [](const Job& job) { return fmt::format("{} of {}", job.attempts, job.attempts_max); }},
+        {"max duration", [](const Job& job) { return format_duration(job.max_duration_ms); }},
+        {"memory", [](const Job& job) { return format_size(job.memory_bytes); }},
+        {"cpus",
+         [](const Job& job) {
+             return fmt::format("{}.{:03}", job.cpu_millis / 1000, job.cpu_millis % 1000);
+         }},
+        {"disk", [](const Job& job) { return format_size(job.disk_bytes); }},
+        {"queued at", [](const Job& job) { return job.queued_at; }},
+        {"started at", [](const Job& job) { return or_dash(job.started_at); }},
+        {"finished at", [](const Job& job) { return or_dash(job.finished_at); }},
+    };
+}
+
+Columns<Event> event_list() {
+    return {
+        {"id", [](const Event& event) { return event.id; }},
+        {"at", [](const Event& event) { return event.at; }},
+        {"type", [](const Event& event) { return event.type; }},
+        {"object", [](const Event& event) { return event.object.id; }},
+        {"reason", [](const Event& event) { return plain(event.reason); }},
+        {"actor", [](const Event& event) { return plain(event.actor); }},
+    };
+}
+
+Columns<Transfer> transfer_list() {
+    return {
+        {"id", [](const Transfer& transfer) { return transfer.id; }},
+        {"at", [](const Transfer& transfer) { return transfer.at; }},
+        {"reason", [](const Transfer& transfer) { return transfer.reason; }},
+        {"amount", [](const Transfer& transfer) { return format_usd(transfer.amount_micros); }},
+        {"from", [](const Transfer& transfer) { return transfer.debit_kind; }},
+        {"to", [](const Transfer& transfer) { return transfer.credit_kind; }},
+        {"lease", [](const Transfer& transfer) { return or_dash(transfer.lease_id); }},
+        {"reference", [](const Transfer& transfer) { return or_dash(transfer.reference); }},
+    };
+}
+
+void print_key_secret(const Context& context, const KeySecret& key, const std::string& out) {
+    if (!out.empty()) write_secret(out, key.secret);
+    Context::message(fmt::format("{} \"{}\": {}; valid until {}. Its secret is shown this once.",
+                                 key.key.id, key.key.name, joined(key.key.scopes), key.key.expires_at));
+    if (context.format() == Format::json) {
+        print_json(out.empty() ? to_json(key) : "{\"key\":" + to_json(key.key) + "}");
+    } else if (out.empty()) {
+        print_text(key.secret + "\n");
+    }
+}
+
+}  // namespace fallow::cli

@@ -1,0 +1,127 @@
+#include "demand.hpp"
+
+#include <fallow/human.hpp>
+#include <filesystem>
+#include <sstream>
+
+#include "files.hpp"
+
+namespace fallow::cli {
+namespace {
+
+void set_variable(JobSpec& spec, const std::string& text, const std::string& where) {
+    const auto equals = text.find('=');
+    // The text may be a secret, so the message does not repeat it.
+    if (equals == 0 || equals == std::string::npos)
+        throw UsageError(where + " has something that is not NAME=VALUE");
+    spec.env[text.substr(0, equals)] = text.substr(equals + 1);
+}
+
+}  // namespace
+
+DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments) {
+    NewOrder& order = arguments.order;
+    Requirements& requirements = order.requirements;
+    DemandOptions options{};
+    options.price_max =
+        add_money(command, "--price-max", arguments.price_max_micros, "Pay at most this per card-hour");
+    options.term =
+        add_duration(command, "--term", arguments.term_ms, "How long the cards are needed at most");
+    command.add_option("--count", order.count, "How many cards, all in one host; the default is 1");
+    command.add_option("--product", requirements.products, "A model that will do; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--device-class", requirements.device_class, "gpu, cpu or accelerator");
+    add_size(command, "--vram", requirements.vram_bytes_min, "At least this much memory on a card");
+    command
+        .add_option("--country", requirements.countries, "A country that will do, like DE; may be repeated")
+        ->allow_extra_args(false);
+    command
+        .add_option("--not-country", requirements.countries_excluded, "One that will not; may be repeated")
+        ->allow_extra_args(false);
+    command.add_option("--listing", requirements.listing_id, "Only of this listing")->type_name("ID");
+    command.add_option("--host", requirements.host_id, "Only of this host")->type_name("ID");
+    command.add_flag("--fill-or-kill", order.fill_or_kill, "Refuse the order when nothing matches now");
+    add_duration(command, "--expires-in", order.expires_in_ms,
+                 "How long the order may stand; the default is 7d");
+    return options;
+}
+
+NewOrder order_of(const DemandArguments& arguments) {
+    if (!arguments.price_max_micros || !arguments.term_ms)
+        throw UsageError("an order needs --price-max and --term");
+    NewOrder order = arguments.order;
+    order.price_max_micros_per_hour = *arguments.price_max_micros;
+    order.term_ms = *arguments.term_ms;
+    return order;
+}
+
+void add_job_options(CLI::App& command, JobArguments& arguments) {
+    JobSpec& spec = arguments.spec;
+    command.add_option("--image", spec.image, "The container image");
+    command.add_option("command", spec.command, "The command and its arguments, after --")->type_name("");
+    command.add_option("--env", arguments.env, "A variable of the job; may be repeated. Not for secrets")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+    command
+        .add_option("--env-file", arguments.env_file,
+                    "A file of such lines, which may be secrets; - is stdin")
+        ->type_name("FILE");
+    command
+        .add_option("--input", arguments.inputs,
+                    "A file the job finds as /work/in/PATH; PATH is the file's name if it is left out; may "
+                    "be repeated")
+        ->type_name("FILE[:PATH]")
+        ->allow_extra_args(false);
+    command
+        .add_option("--output", spec.outputs, "A file the job writes as /work/out/PATH; may be repeated")
+        ->type_name("PATH")
+        ->allow_extra_args(false);
+    add_duration(command, "--max-duration", arguments.max_duration_ms,
+                 "Stop the job after this long; the default is the term");
+    command.add_option("--attempts", spec.attempts_max,
+                       "How often to try when a host is lost; the default is 1");
+    add_size(command, "--memory", spec.memory_bytes, "The default is 1GiB");
+    command
+        .add_option_function<std::string>(
+            "--cpus",
+            [&spec](const std::string& text) {
+                spec.cpu_millis = parse_thousandths(text);
+                if (!spec.cpu_millis)
+                    throw CLI::ValidationError("--cpus", "\"" + text + "\" is not a number of cores");
+            },
+            "Cores, like 2 or 0.5; the default is 1")
+        ->type_name("CORES");
+    command.add_option("--pids", spec.pids_max, "Processes and threads at most; the default is 256");
+    add_size(command, "--disk", spec.disk_bytes, "Space below /work/out and /tmp; the default is 1GiB");
+}
+
+JobSpec job_of(const JobArguments& arguments, std::optional<std::int64_t> term_ms) {
+    if (arguments.spec.image.empty()) throw UsageError("a job needs --image");
+    JobSpec spec = arguments.spec;
+    const auto max_duration_ms = arguments.max_duration_ms ? arguments.max_duration_ms : term_ms;
+    if (!max_duration_ms) throw UsageError("a job needs --max-duration");
+    spec.max_duration_ms = *max_duration_ms;
+    if (!arguments.env_file.empty()) {
+        std::istringstream lines(read_text(arguments.env_file));
+        for (std::string line; std::getline(lines, line);)
+            if (!line.empty() && line.front() != '#') set_variable(spec, line, arguments.env_file);
+    }
+    for (const std::string& variable : arguments.env)
+        set_variable(spec, variable, "--env");
+    return spec;
+}
+
+std::vector<LocalInput> inputs_of(const JobArguments& arguments) {
+    std::vector<LocalInput> inputs;
+    for (const std::string& text : arguments.inputs) {
+        const auto colon = text.rfind(':');
+        LocalInput input{text.substr(0, colon),
+                         colon == std::string::npos ? std::string() : text.substr(colon + 1)};
+        if (input.path.empty()) input.path = std::filesystem::path(input.file).filename().string();
+        if (input.path.empty()) throw UsageError("\"" + text + "\" is not FILE or FILE:PATH");
+        inputs.push_back(std::move(input));
+    }
+    return inputs;
+}
+
+}  // namespace fallow::cli

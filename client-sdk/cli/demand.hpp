@@ -1,0 +1,44 @@
+// What a renter asks for: the flags that `order place` and `job run` share, and the description of a job.
+#pragma once
+
+#include <fallow/types.hpp>
+#include <string>
+#include <vector>
+
+#include "options.hpp"
+
+namespace fallow::cli {
+
+struct DemandArguments {
+    NewOrder order;
+    std::optional<std::int64_t> price_max_micros;
+    std::optional<std::int64_t> term_ms;
+};
+/// The options, the ones in the first place of which a plain order cannot do without.
+struct DemandOptions {
+    CLI::Option* price_max;
+    CLI::Option* term;
+};
+DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments);
+[[nodiscard]] NewOrder order_of(const DemandArguments& arguments);
+
+/// A file of this machine and its place below /work/in.
+struct LocalInput {
+    std::string file;
+    std::string path;
+};
+
+struct JobArguments {
+    JobSpec spec;
+    std::vector<std::string> env;     ///< "NAME=VALUE"
+    std::string env_file;             ///< such lines
+    std::vector<std::string> inputs;  ///< "FILE[:PATH]"
+    std::optional<std::int64_t> max_duration_ms;
+};
+void add_job_options(CLI::App& command, JobArguments& arguments);
+/// Everything but the inputs, which are artifacts only after their upload. UsageError for what cannot be
+/// read.
+[[nodiscard]] JobSpec job_of(const JobArguments& arguments, std::optional<std::int64_t> term_ms);
+[[nodiscard]] std::vector<LocalInput> inputs_of(const JobArguments& arguments);
+
+}  // namespace fallow::cli

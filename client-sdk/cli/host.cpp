@@ -1,0 +1,109 @@
+#include <fmt/format.h>
+
+#include <fallow/human.hpp>
+#include <memory>
+
+#include "commands.hpp"
+#include "files.hpp"
+#include "verbs.hpp"
+
+namespace fallow::cli {
+namespace {
+
+Columns<Host> host_list() {
+    return {
+        {"id", [](const Host& host) { return host.id; }},
+        {"name", [](const Host& host) { return host.name; }},
+        {"state", [](const Host& host) { return host.state; }},
+        {"verification", [](const Host& host) { return host.verification; }},
+        {"country", [](const Host& host) { return host.country; }},
+        {"runtime", [](const Host& host) { return host.runtime; }},
+        {"cores", [](const Host& host) { return std::to_string(host.cpu_cores); }},
+        {"memory", [](const Host& host) { return format_size(host.memory_bytes); }},
+    };
+}
+
+Columns<Host> host_fields() {
+    Columns<Host> fields = host_list();
+    fields.push_back({"organization", [](const Host& host) { return host.organization_id; }});
+    fields.push_back({"engine", [](const Host& host) { return host.engine; }});
+    fields.push_back({"agent", [](const Host& host) { return host.agent_version; }});
+    fields.push_back({"signing key", [](const Host& host) { return host.signing_key; }});
+    fields.push_back({"enrolled at", [](const Host& host) { return host.enrolled_at; }});
+    return fields;
+}
+
+Columns<Card> card_list() {
+    const auto measured = [](auto text) {
+        return [text](const Card& card) { return card.capacity ? text(*card.capacity) : std::string("-"); };
+    };
+    return {
+        {"id", [](const Card& card) { return card.id; }},
+        {"index", [](const Card& card) { return std::to_string(card.index); }},
+        {"product", [](const Card& card) { return card.product; }},
+        {"class", [](const Card& card) { return card.device_class; }},
+        {"state", [](const Card& card) { return card.state; }},
+        {"vram", measured([](const Capacity& capacity) { return format_size(capacity.vram_bytes); })},
+        {"bandwidth", measured([](const Capacity& capacity) {
+             return format_size(capacity.memory_bandwidth_bytes_per_s) + "/s";
+         })},
+        {"gflops", measured([](const Capacity& capacity) {
+             return std::to_string(capacity.fp32_flops / 1'000'000'000);
+         })},
+        {"used",
+         [](const Card& card) {
+             return fmt::format("{}.{:03}", card.used_thousandths / 1000, card.used_thousandths % 1000);
+         }},
+        {"driver", [](const Card& card) { return card.driver_version; }},
+        {"uuid", [](const Card& card) { return card.uuid; }},
+    };
+}
+
+struct TokenArguments {
+    NewEnrollmentToken token;
+    std::string out;
+};
+
+void create_token(Context& context, const TokenArguments& arguments) {
+    const EnrollmentToken token =
+        context.client().create_enrollment_token(arguments.token, context.call_options());
+    if (!arguments.out.empty()) write_secret(arguments.out, token.token);
+    Context::message("good for one enrolment, until " + token.expires_at);
+    if (context.format() == Format::json) {
+        EnrollmentToken shown = token;
+        if (!arguments.out.empty()) shown.token.clear();
+        print_json(to_json(shown));
+    } else if (arguments.out.empty()) {
+        print_text(token.token + "\n");
+    }
+}
+
+void add_token(CLI::App& host, Context& context) {
+    auto& command = *host.add_subcommand("token", "Make a one-time token to enrol a host with (valid 1h)");
+    const auto arguments = std::make_shared<TokenArguments>();
+    command.add_option("--name", arguments->token.name, "The host's name")->required();
+    command.add_option("--country", arguments->token.country, "Where it stands, like DE")->required();
+    command
+        .add_option("--out", arguments->out, "Write the token to this file (mode 0600) instead of stdout")
+        ->type_name("FILE");
+    on_run(context, command, arguments, &create_token);
+}
+
+}  // namespace
+
+void add_host_commands(CLI::App& app, Context& context) {
+    CLI::App& host = add_noun(app, "host", "Your machines (seller)");
+    add_token(host, context);
+    add_list<Host>(host, context, "list", "List your hosts", &Client::hosts, &host_list);
+    add_show<Host>(host, context, "host", &Client::host, &host_fields);
+    add_part_list<Card>(host, context, "cards", "List the cards of a host, as measured", "host",
+                        &Client::cards, &card_list);
+    add_act<Host>(host, context, "drain", "Let no new lease onto a host; running ones go on", "host",
+                  &Client::drain_host, &host_fields);
+    add_act<Host>(host, context, "resume", "Take a drained host back into the market", "host",
+                  &Client::resume_host, &host_fields);
+    add_act<Host>(host, context, "retire", "Take a host out of the market for good", "host",
+                  &Client::retire_host, &host_fields);
+}
+
+}  // namespace fallow::cli

@@ -1,0 +1,37 @@
+#include <memory>
+
+#include "columns.hpp"
+#include "commands.hpp"
+#include "demand.hpp"
+#include "verbs.hpp"
+
+namespace fallow::cli {
+namespace {
+
+void place(Context& context, const DemandArguments& arguments) {
+    const Placement placement = context.client().place_order(order_of(arguments), context.call_options());
+    if (context.format() == Format::json) return print_json(to_json(placement));
+    print_one(context, placement.order, order_fields());
+}
+
+}  // namespace
+
+void add_order_commands(CLI::App& app, Context& context) {
+    CLI::App& order = add_noun(app, "order", "What you want to rent (renter)");
+
+    auto& placing = *order.add_subcommand("place",
+                                          "Order cards without a job; see `fallow job run` for the two "
+                                          "together. It stands until it is filled");
+    const auto demand = std::make_shared<DemandArguments>();
+    const DemandOptions options = add_demand_options(placing, *demand);
+    options.price_max->required();
+    options.term->required();
+    on_run(context, placing, demand, &place);
+
+    add_list<Order>(order, context, "list", "List your orders", &Client::orders, &order_list);
+    add_show<Order>(order, context, "order", &Client::order, &order_fields);
+    add_act<Order>(order, context, "cancel", "Cancel a standing order", "order", &Client::cancel_order,
+                   &order_fields);
+}
+
+}  // namespace fallow::cli
