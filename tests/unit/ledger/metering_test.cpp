@@ -1,0 +1,123 @@
+#include "ledger/metering.hpp"
+
+#include <catch2/catch.hpp>
+#include <random>
+
+#include "support/text_table.hpp"
+
+using namespace fallow;
+using namespace fallow::ledger;
+using fallow::testing::text_table;
+
+TEST_CASE("A charge is the floor of price × thousandths × time, the fee the floor of its part") {
+    for (const auto& row : text_table(R"(
+        price         | thousandths | ms          | fee ppm | charged             | fee
+        3600000       | 1000        | 1           | 0       | 1                   | 0
+        3599999       | 1000        | 1           | 0       | 0                   | 0
+        3600000       | 1000        | 3600000     | 50000   | 3600000             | 180000
+        2500000       | 2000        | 1800000     | 0       | 2500000             | 0
+        1             | 1           | 3600000     | 0       | 0                   | 0
+        1             | 1000        | 3599999     | 0       | 0                   | 0
+        1             | 1000        | 3600000     | 1000000 | 1                   | 1
+        0             | 64000       | 31622400000 | 500000  | 0                   | 0
+        1000000000000 | 64000       | 31622400000 | 500000  | 562176000000000000  | 281088000000000000
+        1999999       | 333         | 1234567     | 33333   | 228394              | 7613
+    )")) {
+        INFO(row["price"] << " for " << row["ms"] << " ms");
+        const Meter meter = advance(
+            Meter{}, Price(row.number("price")), static_cast<std::int32_t>(row.number("thousandths")),
+            Millis(row.number("ms")), static_cast<std::int32_t>(row.number("fee ppm")));
+        CHECK(meter.charged.count == row.number("charged"));
+        CHECK(meter.fee.count == row.number("fee"));
+        CHECK(meter.running.count == row.number("ms"));
+    }
+}
+
+TEST_CASE("However a span is cut into pieces, it costs the same") {
+    std::mt19937_64 random(20260101);
+    for (int round = 0; round < 300; ++round) {
+        const Price price(static_cast<std::int64_t>(random() % 3'000'000'000));
+        const auto thousandths = static_cast<std::int32_t>(1 + random() % 64'000);
+        const auto fee_ppm = static_cast<std::int32_t>(random() % 1'000'001);
+        const std::int64_t total = static_cast<std::int64_t>(random() % 100'000'000);
+        const Meter whole = advance(Meter{}, price, thousandths, Millis(total), fee_ppm);
+        Meter pieces;
+        std::int64_t sum_of_charges = 0;
+        std::int64_t sum_of_fees = 0;
+        for (std::int64_t left = total; left > 0;) {
+            const std::int64_t piece =
+                std::min<std::int64_t>(left, static_cast<std::int64_t>(random() % 3'000'000));
+            const Meter next = advance(pieces, price, thousandths, Millis(piece), fee_ppm);
+            REQUIRE(next.charged >= pieces.charged);
+            REQUIRE(next.fee >= pieces.fee);
+            REQUIRE(next.fee - pieces.fee <= next.charged - pieces.charged);
+            sum_of_charges += (next.charged - pieces.charged).count;
+            sum_of_fees += (next.fee - pieces.fee).count;
+            pieces = next;
+            left -= piece;
+        }
+        CHECK(pieces == whole);
+        CHECK(sum_of_charges == whole.charged.count);
+        CHECK(sum_of_fees == whole.fee.count);
+    }
+}
+
+TEST_CASE("A meter adds segments of different prices before it rounds") {
+    Meter meter = advance(Meter{}, Price(1'800'000), 1000, Millis(1), 0);
+    CHECK(meter.charged.count == 0);
+    meter = advance(meter, Price(1'800'001), 1000, Millis(1), 0);
+    CHECK(meter.charged.count == 1);
+}
+
+TEST_CASE("covered_by is the longest span that the funds pay") {
+    std::mt19937_64 random(4711);
+    for (int round = 0; round < 2000; ++round) {
+        const Price price(static_cast<std::int64_t>(1 + random() % 5'000'000'000));
+        const auto thousandths = static_cast<std::int32_t>(1 + random() % 8000);
+        const Meter meter = advance(Meter{}, price, thousandths,
+                                    Millis(static_cast<std::int64_t>(random() % 10'000'000)), 0);
+        const Micros funds(static_cast<std::int64_t>(random() % 50'000'000));
+        const Millis span = covered_by(meter, price, thousandths, funds);
+        REQUIRE(span.count >= 0);
+        if (span.count == limits::term_ms_max) continue;
+        const auto cost = [&](Millis of) {
+            return advance(meter, price, thousandths, of, 0).charged - meter.charged;
+        };
+        CHECK(cost(span) <= funds);
+        CHECK(cost(span + Millis(1)) > funds);
+    }
+}
+
+TEST_CASE("What is free is covered for as long as a lease can last") {
+    CHECK(covered_by(Meter{}, Price(0), 1000, Micros(0)).count == limits::term_ms_max);
+    CHECK(covered_by(Meter{}, Price(1), 1, Micros(limits::amount_micros_max)).count == limits::term_ms_max);
+}
+
+TEST_CASE("cost_ceiling is enough for its span, and one micro less may not be") {
+    std::mt19937_64 random(99);
+    for (int round = 0; round < 2000; ++round) {
+        const Price price(static_cast<std::int64_t>(random() % 5'000'000'000));
+        const auto thousandths = static_cast<std::int32_t>(1 + random() % 8000);
+        const Millis span(static_cast<std::int64_t>(random() % 10'000'000));
+        const Micros ceiling = cost_ceiling(price, thousandths, span);
+        const Meter meter = advance(Meter{}, price, thousandths,
+                                    Millis(static_cast<std::int64_t>(random() % 10'000'000)), 0);
+        CHECK(advance(meter, price, thousandths, span, 0).charged - meter.charged <= ceiling);
+        CHECK(covered_by(meter, price, thousandths, ceiling) >= span);
+        CHECK(ceiling - advance(Meter{}, price, thousandths, span, 0).charged <= Micros(1));
+    }
+}
+
+TEST_CASE("The fee of a cumulative charge is a floor") {
+    for (const auto& row : text_table(R"(
+        charged          | ppm     | fee
+        0                | 500000  | 0
+        1                | 999999  | 0
+        1                | 1000000 | 1
+        19               | 50000   | 0
+        20               | 50000   | 1
+        1000000000000000 | 1000000 | 1000000000000000
+    )"))
+        CHECK(fee_of(Micros(row.number("charged")), static_cast<std::int32_t>(row.number("ppm"))).count ==
+              row.number("fee"));
+}

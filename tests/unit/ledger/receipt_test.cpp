@@ -1,0 +1,68 @@
+#include "ledger/receipt.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace fallow;
+using namespace fallow::ledger;
+
+namespace {
+
+ReceiptFacts facts() {
+    ReceiptFacts facts;
+    facts.server_key = "c2VydmVyLWtleQ==";
+    facts.lease = LeaseId(RawId{0, 1});
+    facts.order = OrderId(RawId{0, 2});
+    facts.renter = OrganizationId(RawId{0, 3});
+    facts.seller = OrganizationId(RawId{0, 4});
+    facts.host = HostId(RawId{0, 5});
+    facts.listing = ListingId(RawId{0, 6});
+    facts.cards = {CardId(RawId{0, 7}), CardId(RawId{0, 8})};
+    facts.thousandths = 2000;
+    facts.started_at = Time(1'767'323'045'678);
+    facts.ended_at = Time(1'767'326'645'678);
+    facts.end_reason = "completed";
+    facts.segments = {Segment{Price(2'500'000), Millis(3'000'000)},
+                      Segment{Price(2'000'000), Millis(600'000)}};
+    facts.meter.running = Millis(3'600'000);
+    facts.meter.charged = Micros(4'833'333);
+    facts.meter.fee = Micros(241'666);
+    facts.usage_sha256 = std::string(64, 'a');
+    return facts;
+}
+
+}  // namespace
+
+TEST_CASE("A receipt's text is exactly these bytes") {
+    CHECK(receipt_text(facts()) ==
+          "fallow-receipt-v1\n"
+          "server_key: c2VydmVyLWtleQ==\n"
+          "lease: lease_00000000000000000000000001\n"
+          "order: order_00000000000000000000000002\n"
+          "renter: org_00000000000000000000000003\n"
+          "seller: org_00000000000000000000000004\n"
+          "host: host_00000000000000000000000005\n"
+          "listing: listing_00000000000000000000000006\n"
+          "cards: card_00000000000000000000000007,card_00000000000000000000000008\n"
+          "thousandths: 2000\n"
+          "started_at: 2026-01-02T03:04:05.678Z\n"
+          "ended_at: 2026-01-02T04:04:05.678Z\n"
+          "end_reason: completed\n"
+          "segment: 2500000 3000000\n"
+          "segment: 2000000 600000\n"
+          "running_ms: 3600000\n"
+          "charged_micros: 4833333\n"
+          "fee_micros: 241666\n"
+          "usage_sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+          "signers: server+host\n");
+}
+
+TEST_CASE("A receipt that no host stands behind says so") {
+    ReceiptFacts lost = facts();
+    lost.started_at.reset();
+    lost.usage_sha256.reset();
+    lost.end_reason = "host_lost";
+    const std::string text = receipt_text(lost);
+    CHECK(text.find("started_at: none\n") != std::string::npos);
+    CHECK(text.find("usage_sha256: none\nsigners: server\n") != std::string::npos);
+    CHECK(text.ends_with("signers: server\n"));
+}
