@@ -35,7 +35,9 @@ PLANTED = [
     ("co_await-line", "server/http/a.cpp", "co_await write(Reply{1});\n", 1),
     ("co_await-line", "server/http/a.cpp", "auto [a, b] = co_await c;\n", 1),
     ("float", "server/ledger/a.cpp", "// no float here\ndouble a = 1;\n", 2),
+    ("line-length", "tests/e2e/a.py", "# " + "x" * 119 + "\n", 1),
     ("line-length", "server/base/a.cpp", "// " + "x" * 108 + "\n", 1),
+    ("line-length", "tests/unit/a.cpp", "// clang-format off\n// clang-format on\n// " + "x" * 108 + "\n", 3),
     ("file-length", "server/base/a.cpp", "int a;\n" * 601, 601),
     ("crlf", "schema/a.yaml", "a: 1\nb: 2\r\n", 2),
     ("last-line", "schema/a.yaml", "a: 1", 1),
@@ -58,9 +60,12 @@ CLEAN = {
     "char c = '\"'; // float\n",
     "server/http/a.cpp": "co_await write(reply);\nconst Reply a{1};\nco_spawn(a, b, detached);\n",
     "tests/support/wait.cpp": "std::this_thread::sleep_for(step);\n",
+    "tests/unit/agent/fixture.hpp": HEADER + 'Caller system();\nvoid f() { std::system("ls"); }\n',
+    "server/engine/caller.cpp": "Caller system() { return nobody; }\n",
     "client-sdk/agent/a.cpp": '#include "agent/b.hpp"\n#include "fallow/c.hpp"\n'
     "std::this_thread::sleep_for(x);\n",
     "client-sdk/agent/paths.cpp": 'const char* a = "/work/in"; const char* b = "/work/out";\n',
+    "tests/unit/table.cpp": "// clang-format off\n" + "x" * 200 + ";\n// clang-format on\n",
     "docker/notes.md": "A title\n=======\n",
     "server/base/long.cpp": "// " + "×" * 107 + "\n" + "int a;\n" * 599,
 }
