@@ -29,3 +29,13 @@ def strip_code(text: str) -> str:
         return kept if found.group("line") or found.group("block") else '""' + kept
 
     return TOKEN.sub(replace, text)
+
+
+def raw_string_lines(text: str) -> set:
+    """Numbers of the lines that lie wholly inside a raw string: tables and documents, which have their own shape."""
+    inside = set()
+    for found in TOKEN.finditer(text):
+        if found.group("raw") is not None:
+            first = text.count("\n", 0, found.start()) + 1
+            inside.update(range(first + 1, first + found.group(0).count("\n")))
+    return inside
