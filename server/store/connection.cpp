@@ -27,9 +27,21 @@ Fault fault_of(std::string_view sqlstate) {
     return Fault::other;
 }
 
+/// libpqxx 6.4 forgets the SQLSTATE of some of its exceptions, whose types still tell it.
+std::string sqlstate_of(const pqxx::sql_error& error) {
+    if (!error.sqlstate().empty()) return error.sqlstate();
+    if (dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr) return "42501";
+    if (dynamic_cast<const pqxx::integrity_constraint_violation*>(&error) != nullptr) return "23000";
+    if (dynamic_cast<const pqxx::data_exception*>(&error) != nullptr) return "22000";
+    if (dynamic_cast<const pqxx::syntax_error*>(&error) != nullptr) return "42601";
+    if (dynamic_cast<const pqxx::insufficient_resources*>(&error) != nullptr) return "53000";
+    return {};
+}
+
 DatabaseError error_from(const pqxx::sql_error& error) {
     const std::string message = error.what();
-    return {fault_of(error.sqlstate()), error.sqlstate(), constraint_in(message), message};
+    const std::string sqlstate = sqlstate_of(error);
+    return {fault_of(sqlstate), sqlstate, constraint_in(message), message};
 }
 
 /// A peer that closes its end must be an error of this session, not the end of the process.

@@ -39,7 +39,7 @@ std::string one(Connection& connection, const std::string& sql) {
     return connection.exec(sql)[0][0].c_str();
 }
 
-TEST_CASE("a managed PostgreSQL keeps its data over a restart and listens on a private socket alone") {
+TEST_CASE("a managed PostgreSQL keeps its data over a restart and listens on a private socket alone", "[managed]") {
     const Folder folder;
     {
         ManagedPostgres postgres(in(folder.path / "postgres"));
@@ -61,14 +61,14 @@ TEST_CASE("a managed PostgreSQL keeps its data over a restart and listens on a p
     CHECK(one(superuser, "SELECT answer FROM kept") == "42");
 }
 
-TEST_CASE("a second owner of one folder is refused while the first lives") {
+TEST_CASE("a second owner of one folder is refused while the first lives", "[managed]") {
     const Folder folder;
     const ManagedPostgres first(in(folder.path / "postgres"));
     CHECK_THROWS_WITH(ManagedPostgres(in(folder.path / "postgres")),
                       Catch::Contains("another process runs"));
 }
 
-TEST_CASE("an instance that a killed owner left running is adopted and can be stopped") {
+TEST_CASE("an instance that a killed owner left running is adopted and can be stopped", "[managed]") {
     const Folder folder;
     int ready[2];
     REQUIRE(pipe(ready) == 0);
@@ -105,7 +105,7 @@ TEST_CASE("an instance that a killed owner left running is adopted and can be st
     CHECK(superuser.is_broken());
 }
 
-TEST_CASE("a folder whose path is too long for a socket gets a short one for its sockets") {
+TEST_CASE("a folder whose path is too long for a socket gets a short one for its sockets", "[managed]") {
     const Folder folder;
     // Deeper than the one folder that is the server's own, which it opens for passing by itself.
     REQUIRE(chmod(folder.path.c_str(), 0711) == 0);
@@ -116,7 +116,7 @@ TEST_CASE("a folder whose path is too long for a socket gets a short one for its
     fs::remove_all(sockets);
 }
 
-TEST_CASE("a start that fails says why") {
+TEST_CASE("a start that fails says why", "[managed]") {
     const Folder folder;
     { const ManagedPostgres postgres(in(folder.path / "postgres")); }
     fs::remove(folder.path / "postgres/data/global/pg_control");

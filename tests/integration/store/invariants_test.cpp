@@ -1,0 +1,326 @@
+// The second line of defence: every rule of the schema is broken by hand, as the role that would break it,
+// and the database refuses it by the rule's name. A constraint that no row here breaks fails the last test.
+#include <catch2/catch.hpp>
+#include <map>
+#include <set>
+
+#include "store/connection.hpp"
+#include "support/postgres_fixture.hpp"
+#include "world.hpp"
+
+namespace fallow::test {
+namespace {
+
+using store::Connection;
+using store::DatabaseError;
+using store::Fault;
+
+struct Refusal {
+    const char* constraint;
+    const char* sql;  ///< {lease} and the like stand for the world's ids
+    const char* role = "fallow_engine";
+};
+
+// The copies below insert a second row that differs from the world's in what the rule is about.
+constexpr const char* a_transfer =
+    "INSERT INTO transfers VALUES (gen_random_uuid(), {available}, {held}, {renter}, {renter}, ";
+
+const std::vector<Refusal>& refusals() {
+    static const std::string transfer = a_transfer;
+    static const std::vector<std::string> kept = {
+        transfer + "0, 'hold', {lease}, NULL, 1)",
+        transfer + "1000000000000001, 'hold', {lease}, NULL, 1)",
+        transfer + "1, 'gift', NULL, NULL, 1)",
+        transfer + "1, 'hold', NULL, NULL, 1)",
+        transfer + "9000000, 'hold', {lease}, NULL, 1)",
+    };
+    static const std::vector<Refusal> all = {
+        // Money
+        {"accounts_balance_floor", kept[4].c_str()},
+        {"accounts_balance_ceiling",
+         "INSERT INTO transfers SELECT gen_random_uuid(), {external}, {available}, {platform}, {renter}, "
+         "1000000000000000, 'deposit', NULL, NULL, 1"},
+        {"accounts_kind_known", "INSERT INTO accounts VALUES (gen_random_uuid(), {renter}, 'bonus')"},
+        {"accounts_one_per_kind",
+         "INSERT INTO accounts (id, organization_id, kind) VALUES (gen_random_uuid(), {renter}, 'held')"},
+        {"accounts_organization_exists",
+         "INSERT INTO accounts (id, organization_id, kind) VALUES (gen_random_uuid(), {lease}, 'held')"},
+        {"transfers_amount_positive", kept[0].c_str()},
+        {"transfers_amount_limit", kept[1].c_str()},
+        {"transfers_reason_known", kept[2].c_str()},
+        {"transfers_lease_named", kept[3].c_str()},
+        {"transfers_two_accounts",
+         "INSERT INTO transfers VALUES (gen_random_uuid(), {held}, {held}, {renter}, {renter}, 1, 'hold', "
+         "{lease}, "
+         "NULL, 1)"},
+        {"transfers_accounts_exist",
+         "INSERT INTO transfers VALUES (gen_random_uuid(), {held}, {lease}, {renter}, {renter}, 1, 'hold', "
+         "{lease}, "
+         "NULL, 1)"},
+        {"transfers_accounts_exist",
+         "INSERT INTO transfers VALUES (gen_random_uuid(), {held}, {available}, {renter}, {seller}, 1, "
+         "'release', "
+         "{lease}, NULL, 1)"},
+        // Organizations
+        {"organizations_country_form", "UPDATE organizations SET country = 'de'"},
+        {"organizations_name_length", "UPDATE organizations SET name = '' WHERE id = {renter}"},
+        {"organizations_name_unique", "UPDATE organizations SET name = 'platform' WHERE id = {renter}"},
+        {"organizations_status_known", "UPDATE organizations SET status = 'closed'"},
+        {"organizations_version_positive", "UPDATE organizations SET version = 0"},
+        // Hosts and cards
+        {"hosts_country_form", "UPDATE hosts SET country = 'FRA'"},
+        {"hosts_name_length", "UPDATE hosts SET name = repeat('n', 101)"},
+        {"hosts_organization_exists", "UPDATE hosts SET organization_id = {lease}"},
+        {"hosts_sizes_not_negative", "UPDATE hosts SET memory_bytes = -1"},
+        {"hosts_state_known", "UPDATE hosts SET state = 'lost'"},
+        {"hosts_verification_known", "UPDATE hosts SET verification = 'maybe'"},
+        {"hosts_version_positive", "UPDATE hosts SET version = 0"},
+        {"hosts_name_unique",
+         "INSERT INTO hosts SELECT gen_random_uuid(), organization_id, name, state, verification, country, "
+         "runtime, "
+         "engine, agent_version, boot_id, cpu_cores, memory_bytes, signing_key, signing_key_certificate, "
+         "enrolled_at, NULL, 1 FROM hosts"},
+        {"cards_used_within_card",
+         "INSERT INTO lease_cards VALUES ({ended_lease}, {free_card}, 600, false), "
+         "({lease}, {free_card}, 401, false)"},
+        {"cards_used_within_card", "UPDATE lease_cards SET released = false"},
+        {"cards_backend_known", "UPDATE cards SET backend = 'cuda'"},
+        {"cards_capacity_whole", "UPDATE cards SET vram_bytes = 1, measured_at = NULL"},
+        {"cards_device_class_known", "UPDATE cards SET device_class = 'tpu'"},
+        {"cards_host_exists", "UPDATE cards SET host_id = {lease}"},
+        {"cards_index_not_negative", "UPDATE cards SET index = -1"},
+        {"cards_state_known", "UPDATE cards SET state = 'gone'"},
+        {"cards_uuid_unique", "UPDATE cards SET uuid = 'same'"},
+        {"cards_version_positive", "UPDATE cards SET version = 0"},
+        // Listings
+        {"listings_ask_within_limit", "UPDATE listings SET ask_micros_per_hour = -1"},
+        {"listings_bundle_positive", "UPDATE listings SET bundle_min = 0"},
+        {"listings_cards_named", "UPDATE listings SET card_ids = '{}'"},
+        {"listings_host_exists", "UPDATE listings SET host_id = {lease}"},
+        {"listings_notice_within_limit", "UPDATE listings SET reclaim_notice_ms = 3600001"},
+        {"listings_organization_exists", "UPDATE listings SET organization_id = {lease}"},
+        {"listings_state_known", "UPDATE listings SET state = 'closed'"},
+        {"listings_term_in_order", "UPDATE listings SET term_min_ms = term_max_ms + 1"},
+        {"listings_version_positive", "UPDATE listings SET version = 0"},
+        {"listings_window_in_order", "UPDATE listings SET available_until = available_from"},
+        // Orders
+        {"orders_count_within_limit", "UPDATE orders SET count = 0"},
+        {"orders_device_class_known", "UPDATE orders SET device_class = 'tpu'"},
+        {"orders_filled_by_lease", "UPDATE orders SET lease_id = NULL"},
+        {"orders_price_within_limit", "UPDATE orders SET price_max_micros_per_hour = 1000000000001"},
+        {"orders_reason_known", "UPDATE orders SET reason = 'bored'"},
+        {"orders_state_known", "UPDATE orders SET state = 'open'"},
+        {"orders_term_positive", "UPDATE orders SET term_ms = 0"},
+        {"orders_version_positive", "UPDATE orders SET version = 0"},
+        // Leases
+        {"leases_attempt_positive", "UPDATE leases SET attempt = 0"},
+        {"leases_cards_named", "UPDATE leases SET card_ids = '{}'"},
+        {"leases_charge_exact", "UPDATE leases SET charged_micros = charged_micros + 1"},
+        {"leases_end_reason_known", "UPDATE leases SET end_reason = 'bored' WHERE id = {ended_lease}"},
+        {"leases_end_reason_when_ending", "UPDATE leases SET end_reason = NULL WHERE id = {ended_lease}"},
+        {"leases_end_reason_when_ending", "UPDATE leases SET end_reason = 'outbid' WHERE id = {lease}"},
+        {"leases_ended_at_when_ended", "UPDATE leases SET ended_at = NULL WHERE id = {ended_lease}"},
+        {"leases_ended_holds_nothing", "UPDATE leases SET held_micros = 1 WHERE id = {ended_lease}"},
+        {"leases_fee_exact", "UPDATE leases SET fee_micros = fee_micros - 1"},
+        {"leases_fee_ppm_within_limit",
+         "UPDATE leases SET fee_ppm = 1000001, fee_micros = 2000002 WHERE id = {lease}"},
+        {"leases_held_not_negative", "UPDATE leases SET held_micros = -1 WHERE id = {lease}"},
+        {"leases_price_within_limit", "UPDATE leases SET price_micros_per_hour = -1"},
+        {"leases_released_after_end", "UPDATE leases SET released = true WHERE id = {lease}"},
+        {"leases_running_not_negative", "UPDATE leases SET running_ms = -1"},
+        {"leases_share_positive", "UPDATE leases SET thousandths = 0"},
+        {"leases_state_known", "UPDATE leases SET state = 'done'"},
+        {"leases_stop_reason_known", "UPDATE leases SET stop_reason = 'bored'"},
+        {"leases_term_positive", "UPDATE leases SET term_ms = 0"},
+        {"leases_version_positive", "UPDATE leases SET version = 0"},
+        {"leases_one_per_job",
+         "UPDATE leases SET job_id = {job}, state = 'running', end_reason = NULL, ended_at = NULL, "
+         "released = false "
+         "WHERE id = {ended_lease}"},
+        {"lease_cards_share_within_card", "UPDATE lease_cards SET thousandths = 1001"},
+        {"lease_cards_card_exists", "INSERT INTO lease_cards VALUES ({lease}, {order}, 1, false)"},
+        // Jobs, usage, bookings
+        {"jobs_attempts_within_limit", "UPDATE jobs SET attempts = attempts_max + 1"},
+        {"jobs_duration_positive", "UPDATE jobs SET max_duration_ms = 0"},
+        {"jobs_reason_known", "UPDATE jobs SET reason = 'bored'"},
+        {"jobs_state_known", "UPDATE jobs SET state = 'done'"},
+        {"jobs_version_positive", "UPDATE jobs SET version = 0"},
+        {"usage_statements_not_negative",
+         "INSERT INTO usage_statements VALUES ({lease}, 3, {renter}, {seller}, '', '', -1, 0, false, 1)"},
+        {"bookings_card_exists",
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {lease}, {renter}, NULL, '[1,2)')"},
+        {"bookings_organization_exists",
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {lease}, NULL, '[1,2)')"},
+        {"bookings_time_bounded",
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {renter}, NULL, '[1,)')"},
+        {"bookings_no_overlap",
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {renter}, NULL, '[10,20)'), "
+         "(gen_random_uuid(), {card}, {seller}, NULL, '[19,30)')"},
+        {"freezes_kind_known", "INSERT INTO freezes VALUES (gen_random_uuid(), 'card', '', '', '', 1)"},
+        {"market_settings_fee_within_limit", "UPDATE market_settings SET fee_ppm = 1000001"},
+        // The engine's own
+        {"market_leader_not_negative", "UPDATE market_leader SET epoch = -1"},
+        {"journal_seq_positive", "INSERT INTO journal VALUES ('main', 0, 1, 1, '', repeat('a', 64))"},
+        {"journal_chain_form", "INSERT INTO journal VALUES ('main', 2, 1, 1, '', 'no chain')"},
+        {"idempotency_keys_key_length",
+         "INSERT INTO idempotency_keys VALUES ({renter}, '', '', '', 200, '', 1)"},
+        {"idempotency_keys_status_form",
+         "INSERT INTO idempotency_keys VALUES ({renter}, '', 'k', '', 20, '', 1)"},
+        {"idempotency_keys_default_once",
+         "INSERT INTO idempotency_keys VALUES ({renter}, 'r', 'k', '', 200, '', 1), ({renter}, 'r', 'k', "
+         "'', 200, "
+         "'', 2)"},
+        // Accounts
+        {"api_keys_hash_size",
+         "INSERT INTO api_keys VALUES (gen_random_uuid(), {renter}, 'n', 'p', '\\x00', '{admin}', 1, 2)",
+         "fallow_auth"},
+        {"api_keys_hash_unique",
+         "INSERT INTO api_keys SELECT gen_random_uuid(), {renter}, 'n', 'p', sha256('x'), '{admin}', 1, 2 "
+         "FROM generate_series(1, 2)",
+         "fallow_auth"},
+        {"api_keys_name_length",
+         "INSERT INTO api_keys VALUES (gen_random_uuid(), {renter}, '', 'p', sha256('x'), '{admin}', 1, 2)",
+         "fallow_auth"},
+        {"api_keys_organization_exists",
+         "INSERT INTO api_keys VALUES (gen_random_uuid(), {lease}, 'n', 'p', sha256('x'), '{admin}', 1, 2)",
+         "fallow_auth"},
+        {"api_keys_scopes_known",
+         "INSERT INTO api_keys VALUES (gen_random_uuid(), {renter}, 'n', 'p', sha256('x'), '{root}', 1, 2)",
+         "fallow_auth"},
+        {"enrollment_tokens_bound_when_used",
+         "INSERT INTO enrollment_tokens VALUES (gen_random_uuid(), {renter}, 'h', 'DE', sha256('x'), 1, 2, "
+         "3)",
+         "fallow_admin"},
+        {"enrollment_tokens_hash_size",
+         "INSERT INTO enrollment_tokens VALUES (gen_random_uuid(), {renter}, 'h', 'DE', '\\x00', 1, 2)",
+         "fallow_admin"},
+        {"enrollment_tokens_hash_unique",
+         "INSERT INTO enrollment_tokens SELECT gen_random_uuid(), {renter}, 'h', 'DE', sha256('x'), 1, 2 "
+         "FROM generate_series(1, 2)",
+         "fallow_admin"},
+        {"enrollment_tokens_organization_exists",
+         "INSERT INTO enrollment_tokens VALUES (gen_random_uuid(), {lease}, 'h', 'DE', sha256('x'), 1, 2)",
+         "fallow_admin"},
+        {"agent_certificates_serial_form",
+         "INSERT INTO agent_certificates (serial_hex, host_id, issued_at, expires_at) VALUES ('XY', "
+         "{host}, 1, 2)",
+         "fallow_auth"},
+        // Files, written by the host's agent
+        {"artifacts_bytes_within_limit",
+         "INSERT INTO artifacts VALUES (gen_random_uuid(), {renter}, 'a', -1, repeat('a', 64), 'complete', "
+         "0, 1, 2)",
+         "fallow_agent"},
+        {"artifacts_parts_not_negative",
+         "INSERT INTO artifacts VALUES (gen_random_uuid(), {renter}, 'a', 1, repeat('a', 64), 'complete', "
+         "-1, 1, 2)",
+         "fallow_agent"},
+        {"artifacts_sha256_form",
+         "INSERT INTO artifacts VALUES (gen_random_uuid(), {renter}, 'a', 1, 'A', 'complete', 0, 1, 2)",
+         "fallow_agent"},
+        {"artifacts_state_known",
+         "INSERT INTO artifacts VALUES (gen_random_uuid(), {renter}, 'a', 1, repeat('a', 64), 'lost', 0, "
+         "1, 2)",
+         "fallow_agent"},
+        {"artifact_parts_number",
+         "INSERT INTO artifacts VALUES ({order}, {renter}, 'a', 1, repeat('a', 64), 'uploading', 0, 1, 2); "
+         "INSERT INTO artifact_parts VALUES ({order}, 256, 'x')",
+         "fallow_agent"},
+        {"artifact_parts_size",
+         "INSERT INTO artifacts VALUES ({order}, {renter}, 'a', 1, repeat('a', 64), 'uploading', 0, 1, 2); "
+         "INSERT INTO artifact_parts VALUES ({order}, 0, '')",
+         "fallow_agent"},
+        {"job_logs_size",
+         "INSERT INTO job_logs VALUES ({job}, 1, 0, 'stdout', 1, decode(repeat('00', 65537), 'hex'), "
+         "{renter})",
+         "fallow_agent"},
+        {"job_logs_stream_known", "INSERT INTO job_logs VALUES ({job}, 1, 0, 'stdin', 1, '', {renter})",
+         "fallow_agent"},
+        {"job_log_heads_not_negative",
+         "INSERT INTO job_log_heads VALUES ({job}, 1, {renter}, -1, 0, false, 1)", "fallow_agent"},
+    };
+    return all;
+}
+
+std::string filled(std::string text, const World& world) {
+    const std::map<std::string, std::string> values = {
+        {"{renter}", sql(world.renter)},       {"{seller}", sql(world.seller)},
+        {"{platform}", sql(platform)},         {"{external}", sql(external)},
+        {"{available}", sql(world.available)}, {"{held}", sql(world.held)},
+        {"{lease}", sql(world.lease)},         {"{ended_lease}", sql(world.ended_lease)},
+        {"{order}", sql(world.order)},         {"{job}", sql(world.job)},
+        {"{card}", sql(world.card)},           {"{free_card}", sql(world.free_card)},
+        {"{host}", sql(world.host)},
+    };
+    for (const auto& [name, value] : values) {
+        for (auto at = text.find(name); at != std::string::npos; at = text.find(name))
+            text.replace(at, name.size(), value);
+    }
+    return text;
+}
+
+DatabaseError refusal_of(Connection& connection, const std::string& role, const std::string& statement) {
+    try {
+        store::Transaction tx(connection, "BEGIN; SET LOCAL ROLE " + role);
+        tx.exec(statement);
+    } catch (const DatabaseError& error) {
+        return error;
+    }
+    return {Fault::other, {}, {}, "the database took it"};
+}
+
+TEST_CASE("every invariant is refused by its name, to the role that would break it", "[invariants]") {
+    SeededDatabase database;
+    Connection connection({.url = database.url});
+    connection.exec("SET fallow.host = " + sql(database.world.host));
+    for (const Refusal& refusal : refusals()) {
+        const std::string statement = filled(refusal.sql, database.world);
+        INFO(statement);
+        const DatabaseError error = refusal_of(connection, refusal.role, statement);
+        INFO(error.what());
+        CHECK(error.fault() == Fault::constraint);
+        CHECK(error.constraint() == refusal.constraint);
+    }
+}
+
+TEST_CASE("what a trigger alone moves, and what was written once, is out of the engine's reach",
+          "[invariants]") {
+    SeededDatabase database;
+    Connection connection({.url = database.url});
+    for (const char* statement :
+         {"UPDATE cards SET used = 0", "UPDATE accounts SET balance_micros = 1",
+          "INSERT INTO cards SELECT * FROM cards", "UPDATE transfers SET amount_micros = 1",
+          "DELETE FROM transfers", "UPDATE usage_statements SET clipped_ms = 1",
+          "DELETE FROM usage_statements", "UPDATE journal SET record = ''", "DELETE FROM journal",
+          "DELETE FROM journal_0", "UPDATE receipts SET statement = ''", "DELETE FROM lease_cards",
+          "DELETE FROM leases", "TRUNCATE transfers", "ALTER TABLE cards DISABLE TRIGGER ALL",
+          "DROP TABLE cards", "CREATE TABLE mine (x integer)", "SELECT hash FROM api_keys",
+          "SET LOCAL ROLE fallow_owner"}) {
+        INFO(statement);
+        const DatabaseError error = refusal_of(connection, "fallow_engine", statement);
+        INFO(error.what());
+        CHECK(error.sqlstate() == "42501");
+    }
+}
+
+TEST_CASE("every constraint of the schema has a test that breaks it", "[invariants]") {
+    Connection connection(
+        {.url = PostgresFixture::as_superuser(PostgresFixture::instance().fresh_database())});
+    std::set<std::string> tested;
+    for (const Refusal& refusal : refusals())
+        tested.insert(refusal.constraint);
+    const auto found = connection.exec(
+        "SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN "
+        "('c','u','x','f') "
+        "AND conparentid = 0 AND conislocal UNION "
+        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+        "WHERE indisunique AND NOT indisprimary AND relnamespace = 'public'::regnamespace "
+        "AND indexrelid NOT IN (SELECT conindid FROM pg_constraint)");
+    REQUIRE(found.size() > 80);
+    for (const auto& row : found) {
+        INFO(row[0].c_str());
+        CHECK(tested.contains(row[0].c_str()));
+    }
+}
+
+}  // namespace
+}  // namespace fallow::test
