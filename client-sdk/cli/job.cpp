@@ -11,7 +11,8 @@ namespace {
 constexpr const char* run_footer = R"(Exit code 0 if the job succeeded, 1 if it failed. An example:
 
   fallow job run --price-max 2.50 --term 1h --vram 24GiB --image busybox \
-      --input data.csv --output result.txt --to out -- sh -c 'wc -l </work/in/data.csv >/work/out/result.txt')";
+      --input data.csv --output result.txt --to out -- \
+      sh -c 'wc -l </work/in/data.csv >/work/out/result.txt')";
 
 void add_run(CLI::App& job, Context& context) {
     auto& command = *job.add_subcommand(

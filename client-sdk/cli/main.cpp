@@ -22,8 +22,8 @@ Units
   size      512MiB, 80GiB, 2GB
 
 Output
-  -o table is for people; -o json prints one document for an object and an array for a list. Data go to stdout,
-  messages to stderr.
+  -o table is for people; -o json prints one document for an object and an array for a list.
+  Data go to stdout, messages to stderr.
 
 Exit codes
   0  done

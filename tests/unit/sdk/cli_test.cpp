@@ -145,7 +145,8 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
         {{"host", "drain", "host_1"}, "POST /v1/hosts/host_1/drain {}"},
         {{"listing", "create", "--host", "host_1", "--card", "card_1", "--card", "card_2", "--ask", "2.50",
           "--term-min", "1m", "--term-max", "30d", "--notice", "0s", "--bundle-min", "2"},
-         R"(POST /v1/listings {"host_id":"host_1","card_ids":["card_1","card_2"],"ask_micros_per_hour":2500000,)"
+         R"(POST /v1/listings {"host_id":"host_1","card_ids":["card_1","card_2"],)"
+         R"("ask_micros_per_hour":2500000,)"
          R"("term_min_ms":60000,"term_max_ms":2592000000,"reclaim_notice_ms":0,"bundle_min":2})"},
         {{"listing", "list", "--vram", "80GiB", "--price-max", "2.10", "--country", "DE"},
          "GET "
@@ -165,7 +166,8 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
         {{"job",      "run",      "--lease", "lease_1", "--image", "busybox", "--max-duration",
           "5m",       "--memory", "2GiB",    "--cpus",  "1.5",     "--env",   "A=b=c",
           "--output", "out.txt",  "--",      "sh",      "-c",      "--help"},
-         R"(POST /v1/leases/lease_1/job {"image":"busybox","command":["sh","-c","--help"],"env":{"A":"b=c"},)"
+         R"(POST /v1/leases/lease_1/job {"image":"busybox","command":["sh","-c","--help"],)"
+         R"("env":{"A":"b=c"},)"
          R"("outputs":["out.txt"],"max_duration_ms":300000,"memory_bytes":2147483648,"cpu_millis":1500})"},
         {{"job", "cancel", "job_1"}, "POST /v1/jobs/job_1/cancel {}"},
         {{"job", "logs", "job_1", "--attempt", "2", "--after", "5"},
@@ -173,7 +175,8 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
         {{"account", "transfers"}, "GET /v1/account/transfers?limit=100"},
         {{"key", "create", "--name", "n", "--scope", "renter:read", "--scope", "renter:write",
           "--expires-in", "30d"},
-         R"(POST /v1/keys {"name":"n","scopes":["renter:read","renter:write"],"expires_in_ms":2592000000})"},
+         R"(POST /v1/keys {"name":"n","scopes":["renter:read","renter:write"],)"
+         R"("expires_in_ms":2592000000})"},
         {{"key", "revoke", "key_1"}, "DELETE /v1/keys/key_1"},
         {{"key", "rotate", "key_1"}, "POST /v1/keys/key_1/rotate {}"},
         {{"admin", "org", "create", "--name", "n", "--country", "DE"},
@@ -181,10 +184,12 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
         {{"admin", "key", "create", "--organization", "org_1", "--name", "n", "--scope", "admin"},
          R"(POST /v1/admin/organizations/org_1/keys {"name":"n","scopes":["admin"]})"},
         {{"admin", "deposit", "--organization", "org_1", "--amount", "100", "--reference", "r"},
-         R"(POST /v1/admin/deposits {"organization_id":"org_1","amount_micros":100000000,"reference":"r"})"},
+         R"(POST /v1/admin/deposits {"organization_id":"org_1","amount_micros":100000000,)"
+         R"("reference":"r"})"},
         {{"admin", "withdraw", "--organization", "org_1", "--amount", "0.01", "--reference", "r",
           "--account", "earned"},
-         R"(POST /v1/admin/withdrawals {"organization_id":"org_1","account":"earned","amount_micros":10000,"reference":"r"})"},
+         R"(POST /v1/admin/withdrawals {"organization_id":"org_1","account":"earned",)"
+         R"("amount_micros":10000,"reference":"r"})"},
         {{"admin", "fee", "set", "2.5"}, R"(PUT /v1/admin/fee {"fee_ppm":25000})"},
         {{"admin", "scheduler"}, "GET /v1/admin/scheduler"},
         {{"admin", "freeze", "create", "--kind", "host", "--target", "host_1", "--note", "n"},
@@ -298,7 +303,8 @@ TEST_CASE("the key comes from a file, which should be private") {
 
 TEST_CASE("a secret is printed alone, or kept in a file") {
     const std::string made =
-        R"({"key":{"id":"key_1","organization_id":"org_1","name":"n","prefix":"fallow_ab","scopes":["renter:read"],)"
+        R"({"key":{"id":"key_1","organization_id":"org_1","name":"n","prefix":"fallow_ab",)"
+        R"("scopes":["renter:read"],)"
         R"("created_at":"t","expires_at":"t","revoked_at":null},"secret":"fallow_S3CRET"})";
     Bench bench({json(201, made), json(201, made), json(201, made)});
     const Words arguments = {"key", "create", "--name", "n", "--scope", "renter:read"};
@@ -428,11 +434,11 @@ TEST_CASE("a job is run from files to files") {
     CHECK(outcome.err.find("err\n") != std::string::npos);
     CHECK(read_file(folder + "/sub/result.txt") == "result");
     CHECK(bench.sent(1) == "PUT /v1/artifacts/artifact_1/parts/0 input");
-    CHECK(
-        bench.sent(3) ==
-        R"(POST /v1/orders {"requirements":{},"price_max_micros_per_hour":1000000,"term_ms":3600000,"fill_or_kill":false,)"
-        R"("job":{"image":"busybox","command":["wc","-l"],"inputs":[{"path":"a/b.csv","artifact_id":"artifact_1"}],)"
-        R"("outputs":["sub/result.txt"],"max_duration_ms":3600000}})");
+    CHECK(bench.sent(3) == R"(POST /v1/orders {"requirements":{},"price_max_micros_per_hour":1000000,)"
+                           R"("term_ms":3600000,"fill_or_kill":false,)"
+                           R"("job":{"image":"busybox","command":["wc","-l"],"inputs":[{"path":"a/b.csv",)"
+                           R"("artifact_id":"artifact_1"}],)"
+                           R"("outputs":["sub/result.txt"],"max_duration_ms":3600000}})");
     CHECK(bench.sent(8) == "GET /v1/artifacts/artifact_2/parts/0");
 }
 

@@ -22,8 +22,10 @@ using testing::ScriptedServer;
 constexpr std::string_view account_json =
     R"({"available_micros":5,"held_micros":0,"earned_micros":0,"currency":"USD"})";
 constexpr std::string_view order_json =
-    R"({"id":"order_1","organization_id":"org_1","state":"standing","reason":null,"requirements":{"products":["H100"]},)"
-    R"("count":1,"price_max_micros_per_hour":7,"term_ms":60000,"fill_or_kill":false,"placed_at":"t","expires_at":"t",)"
+    R"({"id":"order_1","organization_id":"org_1","state":"standing","reason":null,)"
+    R"("requirements":{"products":["H100"]},)"
+    R"("count":1,"price_max_micros_per_hour":7,"term_ms":60000,"fill_or_kill":false,)"
+    R"("placed_at":"t","expires_at":"t",)"
     R"("lease_id":null,"job_id":null,"version":3})";
 
 /// A server with a script, and a client whose pauses take no time.
@@ -160,10 +162,11 @@ TEST_CASE("an order's body holds what was set, and nothing else") {
     order.job->env = {{"A", "1"}};
     order.job->max_duration_ms = 1'000;
     CHECK_THROWS_AS(bench.client.place_order(order), ApiError);
-    CHECK(
-        bench.server.requests().at(0).body ==
-        R"({"requirements":{"products":["H100"],"vram_bytes_min":1024},"price_max_micros_per_hour":2500000,)"
-        R"("term_ms":60000,"job":{"image":"busybox","command":["echo","a b"],"env":{"A":"1"},"max_duration_ms":1000}})");
+    CHECK(bench.server.requests().at(0).body ==
+          R"({"requirements":{"products":["H100"],"vram_bytes_min":1024},)"
+          R"("price_max_micros_per_hour":2500000,)"
+          R"("term_ms":60000,"job":{"image":"busybox","command":["echo","a b"],"env":{"A":"1"},)"
+          R"("max_duration_ms":1000}})");
 }
 
 TEST_CASE("ids and queries cannot become another path") {
@@ -203,7 +206,8 @@ TEST_CASE("a reply that breaks the contract is named") {
 TEST_CASE("events are followed across disconnections, from where they were left") {
     const auto event = [](std::string_view id) {
         return "id: " + std::string(id) + "\nevent: lease.running\ndata: {\"id\":\"" + std::string(id) +
-               R"(","type":"lease.running","at":"t","actor":"org_1","reason":null,"object":{"kind":"lease","id":"l"},)"
+               R"(","type":"lease.running","at":"t","actor":"org_1","reason":null,)"
+               R"("object":{"kind":"lease","id":"l"},)"
                R"("data":{"x":1}})"
                "\n\n";
     };

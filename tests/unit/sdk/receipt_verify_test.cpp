@@ -82,6 +82,15 @@ TEST_CASE("clipped time may be less than stated, never more") {
           "usage_running");
 }
 
+TEST_CASE("a host that is lost has signed for what it ran until then") {
+    World world;
+    world.texts.usage = replaced(world.texts.usage, "final: true", "final: false");
+    CHECK(failed_checks(world.verify(receipt_json(world.texts, world.server, world.host))).empty());
+    world.texts.usage = replaced(world.texts.usage, "final: false", "final: maybe");
+    CHECK(failed_checks(world.verify(receipt_json(world.texts, world.server, world.host))) ==
+          "usage_lease usage_running");
+}
+
 // What an honest server would never sign.
 
 struct TextRow {
@@ -111,7 +120,6 @@ const std::vector<TextRow> inconsistent_texts = {
      "period"},
     {"no start", &ReceiptTexts::head, "started_at: 2026-01-02T03:04:05.678Z", "started_at: none", "period"},
     {"usage of another lease", &ReceiptTexts::usage, "lease_1", "lease_2", "usage_lease"},
-    {"usage that is not final", &ReceiptTexts::usage, "final: true", "final: false", "usage_lease"},
     {"usage of another form", &ReceiptTexts::usage, "fallow-usage-v1", "fallow-usage-v2",
      "usage_lease usage_running"},
     {"usage without its last line", &ReceiptTexts::usage, "final: true\n", "", "usage_lease usage_running"},
