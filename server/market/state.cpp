@@ -156,7 +156,12 @@ void State::index(const Order& row, bool present) {
 
 void State::index(const Lease& row, bool present) {
     if (const auto deadline = next_deadline(row)) put_or_erase(due_, Due{*deadline, row.id}, present);
-    if (row.state != LeaseState::ended) active_leases_ += present ? 1U : -1U;
+    if (row.state != LeaseState::ended) {
+        if (present)
+            ++active_leases_;
+        else
+            --active_leases_;
+    }
     if (row.released) return;
     put_or_erase(live_leases_, row.id, present);
     put_or_erase(leases_of_host_, row.host, row.id, present);
