@@ -130,8 +130,9 @@ std::string environment_name(std::string_view name) {
 }
 
 bool belongs_to_others(std::string_view name) {
-    constexpr std::string_view names[] = {"FALLOW_URL", "FALLOW_CA", "FALLOW_KEY_FILE", "FALLOW_API_KEY",
-                                          "FALLOW_CONFIG"};
+    constexpr std::string_view names[] = {"FALLOW_URL",     "FALLOW_CA",        "FALLOW_KEY_FILE",
+                                          "FALLOW_API_KEY", "FALLOW_CONFIG",    "FALLOW_OPENCL",
+                                          "FALLOW_BIN_DIR", "FALLOW_SOURCE_DIR"};
     return name.starts_with("FALLOW_AGENT_") || name.starts_with("FALLOW_TEST_") ||
            std::find(std::begin(names), std::end(names), name) != std::end(names);
 }

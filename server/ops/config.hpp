@@ -37,9 +37,9 @@ struct Config {
 [[nodiscard]] Status apply_toml_file(Config& config, const std::filesystem::path& path);
 
 /// Every NAME=value with the prefix FALLOW_. What belongs to the command-line tool (FALLOW_URL, FALLOW_CA,
-/// FALLOW_KEY_FILE, FALLOW_API_KEY), to the agent (FALLOW_AGENT_…) or to the tests (FALLOW_TEST_…), and
-/// FALLOW_CONFIG, is passed over; any other unknown name is refused, so that a misspelt setting is not
-/// silently without effect.
+/// FALLOW_KEY_FILE, FALLOW_API_KEY), to the agent (FALLOW_AGENT_…, FALLOW_OPENCL) or to the tests
+/// (FALLOW_TEST_…, FALLOW_BIN_DIR, FALLOW_SOURCE_DIR), and FALLOW_CONFIG, is passed over; any other unknown
+/// name is refused, so that a misspelt setting is not silently without effect.
 [[nodiscard]] Status apply_environment(Config& config,
                                        const std::vector<std::pair<std::string, std::string>>& environment);
 /// The process's environment in the form that apply_environment takes.

@@ -170,6 +170,7 @@ TEST_CASE("the environment sets what begins with FALLOW_", "[config]") {
                                      {"FALLOW_TLS_NAMES", "a,b"},
                                      {"FALLOW_URL", "https://x"},
                                      {"FALLOW_API_KEY", "x"},
+                                     {"FALLOW_BIN_DIR", "x"},
                                      {"FALLOW_AGENT_NAME", "x"}})
               .ok());
     CHECK(config.listen_port == 1);
