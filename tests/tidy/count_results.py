@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Counts test cases in ctest's JUnit report and prints, as its only line, "N passed, M failed".
 
-A Catch2 program counts with its own test cases; any other test, and one that died before its summary, counts as one.
-Exits with 1 when something failed or nothing ran.
+A Catch2 program counts with its own test cases, and so does a script whose last line is "N passed, M failed"; any
+other test, and one that died before its summary, counts as one. Exits with 1 when something failed or nothing ran.
 """
 
 import re
@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ElementTree
 
 ALL_PASSED = re.compile(r"^All tests passed \(\d[^()]* in (\d+) test cases?\)$", re.MULTILINE)
 SUMMARY = re.compile(r"^test cases: *(\d+) \|(.*)$", re.MULTILINE)
+OWN_COUNT = re.compile(r"^(\d+) passed, (\d+) failed\s*\Z", re.MULTILINE)
 PART = re.compile(r"(\d+) (passed|failed as expected|failed)")
 
 
@@ -19,12 +20,16 @@ def count(output: str, succeeded: bool) -> tuple:
     clean = ALL_PASSED.findall(output)
     if succeeded and clean:
         return int(clean[-1]), 0
+    own = OWN_COUNT.search(output)
+    if own:
+        passed, failed = int(own.group(1)), int(own.group(2))
+        return passed, failed if succeeded or failed else 1
     summary = SUMMARY.findall(output)
     if summary:
         parts = {name: int(number) for number, name in PART.findall(summary[-1][1])}
         passed = parts.get("passed", 0) + parts.get("failed as expected", 0)
         failed = parts.get("failed", 0)
-        # A program that ended badly after all its cases passed (a sanitizer's report, say) failed all the same.
+        # One that ended badly after all its cases passed (a sanitizer's report, say) failed all the same.
         return passed, failed if succeeded or failed else 1
     return (1, 0) if succeeded else (0, 1)
 
