@@ -226,6 +226,8 @@ bool Engine::resume(const std::string& id) {
 }
 
 void Engine::remove(const std::string& id) {
+    // Killed first: Podman's forced removal would wait ten seconds for a SIGTERM to work.
+    act(id, "kill?signal=SIGKILL");
     // Podman's own clean-up of a container that has just ended may still hold its mounts for a moment.
     for (int attempt = 1;; ++attempt) {
         const sdk::HttpResponse response =

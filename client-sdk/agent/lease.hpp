@@ -121,6 +121,9 @@ struct LeaseRecord {
     std::int64_t usage_sequence = 0;  ///< the last one the server accepted
     std::int64_t stated_ms = 0;       ///< running_ms of the last statement sent, accepted or not
     std::int64_t usage_stated_boot_ms = 0;
+    /// From the last accepted statement. The later of this and the desired one holds: which of the two
+    /// replies is the newer one is not known, and money that is paid stays paid.
+    std::int64_t paid_until_boot_ms = 0;
 
     friend bool operator==(const LeaseRecord&, const LeaseRecord&) = default;
 };

@@ -207,7 +207,8 @@ std::string encode_record(const LeaseRecord& r) {
                          {"nonce", r.nonce},
                          {"usage_sequence", r.usage_sequence},
                          {"stated_ms", r.stated_ms},
-                         {"usage_stated_boot_ms", r.usage_stated_boot_ms}};
+                         {"usage_stated_boot_ms", r.usage_stated_boot_ms},
+                         {"paid_until_boot_ms", r.paid_until_boot_ms}};
     return object.dump(1);
 }
 
@@ -242,6 +243,7 @@ LeaseRecord parse_record(std::string_view text) {
         r.usage_sequence = number("usage_sequence");
         r.stated_ms = number("stated_ms");
         r.usage_stated_boot_ms = number("usage_stated_boot_ms");
+        r.paid_until_boot_ms = number("paid_until_boot_ms");
         return r;
     } catch (const json::exception& error) {
         throw std::runtime_error(std::string("a lease record has not the expected form: ") + error.what());

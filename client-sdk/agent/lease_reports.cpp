@@ -86,6 +86,9 @@ void LeaseTask::state_usage(bool is_final) {
         change([&](LeaseRecord& changed) {
             changed.nonce = reply.nonce;
             changed.usage_sequence = reply.sequence;
+            if (reply.paid_until_unix_ms)
+                changed.paid_until_boot_ms =
+                    boot_clock_ms() + *reply.paid_until_unix_ms - context_.server_unix_ms();
             if (is_final) changed.final_usage_stated = true;
         });
     } catch (const ServerError& error) {

@@ -31,6 +31,7 @@ void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot
     record.started_boot_ms = 0;
     record.paused_boot_ms = 0;
     record.usage_stated_boot_ms = 0;
+    record.paid_until_boot_ms = 0;
     record.desired.paid_until_boot_ms.reset();
     record.desired.run_until_boot_ms.reset();
     // The statement names the boot that was reported with `running`, so a started lease keeps its boot id.
@@ -174,7 +175,7 @@ void LeaseTask::prepare(std::stop_token stop) {
     }
     try {
         storage_.make(context_.storage, spec.disk_bytes);
-        download_inputs(inputs_, r.desired.lease_id, storage_, stop);
+        if (!spec.inputs.empty()) download_inputs(inputs_, r.desired.lease_id, storage_, stop);
         if (stop.stop_requested()) return;
         const GuestProfile profile = guest_profile(r.desired, image, context_.host,
                                                    storage_.inputs().string(), storage_.outputs().string());

@@ -24,6 +24,11 @@ bool is_live(const ContainerSeen* container) {
            (container->state == ContainerState::running || container->state == ContainerState::paused);
 }
 
+bool money_is_used_up(const Situation& s) {
+    const auto& desired = s.record.desired.paid_until_boot_ms;
+    return desired && s.now >= std::max(*desired, s.record.paid_until_boot_ms);
+}
+
 /// Why a live container has to end now. Deadlines that pass here come first: they hold within a grace, too.
 StopCause stop_cause(const Situation& s) {
     const LeaseRecord& r = s.record;
@@ -31,8 +36,7 @@ StopCause stop_cause(const Situation& s) {
     if (r.desired.max_duration_ms && r.meter.at(s.now) >= *r.desired.max_duration_ms)
         return StopCause::duration;
     if (r.desired.run_until_boot_ms && s.now >= *r.desired.run_until_boot_ms) return StopCause::run_until;
-    if (r.desired.paid_until_boot_ms && s.now >= *r.desired.paid_until_boot_ms)
-        return StopCause::paid_until;
+    if (money_is_used_up(s)) return StopCause::paid_until;
     if (r.paused_boot_ms != 0 && s.now - r.paused_boot_ms >= s.limits.fenced_ms_max)
         return StopCause::fenced_too_long;
     return r.desired.run ? StopCause::none : StopCause::wanted;

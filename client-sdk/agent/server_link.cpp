@@ -197,7 +197,10 @@ UsageReply ServerLink::state_usage(const std::string& lease_id, const std::strin
                                    const std::string& signature) {
     const json body = {{"statement", statement}, {"signature", signature}};
     const json reply = parse_or_throw(post(lease_path(lease_id, "/usage"), body.dump()));
-    return {member<std::string>(reply, "nonce"), member<std::int64_t>(reply, "sequence")};
+    UsageReply result{member<std::string>(reply, "nonce"), member<std::int64_t>(reply, "sequence"), {}};
+    if (reply.contains("paid_until") && !reply["paid_until"].is_null())
+        result.paid_until_unix_ms = time_member(reply, "paid_until");
+    return result;
 }
 
 std::int64_t ServerLink::append_logs(const std::string& lease_id, std::int64_t first_sequence,

@@ -74,6 +74,7 @@ struct Report {
 struct UsageReply {
     std::string nonce;
     std::int64_t sequence = 0;
+    std::optional<std::int64_t> paid_until_unix_ms;  ///< on the server's clock
 };
 
 struct LogEntry {

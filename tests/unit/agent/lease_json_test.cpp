@@ -79,6 +79,7 @@ TEST_CASE("a record comes back from disk as it was written") {
     record.usage_sequence = 6;
     record.stated_ms = 7;
     record.usage_stated_boot_ms = 8;
+    record.paid_until_boot_ms = 9;
     CHECK(parse_record(encode_record(record)) == record);
     CHECK(parse_record(encode_record(LeaseRecord{})) == LeaseRecord{});
     CHECK_THROWS_AS(parse_record("{}"), std::runtime_error);

@@ -309,6 +309,12 @@ const Row rows[] = {
      [](Host& h) { h.want([](DesiredLease& d) { d.run_until_boot_ms = now; }); }, "kill:run_until"},
     {"the money is used up", [](Host& h) { h.want([](DesiredLease& d) { d.paid_until_boot_ms = now; }); },
      "kill:paid_until"},
+    {"more money was paid than the desired state says",
+     [](Host& h) {
+         h.want([](DesiredLease& d) { d.paid_until_boot_ms = now; });
+         h.record().paid_until_boot_ms = now + 1;
+     },
+     ""},
     {"the money is used up, offline, after a restart of the agent",
      [](Host& h) {
          h.want([](DesiredLease& d) { d.paid_until_boot_ms = now; });
