@@ -102,7 +102,8 @@ Result<http::Reply> create_output(JobCall& call) {
                                wanted->bytes, wanted->sha256, call.services.now());
     const auto made =
         store::ArtifactStore(call.tx, call.author())
-            .create_output({found->job, found->lease.attempt, found->lease.id, wanted->name, artifact.id}, artifact);
+            .create_output({found->job, found->lease.attempt, found->lease.id, wanted->name, artifact.id},
+                           artifact);
     if (!made) return made.error();
     return json_reply(to_json(*made), 201);
 }

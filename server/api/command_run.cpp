@@ -26,6 +26,7 @@ engine::Reply encode(const Exchange& exchange, Services& services, const Encodin
                      const Result<market::Outcome>& outcome) {
     if (!outcome) {
         services.metrics.command(outcome.error().code);
+        if (outcome.error().code == ErrorCode::quarantined) services.metrics.quarantined();
         http::Reply problem = http::problem(outcome.error(), exchange.request.request_id);
         return {problem.status, std::move(problem.body)};
     }
@@ -58,6 +59,8 @@ void submit(const ExchangePtr& exchange, Services& services, Decoded decoded, En
 
 bool may_be_a_repeat(const Exchange& exchange, const Services& services) {
     if (!exchange.route->needs_idempotency_key) return false;
+    const auto epoch = services.engine.confirmed_epoch();
+    if (!epoch || !services.key_filter.is_complete_for(*epoch)) return true;
     return services.key_filter.maybe_contains(exchange.actor.organization, exchange.route->name(),
                                               *exchange.request.header("idempotency-key"));
 }

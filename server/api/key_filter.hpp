@@ -1,7 +1,6 @@
 // A Bloom filter over the idempotency keys in the database, so that a new key costs no SELECT: "no" is
-// certain, "yes" is looked up. It is sound while this process alone writes keys for its market; with
-// several replicas a key may have been stored by another, and then the engine's memory of recent keys and
-// the database's unique index are what stop a twin.
+// certain, "yes" is looked up. It is sound because only a market's leader stores its keys: the filter is
+// filled for one epoch, after that epoch has begun, and says "yes" to everything while another one holds.
 #pragma once
 
 #include <array>
@@ -28,6 +27,10 @@ class KeyFilter {
     void add(OrganizationId organization, std::string_view route, std::string_view key);
     [[nodiscard]] bool maybe_contains(OrganizationId organization, std::string_view route,
                                       std::string_view key) const;
+    /// Everything that was stored before `epoch` began has been added, and what is stored in it is.
+    void complete_for(std::int64_t epoch) { epoch_ = epoch; }
+    [[nodiscard]] bool is_complete_for(std::int64_t epoch) const { return epoch_ == epoch; }
+
     /// Called once in a retention time: what was added before the last call is forgotten.
     void rotate();
     [[nodiscard]] std::size_t bytes() const { return word_count_ * sizeof(std::uint64_t); }
@@ -42,6 +45,7 @@ class KeyFilter {
     std::size_t word_count_;
     std::array<Words, 2> generations_;
     std::atomic<std::size_t> current_ = 0;
+    std::atomic<std::int64_t> epoch_ = -1;
 };
 
 }  // namespace fallow::api

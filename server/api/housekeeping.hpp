@@ -1,0 +1,47 @@
+// What is done on a timer: partitions ahead and behind, rows past their retention, and the filter of used
+// keys, which is filled anew after each change of leadership and forgets what has passed its retention.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "api/key_filter.hpp"
+#include "base/time.hpp"
+#include "engine/engine.hpp"
+#include "ops/log.hpp"
+#include "store/connection.hpp"
+
+namespace fallow::api {
+
+class Housekeeping {
+  public:
+    Housekeeping(store::ConnectionSettings settings, KeyFilter& filter, const engine::Engine& engine,
+                 ops::Log& log, std::function<Time()> now);
+    ~Housekeeping();
+    Housekeeping(const Housekeeping&) = delete;
+    Housekeeping& operator=(const Housekeeping&) = delete;
+
+  private:
+    void run();
+    void fill_filter(store::Connection& connection);
+    void tidy(store::Connection& connection);
+    bool wait_for_next();
+
+    const store::ConnectionSettings settings_;
+    KeyFilter& filter_;
+    const engine::Engine& engine_;
+    ops::Log& log_;
+    const std::function<Time()> now_;
+    Time tidied_at_;
+    Time maintained_at_;
+    Time rotated_at_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    bool is_stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace fallow::api

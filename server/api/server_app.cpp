@@ -1,0 +1,288 @@
+#include "api/server_app.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "api/bootstrap.hpp"
+#include "api/data_folder.hpp"
+#include "api/gateway.hpp"
+#include "api/housekeeping.hpp"
+#include "api/json_writer.hpp"
+#include "api/openapi_document.hpp"
+#include "api/services.hpp"
+#include "api/version.hpp"
+#include "auth/base64.hpp"
+#include "auth/random.hpp"
+#include "http/server.hpp"
+#include "store/maintenance.hpp"
+#include "store/managed_postgres.hpp"
+#include "store/market_store.hpp"
+#include "store/migrate.hpp"
+
+namespace fallow::api {
+namespace {
+
+Time system_now() {
+    using std::chrono::milliseconds;
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    return Time(std::chrono::duration_cast<milliseconds>(since).count());
+}
+
+/// Names this process in the leader row, and no other one: host, process id, and a number for when those
+/// come back.
+std::string holder_name() {
+    std::array<char, 256> host{};
+    if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+    return fmt::format("{}:{}:{:08x}", host.data(), getpid(), auth::random_id().low & 0xffffffff);
+}
+
+engine::EngineConfig engine_config(const ops::Config& config) {
+    engine::EngineConfig engine;
+    engine.market = config.market;
+    engine.holder = holder_name();
+    engine.rules.market = config.market;
+    engine.rules.accept_deadline = Millis(config.accept_ms);
+    engine.rules.pull_deadline = Millis(config.pull_ms);
+    engine.rules.start_deadline = Millis(config.start_ms);
+    engine.rules.reclaim_deadline = Millis(config.reclaim_ms);
+    engine.rules.hold_window = Millis(config.hold_ms);
+    engine.rules.disconnect_window = Millis(config.disconnect_window_ms);
+    engine.rules.heartbeat = Millis(config.heartbeat_interval_ms);
+    engine.fee_ppm_default = static_cast<std::int32_t>(config.fee_ppm);
+    engine.beat = Millis(config.leader_beat_ms);
+    engine.stale_after = Millis(config.leader_takeover_ms);
+    engine.confirmed_within = Millis(config.confirm_ms);
+    engine.host_lost = Millis(config.host_lost_ms);
+    engine.queue_max = static_cast<std::size_t>(config.engine_queue_max);
+    engine.batch_max = static_cast<std::size_t>(config.engine_batch_max);
+    return engine;
+}
+
+/// The names of the server's certificate: those that are configured, and the address unless it is every
+/// address.
+std::vector<std::string> certificate_names(const ops::Config& config) {
+    std::vector<std::string> names = config.tls_names;
+    if (config.listen_address != "0.0.0.0" && config.listen_address != "::")
+        names.push_back(config.listen_address);
+    return names;
+}
+
+std::string listen_url(const ops::Config& config, std::uint16_t port) {
+    if (config.listen_address == "0.0.0.0" || config.listen_address == "::")
+        return fmt::format("https://127.0.0.1:{}", port);
+    const bool is_v6 = config.listen_address.find(':') != std::string::npos;
+    return is_v6 ? fmt::format("https://[{}]:{}", config.listen_address, port)
+                 : fmt::format("https://{}:{}", config.listen_address, port);
+}
+
+}  // namespace
+
+struct ServerApp::Impl {
+    Impl(ops::Config given, ops::Log& given_log)
+        : config(std::move(given)), log(given_log), folder(config.data_folder) {}
+
+    void open_database();
+    void open_keys();
+    void open_engine();
+    void open_http();
+    void lead(const std::function<void()>& on_failure);
+    store::ConnectionSettings connection_settings(const std::string& name) const;
+    engine::EngineDeps engine_deps();
+    http::ServerConfig http_config();
+
+    // Made from the top down and destroyed from the bottom up.
+    const ops::Config config;
+    ops::Log& log;
+    DataFolder folder;
+    std::optional<store::ManagedPostgres> postgres;
+    std::string database_url;
+    ops::Metrics metrics{program_version};
+    std::optional<auth::CertificateAuthority> authority;
+    std::optional<auth::SigningKey> signing_key;
+    std::atomic<bool> draining = false;
+    engine::Hub hub;
+    KeyFilter key_filter;
+    StreamLimits stream_limits;
+    std::optional<store::WorkerPool> workers;
+    std::unique_ptr<engine::MarketStore> market_store;
+    std::unique_ptr<engine::MarketStore> beat_store;
+    std::optional<engine::Engine> engine;
+    std::optional<Housekeeping> housekeeping;
+    std::optional<Services> services;
+    std::optional<Gateway> gateway;
+    std::optional<http::Server> server;
+    std::thread leader;
+    bool is_stopped = false;
+};
+
+store::ConnectionSettings ServerApp::Impl::connection_settings(const std::string& name) const {
+    store::ConnectionSettings settings;
+    settings.url = database_url;
+    settings.application_name = "fallowd " + name;
+    return settings;
+}
+
+void ServerApp::Impl::open_database() {
+    database_url = config.database_url;
+    if (database_url.empty()) {
+        store::ManagedPostgresSettings settings;
+        settings.directory = folder.file("postgres");
+        postgres.emplace(std::move(settings));
+        database_url = postgres->url();
+        // A database of its own is migrated without asking; one that others may share is not.
+        migrate_database(postgres->superuser_url(), log);
+    }
+    store::Connection connection(connection_settings("start"));
+    require_schema(connection);
+    store::maintain(connection);
+    if (create_first_admin_key(connection, folder, system_now(), KeyId(auth::random_id())))
+        log.info("first admin key written",
+                 {{"file", std::string_view(folder.file("admin.key").native())}});
+    workers.emplace(connection_settings("worker"), static_cast<std::size_t>(config.workers),
+                    [this](const std::string& message) {
+                        log.error("a worker's job failed", {{"error", message}});
+                    });
+}
+
+void ServerApp::Impl::open_keys() {
+    authority.emplace(auth::CertificateAuthority::open(folder.file(""), system_now()));
+    signing_key.emplace(auth::SigningKey::load_or_create(folder.file("server_signing.key")));
+    folder.write_public("server_signing.pub", auth::base64_encode(signing_key->public_key()) + "\n");
+}
+
+engine::EngineDeps ServerApp::Impl::engine_deps() {
+    return {*market_store,
+            *beat_store,
+            hub,
+            system_now,
+            auth::random_id,
+            [this](const std::string& bytes) { return auth::base64_encode(signing_key->sign(bytes)); },
+            auth::base64_encode(signing_key->public_key()),
+            [this](const std::string& level, const std::string& message) {
+                switch (ops::parse_level(level).value_or(ops::Level::error)) {
+                    case ops::Level::debug:
+                        return log.debug(message);
+                    case ops::Level::info:
+                        return log.info(message);
+                    case ops::Level::warn:
+                        return log.warn(message);
+                    case ops::Level::error:
+                        return log.error(message);
+                }
+            },
+            [this](std::size_t commands, std::int64_t commit_us) {
+                metrics.engine_batch(commands, commit_us);
+            }};
+}
+
+void ServerApp::Impl::open_engine() {
+    market_store = store::make_market_store(connection_settings("engine"));
+    beat_store = store::make_market_store(connection_settings("beat"));
+    engine.emplace(engine_config(config), engine_deps());
+    housekeeping.emplace(connection_settings("housekeeping"), key_filter, *engine, log, system_now);
+}
+
+http::ServerConfig ServerApp::Impl::http_config() {
+    const auth::ServerCertificate certificate =
+        authority->server_certificate(certificate_names(config), system_now());
+    http::ServerConfig http;
+    http.address = config.listen_address;
+    http.port = static_cast<std::uint16_t>(config.listen_port);
+    http.threads = static_cast<unsigned>(config.http_threads);
+    http.tls = {certificate.chain_pem, certificate.private_key_pem, authority->certificate_pem()};
+    http.limits.connections_max = static_cast<std::size_t>(config.connections_max);
+    http.limits.stream_heartbeat_ms = config.stream_heartbeat_ms;
+    http.on_access = [this](const http::AccessRecord& record) {
+        metrics.request(record.method, record.status, record.duration_us);
+        log.access({record.request_id, record.method, record.path, record.remote_address, record.user_agent,
+                    record.traceparent, record.status, static_cast<std::int64_t>(record.bytes_in),
+                    static_cast<std::int64_t>(record.bytes_out), record.duration_us});
+    };
+    http.on_internal_error = [this](std::string_view message) {
+        log.error("the HTTP layer caught an exception", {{"error", message}});
+    };
+    return http;
+}
+
+void ServerApp::Impl::open_http() {
+    services.emplace(Services{*engine, hub, *workers, key_filter, stream_limits, *authority, *signing_key,
+                              metrics, log, config, draining, std::string(program_version),
+                              openapi_document(), system_now, auth::random_id});
+    gateway.emplace(*services);
+    server.emplace(http_config(), *gateway);
+    server->start();
+}
+
+/// On a thread of its own: another server may lead the market for as long as it likes, and this one serves
+/// reads.
+void ServerApp::Impl::lead(const std::function<void()>& on_failure) {
+    try {
+        engine->start();
+        JsonWriter json;
+        json.begin_object().field("url", listen_url(config, server->port())).end_object();
+        folder.write_public("listen.json", json.take() + "\n");
+        log.info("ready", {{"url", std::string_view(listen_url(config, server->port()))}});
+    } catch (const std::exception& error) {
+        if (draining.load()) return;
+        log.error("the market could not be started", {{"error", error.what()}});
+        on_failure();
+    }
+}
+
+ServerApp::ServerApp(ops::Config config, ops::Log& log)
+    : impl_(std::make_unique<Impl>(std::move(config), log)) {}
+
+ServerApp::~ServerApp() {
+    stop();
+}
+
+void ServerApp::start(std::function<void()> on_failure) {
+    impl_->folder.remove("listen.json");
+    impl_->open_database();
+    impl_->open_keys();
+    impl_->open_engine();
+    impl_->open_http();
+    impl_->leader =
+        std::thread([impl = impl_.get(), on_failure = std::move(on_failure)] { impl->lead(on_failure); });
+}
+
+void ServerApp::stop() {
+    if (impl_->is_stopped) return;
+    impl_->is_stopped = true;
+    impl_->draining = true;
+    impl_->folder.remove("listen.json");
+    impl_->hub.stop();  // long-polls and streams end now
+    if (impl_->server) impl_->server->drain(impl_->config.drain_timeout_ms);
+    if (impl_->engine) impl_->engine->stop();
+    if (impl_->leader.joinable()) impl_->leader.join();
+    impl_->housekeeping.reset();
+    if (impl_->workers) impl_->workers->stop();
+    impl_->server.reset();
+    impl_->gateway.reset();
+    impl_->engine.reset();
+    impl_->market_store.reset();
+    impl_->beat_store.reset();
+    impl_->workers.reset();
+    if (impl_->postgres) impl_->postgres->stop();
+    impl_->log.info("stopped");
+}
+
+std::string ServerApp::url() const {
+    return listen_url(impl_->config, impl_->server->port());
+}
+
+void migrate_database(const std::string& url, ops::Log& log) {
+    const int applied = store::migrate(url, [&](const store::Migration& migration) {
+        log.info("migration applied",
+                 {{"version", static_cast<std::int64_t>(migration.version)}, {"name", migration.name}});
+    });
+    log.info("schema is up to date", {{"applied", static_cast<std::int64_t>(applied)}});
+}
+
+}  // namespace fallow::api
