@@ -18,7 +18,7 @@
 namespace fallow::agent {
 namespace {
 
-constexpr std::int64_t round_ms = 200;        ///< between two rounds while there is a lease
+constexpr std::int64_t round_ms = 500;        ///< between two rounds while there is a lease
 constexpr std::int64_t idle_round_ms = 1000;  ///< else
 constexpr std::int64_t retry_ms = 1000;
 constexpr std::int64_t long_poll_ms = 20'000;
@@ -40,6 +40,12 @@ std::int64_t hard_limit(__rlimit_resource resource) {
     rlimit limit{};
     if (::getrlimit(resource, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return nofile_guest_max;
     return static_cast<std::int64_t>(limit.rlim_max);
+}
+
+Identity enrolled(const StateFolder& state) {
+    if (!state.is_enrolled())
+        throw std::runtime_error("this host is not enrolled: run fallow-agent enroll first");
+    return state.identity();
 }
 
 /// Podman takes the ids of its automatic user namespaces from the range of the user "containers".
@@ -68,14 +74,13 @@ std::string phase_of(const LeaseRecord& r) {
 Agent::Agent(AgentOptions options)
     : options_(std::move(options)),
       state_(options_.state_folder),
+      host_id_(enrolled(state_).host_id),
       signing_key_(PrivateKey::from_pem(read_file(state_.signing_key_file()))),
       boot_id_(current_boot_id()),
       engine_(options_.engine_socket),
       highest_epoch_(state_.highest_epoch()),
       acknowledged_boot_ms_(state_.acknowledged_heartbeat(boot_id_)),
       server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
-    if (!state_.is_enrolled())
-        throw std::runtime_error("this host is not enrolled: run fallow-agent enroll first");
     state_.lock();
 }
 
@@ -106,14 +111,9 @@ bool Agent::note_epoch(std::int64_t epoch) {
 }
 
 std::vector<LeasePhase> Agent::phases() {
-    std::vector<std::shared_ptr<LeaseTask>> tasks;
-    {
-        const std::lock_guard lock(mutex_);
-        for (const auto& [id, task] : tasks_)
-            tasks.push_back(task);
-    }
+    const std::lock_guard lock(mutex_);
     std::vector<LeasePhase> found;
-    for (const auto& task : tasks) {
+    for (const auto& [id, task] : tasks_) {
         const LeaseRecord record = task->seen().record;
         if (std::string phase = phase_of(record); !phase.empty())
             found.push_back({record.desired.lease_id, record.desired.lease_epoch, std::move(phase)});
@@ -136,7 +136,12 @@ std::int64_t Agent::beat(ServerLink& server, std::int64_t interval_ms) {
         const std::lock_guard lock(mutex_);
         after_gap = sent - acknowledged_boot_ms_ >= options_.limits.fence_ms;
         acknowledged_boot_ms_ = sent;
-        poll_at_once_ = poll_at_once_ || after_gap;
+        if (after_gap) {
+            // Frozen containers wait to hear that they are still wanted; a poll from before may hang for
+            // long.
+            poll_at_once_ = true;
+            poll_stop_.request_stop();
+        }
     }
     if (after_gap) spdlog::info("the server acknowledges heartbeats");
     state_.save_acknowledged_heartbeat(boot_id_, sent);
@@ -157,6 +162,11 @@ void Agent::run_heartbeat(std::stop_token stop) {
     }
 }
 
+bool Agent::asked_to_poll_at_once() {
+    const std::lock_guard lock(mutex_);
+    return poll_at_once_;
+}
+
 void Agent::take_desired(Desired desired) {
     if (!note_epoch(desired.epoch)) {
         spdlog::warn("a desired state of the replaced epoch {} is refused", desired.epoch);
@@ -173,19 +183,23 @@ void Agent::run_desired(std::stop_token stop) {
     std::string version;
     while (!stop.stop_requested()) {
         try {
+            std::stop_source poll_stop;
             {
                 const std::lock_guard lock(mutex_);
                 if (std::exchange(poll_at_once_, false)) version.clear();
+                poll_stop_ = poll_stop;
             }
-            Desired desired = server.desired(version, long_poll_ms, stop);
+            const std::stop_callback on_stop(stop, [&] { poll_stop.request_stop(); });
+            Desired desired = server.desired(version, long_poll_ms, poll_stop.get_token());
             version = desired.version;
             take_desired(std::move(desired));
             if (renew_certificate_if_due(state_, server, server_unix_ms()))
                 spdlog::info("the certificate is renewed");
         } catch (const std::exception& error) {
             if (stop.stop_requested()) return;
-            spdlog::warn("the desired state could not be read: {}", error.what());
             version.clear();
+            if (asked_to_poll_at_once()) continue;
+            spdlog::warn("the desired state could not be read: {}", error.what());
             wait(with_jitter(retry_ms), stop);
         }
     }
@@ -247,6 +261,7 @@ void Agent::reach_engine(std::stop_token stop) {
 
 void Agent::take_over() {
     HostFacts host;
+    host.host_id = host_id_;
     host.runtime = options_.runtime;
     host.user_namespace =
         options_.user_namespace && engine_facts_.flavour == EngineFlavour::podman && has_subordinate_ids();
@@ -297,7 +312,7 @@ Observed Agent::observe() {
     for (const auto& task : tasks)
         observed.leases.push_back(task->seen());
     try {
-        observed.containers = engine_.list();
+        observed.containers = engine_.list(host_id_);
         observed.engine_reachable = true;
         if (!std::exchange(engine_was_reachable_, true)) spdlog::info("the container engine is back");
     } catch (const std::exception& error) {
@@ -342,15 +357,17 @@ void Agent::carry_out(const Action& action, const Desired* desired) {
 }
 
 void Agent::reconcile_once() {
-    {
-        const std::lock_guard lock(mutex_);
-        std::erase_if(tasks_, [](const auto& entry) { return entry.second->is_discarded(); });
-    }
     std::shared_ptr<const Desired> desired;
+    // A task's end waits for its lanes, and they may wait for our mutex: it is left outside of it.
+    std::vector<std::shared_ptr<LeaseTask>> over;
     {
         const std::lock_guard lock(mutex_);
         desired = desired_;
+        for (const auto& [id, task] : tasks_)
+            if (task->is_discarded()) over.push_back(task);
+        std::erase_if(tasks_, [](const auto& entry) { return entry.second->is_discarded(); });
     }
+    over.clear();
     const Observed observed = observe();
     for (const Action& action : reconcile(desired.get(), observed, boot_clock_ms(), options_.limits)) {
         try {

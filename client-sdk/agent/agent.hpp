@@ -56,6 +56,7 @@ class Agent {
     void run_heartbeat(std::stop_token stop);
     std::int64_t beat(ServerLink& server, std::int64_t interval_ms);
     void run_desired(std::stop_token stop);
+    [[nodiscard]] bool asked_to_poll_at_once();
     void take_desired(Desired desired);
     void run_inventory(std::stop_token stop);
     [[nodiscard]] std::vector<CardFacts> find_cards();
@@ -74,6 +75,7 @@ class Agent {
 
     AgentOptions options_;
     StateFolder state_;
+    std::string host_id_;
     PrivateKey signing_key_;
     std::string boot_id_;
     Engine engine_;  ///< of the reconcile loop
@@ -87,7 +89,8 @@ class Agent {
     std::shared_ptr<const Desired> desired_;
     std::int64_t highest_epoch_ = 0;
     std::int64_t acknowledged_boot_ms_ = 0;
-    bool poll_at_once_ = true;  ///< the next long-poll asks for an answer at once
+    bool poll_at_once_ = true;    ///< the next long-poll asks for an answer at once
+    std::stop_source poll_stop_;  ///< of the long-poll under way
     std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;
     std::atomic<std::int64_t> server_offset_ms_;  ///< server's clock less the boot clock
     bool engine_was_reachable_ = true;            ///< of the reconcile loop

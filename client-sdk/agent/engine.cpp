@@ -124,8 +124,8 @@ EngineFacts Engine::facts() {
     return facts;
 }
 
-std::vector<ContainerSeen> Engine::list() {
-    const json filters = {{"label", {label_lease}}};
+std::vector<ContainerSeen> Engine::list(const std::string& host_id) {
+    const json filters = {{"label", {label_lease, std::string(label_host) + "=" + host_id}}};
     const sdk::HttpResponse response = call(
         "GET", std::string(api) + "/containers/json?all=1&filters=" + sdk::percent_encode(filters.dump()));
     if (!response.ok()) refuse(response);

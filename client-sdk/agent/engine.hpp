@@ -50,8 +50,8 @@ class Engine {
     explicit Engine(std::string socket_path);
 
     [[nodiscard]] EngineFacts facts();
-    /// All containers with our lease label, whatever their state.
-    [[nodiscard]] std::vector<ContainerSeen> list();
+    /// All containers of leases of that host, whatever their state. Several agents may share an engine.
+    [[nodiscard]] std::vector<ContainerSeen> list(const std::string& host_id);
 
     [[nodiscard]] std::optional<ImageFacts> find_image(const std::string& reference);
     void pull(const std::string& reference, std::stop_token stop);

@@ -31,8 +31,9 @@ void Guard::watch(const std::string& container_id, std::function<void(std::int64
 }
 
 void Guard::drop(const std::string& container_id) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     watched_.erase(container_id);
+    wake_.wait(lock, [&] { return container_id.empty() || freezing_ != container_id; });
 }
 
 void Guard::acknowledged(std::int64_t sent_boot_ms) {
@@ -43,6 +44,8 @@ void Guard::acknowledged(std::int64_t sent_boot_ms) {
 void Guard::freeze_all(std::unique_lock<std::mutex>& lock) {
     const auto all = watched_;
     for (const auto& [container_id, on_frozen] : all) {
+        if (!watched_.contains(container_id)) continue;
+        freezing_ = container_id;
         lock.unlock();
         bool done = true;
         try {
@@ -56,6 +59,8 @@ void Guard::freeze_all(std::unique_lock<std::mutex>& lock) {
             done = false;
         }
         lock.lock();
+        freezing_.clear();
+        wake_.notify_all();
         if (done) watched_.erase(container_id);
     }
 }

@@ -34,6 +34,7 @@ class Guard {
     /// `on_frozen` is called from the guard's thread with the time of the freeze. A container is watched
     /// until it is dropped; after a freeze it has to be watched again when it has been thawed.
     void watch(const std::string& container_id, std::function<void(std::int64_t boot_ms)> on_frozen);
+    /// When it returns, the container's `on_frozen` is not running and will not be called.
     void drop(const std::string& container_id);
 
     void acknowledged(std::int64_t sent_boot_ms);
@@ -46,6 +47,7 @@ class Guard {
     std::mutex mutex_;
     std::condition_variable_any wake_;
     std::map<std::string, std::function<void(std::int64_t)>> watched_;
+    std::string freezing_;  ///< the container whose freeze is under way
     std::int64_t acknowledged_boot_ms_;
     std::jthread thread_;
 };

@@ -74,7 +74,8 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
     profile.image = image.id.empty() ? spec.image : image.id;
     profile.command = spec.command;
     profile.labels = {{std::string(label_lease), lease.lease_id},
-                      {std::string(label_epoch), std::to_string(lease.lease_epoch)}};
+                      {std::string(label_epoch), std::to_string(lease.lease_epoch)},
+                      {std::string(label_host), host.host_id}};
     profile.user_namespace = host.user_namespace;
     // Without a user namespace root inside would be root outside, so the image's own choice is overruled.
     profile.user = host.user_namespace ? "" : "65534:65534";

@@ -24,6 +24,7 @@ struct ImageFacts {
 };
 
 struct HostFacts {
+    std::string host_id;
     std::string runtime;         ///< "runc", "crun", "runsc", …; empty: the engine's default
     bool user_namespace = true;  ///< the engine can give each container a user namespace of its own
     std::int64_t nofile_max = 1024;

@@ -32,7 +32,8 @@ TEST_CASE("a container goes through its states, and is found by its label") {
     const DesiredLease lease = a_lease("trap 'exit 3' USR1; echo ready; while :; do sleep 0.05; done");
     Guest guest(lease);
     const auto seen_state = [&] {
-        for (const ContainerSeen& seen : guest.engine.list())
+        CHECK(guest.engine.list("host_2").empty());
+        for (const ContainerSeen& seen : guest.engine.list("host_1"))
             if (seen.id == guest.id) {
                 CHECK(seen.lease_id == lease.lease_id);
                 CHECK(seen.lease_epoch == lease.lease_epoch);

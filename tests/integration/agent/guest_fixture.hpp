@@ -35,10 +35,21 @@ inline DesiredLease a_lease(const std::string& script) {
 
 inline HostFacts host_facts() {
     HostFacts host;
+    host.host_id = "host_1";
     host.runtime = "runc";
     host.nofile_max = 1024;
     host.nproc_max = 512;
     return host;
+}
+
+/// Polls: the engine has no call that waits for every kind of change. Fails the test after half a minute.
+template <class Condition>
+void eventually(const std::string& what, const Condition& condition) {
+    for (int i = 0; i < 3000; ++i) {
+        if (condition()) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    FAIL("it did not come about: " << what);
 }
 
 struct GuestOutput {
@@ -72,16 +83,14 @@ class Guest {
 
     void start() { engine.start(id); }
 
-    /// Until the container is in that state; the engine has no call that waits for all of them.
     ContainerInspection wait_for(ContainerState state) {
-        for (int i = 0; i < 3000; ++i) {
-            const auto found = engine.inspect(id);
+        std::optional<ContainerInspection> found;
+        eventually("the container's state", [&] {
+            found = engine.inspect(id);
             REQUIRE(found);
-            if (found->state == state) return *found;
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-        FAIL("the container did not come into the expected state");
-        return {};
+            return found->state == state;
+        });
+        return *found;
     }
 
     GuestOutput output(bool follow = false) {
@@ -98,11 +107,8 @@ class Guest {
 
     /// Until the guest has written that to its standard output.
     void wait_for_output(const std::string& text) {
-        for (int i = 0; i < 3000; ++i) {
-            if (output().standard_output.find(text) != std::string::npos) return;
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-        FAIL("the guest did not write " << text);
+        eventually("the output " + text,
+                   [&] { return output().standard_output.find(text) != std::string::npos; });
     }
 
     Engine engine;

@@ -61,21 +61,17 @@ class Host {
     }
 
     LeaseRecord wait_until(const std::function<bool(const LeaseSeen&)>& condition) {
-        for (int i = 0; i < 3000; ++i) {
-            const LeaseSeen seen = task->seen();
-            if (condition(seen)) return seen.record;
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-        FAIL("the lease did not come into the expected state");
-        return {};
+        LeaseSeen seen;
+        eventually("the lease's state", [&] {
+            seen = task->seen();
+            return condition(seen);
+        });
+        return seen.record;
     }
 
     void wait_for_exit(const std::string& container_id) {
-        for (int i = 0; i < 3000; ++i) {
-            if (freezer_.inspect(container_id)->state == ContainerState::exited) return;
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-        FAIL("the container did not end");
+        eventually("the container's end",
+                   [&] { return freezer_.inspect(container_id)->state == ContainerState::exited; });
     }
 
     Engine& engine() { return freezer_; }

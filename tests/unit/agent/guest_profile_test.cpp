@@ -28,7 +28,11 @@ DesiredLease a_lease() {
 }
 
 HostFacts a_host() {
-    return {.runtime = "runc", .user_namespace = true, .nofile_max = 4096, .nproc_max = 1000};
+    return {.host_id = "host_1",
+            .runtime = "runc",
+            .user_namespace = true,
+            .nofile_max = 4096,
+            .nproc_max = 1000};
 }
 
 GuestProfile a_profile() {
