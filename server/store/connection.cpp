@@ -120,7 +120,8 @@ void Connection::open() {
         setting("statement_timeout", settings_.statement_timeout) +
         setting("lock_timeout", settings_.lock_timeout) +
         setting("idle_in_transaction_session_timeout", settings_.idle_in_transaction_timeout) +
-        "SET synchronous_commit = on; SET client_encoding = 'UTF8';";
+        "SET synchronous_commit = on; SET client_encoding = 'UTF8';"
+        "SET standard_conforming_strings = on;";
     if (!settings_.role.empty()) setup += "SET ROLE " + session_->quote_name(settings_.role) + ";";
     exec(setup);
 }
@@ -139,7 +140,7 @@ pqxx::result Connection::guarded(Call&& call) {
         throw translated;
     } catch (const pqxx::transaction_rollback& error) {
         throw DatabaseError(Fault::serialization, "40001", {}, error.what());
-    } catch (const pqxx::failure& error) {
+    } catch (const std::exception& error) {
         broken_ = broken_ || !session_->is_open();
         throw DatabaseError(broken_ ? Fault::connection : Fault::other, {}, {}, error.what());
     }
@@ -183,8 +184,14 @@ pqxx::result Connection::prepared(const std::string& name, const std::string& sq
     });
 }
 
-std::string Connection::quote(const std::string& text) const {
-    return session_->quote(text);
+std::string Connection::quote(const std::string& text) {
+    std::string result("'");
+    for (const char c : text) {
+        if (c == '\'') result.push_back('\'');
+        result.push_back(c);
+    }
+    result.push_back('\'');
+    return result;
 }
 
 }  // namespace fallow::store

@@ -75,7 +75,8 @@ class Connection {
     /// The same, prepared under `name` at its first use in this session.
     pqxx::result prepared(const std::string& name, const std::string& sql, const Parameters& parameters);
 
-    [[nodiscard]] std::string quote(const std::string& text) const;
+    /// A literal for a statement's text. Needs no session: sessions have standard_conforming_strings on.
+    [[nodiscard]] static std::string quote(const std::string& text);
     [[nodiscard]] bool is_broken() const { return broken_; }
     void mark_broken() { broken_ = true; }
     /// A new session with the same settings; throws like the constructor.

@@ -80,6 +80,14 @@ std::string describe_error(const DatabaseError& error) {
     return text + error.what();
 }
 
+/// BEGIN and the compare-and-set of the leader row in one round trip; the row stays locked to the commit.
+std::string claim_sequence_sql(const JournalRecord& journal) {
+    return "BEGIN; UPDATE market_leader SET seq = seq + 1, beat = clock_timestamp(), chain = " +
+           Connection::quote(journal.chain_hex) + " WHERE market = " + Connection::quote(journal.market) +
+           " AND epoch = " + std::to_string(journal.epoch) +
+           " AND seq = " + std::to_string(journal.sequence - 1);
+}
+
 class PostgresMarketStore final : public engine::MarketStore {
   public:
     explicit PostgresMarketStore(ConnectionSettings settings) : connection_(std::move(settings)) {}
@@ -94,8 +102,6 @@ class PostgresMarketStore final : public engine::MarketStore {
     void reconnect() override { connection_.reconnect(); }
 
   private:
-    [[nodiscard]] std::string claim_sequence_sql(const JournalRecord& journal) const;
-
     Connection connection_;
 };
 
@@ -136,14 +142,6 @@ bool PostgresMarketStore::beat(const std::string& market, std::int64_t epoch) {
 void PostgresMarketStore::release_leadership(const std::string& market, std::int64_t epoch) {
     connection_.query("UPDATE market_leader SET holder = NULL WHERE market = $1 AND epoch = $2", market,
                       epoch);
-}
-
-/// BEGIN and the compare-and-set of the leader row in one round trip; the row stays locked to the commit.
-std::string PostgresMarketStore::claim_sequence_sql(const JournalRecord& journal) const {
-    return "BEGIN; UPDATE market_leader SET seq = seq + 1, beat = clock_timestamp(), chain = " +
-           connection_.quote(journal.chain_hex) + " WHERE market = " + connection_.quote(journal.market) +
-           " AND epoch = " + std::to_string(journal.epoch) +
-           " AND seq = " + std::to_string(journal.sequence - 1);
 }
 
 CommitResult PostgresMarketStore::commit(const Batch& batch) {
@@ -189,7 +187,7 @@ LoadedMarket PostgresMarketStore::load(const std::string& market) {
     const std::string live_orders = "SELECT order_id FROM leases WHERE NOT released";
     const std::string live_jobs = "SELECT job_id FROM leases WHERE NOT released AND job_id IS NOT NULL";
     LoadedMarket loaded;
-    const auto settings = select_rows<market::Settings>(tx, "WHERE market = " + connection_.quote(market));
+    const auto settings = select_rows<market::Settings>(tx, "WHERE market = " + Connection::quote(market));
     if (!settings.empty()) loaded.settings = settings.front();
     loaded.settings.market = market;
     loaded.organizations = select_rows<market::Organization>(tx, "ORDER BY created_at, id");
@@ -207,7 +205,7 @@ LoadedMarket PostgresMarketStore::load(const std::string& market) {
                 " FROM jobs WHERE id IN (" + live_jobs + ") ORDER BY queued_at, id");
     loaded.freezes = select_rows<market::Freeze>(tx, "ORDER BY created_at, id");
     loaded.recent_keys = select_rows<engine::IdempotencyRecord>(
-        tx, "WHERE created_at >= (SELECT max(at) FROM journal WHERE stream = " + connection_.quote(market) +
+        tx, "WHERE created_at >= (SELECT max(at) FROM journal WHERE stream = " + Connection::quote(market) +
                 ") - " + std::to_string(recent_keys_ms) + " ORDER BY created_at DESC LIMIT " +
                 std::to_string(recent_keys_max));
     tx.commit();
