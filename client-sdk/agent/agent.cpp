@@ -82,6 +82,7 @@ Agent::Agent(AgentOptions options)
       acknowledged_boot_ms_(state_.acknowledged_heartbeat(boot_id_)),
       server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
     state_.lock();
+    options_.heartbeat_timeout_ms = std::min(options_.heartbeat_timeout_ms, options_.limits.fence_ms / 5);
 }
 
 Agent::~Agent() = default;

@@ -37,6 +37,7 @@ struct AgentOptions {
     bool user_namespace = true;
     std::optional<StorageKind> storage;  ///< empty: the best that works here
     MeasureOptions measure;
+    /// Of one heartbeat. At most a fifth of the fence: two that fail in a row must not be a fence yet.
     std::int64_t heartbeat_timeout_ms = 2000;
     PlannerLimits limits;
 };
