@@ -1,8 +1,10 @@
 #include "fallow/http_client.hpp"
 
 #include <curl/curl.h>
+#include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 
 namespace fallow::sdk {
@@ -194,6 +196,35 @@ int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) n
     return static_cast<Exchange*>(context)->request.stop.stop_requested() ? 1 : 0;
 }
 
+/// Writing to a TLS connection that the peer has closed raises SIGPIPE, whose default is to end the
+/// program. It is kept from this thread for the length of a transfer; the signal's disposition belongs to
+/// the program.
+class PipeSignalGuard {
+  public:
+    PipeSignalGuard() {
+        sigset_t pending;
+        sigpending(&pending);
+        was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+        sigemptyset(&pipe_);
+        sigaddset(&pipe_, SIGPIPE);
+        pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+    }
+    PipeSignalGuard(const PipeSignalGuard&) = delete;
+    PipeSignalGuard& operator=(const PipeSignalGuard&) = delete;
+    ~PipeSignalGuard() {
+        const timespec at_once{};
+        if (!was_pending_)
+            while (sigtimedwait(&pipe_, nullptr, &at_once) == -1 && errno == EINTR) {
+            }
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+
+  private:
+    sigset_t pipe_;
+    sigset_t before_;
+    bool was_pending_;
+};
+
 }  // namespace
 
 std::string_view name_of(TransportErrorKind kind) {
@@ -333,7 +364,10 @@ HttpResponse HttpClient::Impl::perform(const HttpRequest& request, Exchange& exc
         set(CURLOPT_XFERINFODATA, static_cast<void*>(&exchange));
     }
 
-    const CURLcode code = curl_easy_perform(handle.get());
+    const CURLcode code = [&] {
+        const PipeSignalGuard guard;
+        return curl_easy_perform(handle.get());
+    }();
     curl_easy_setopt(handle.get(), CURLOPT_ERRORBUFFER, static_cast<char*>(nullptr));
     if (exchange.failure) std::rethrow_exception(exchange.failure);
     exchange.response.status = status_of(handle.get());
