@@ -88,7 +88,12 @@ std::string encode_cards(const market::Outcome& outcome, const Encoding&) {
 }
 
 std::string encode_lease_report(const market::Outcome& outcome, const Encoding&) {
-    const auto& lease = row_in<market::Lease>(outcome);
+    // Nothing but Done is left of a lease that was settled and forgotten, and whose `gone` is repeated.
+    market::Lease forgotten;
+    forgotten.state = market::LeaseState::ended;
+    forgotten.nonce = std::string(32, '0');
+    const market::Lease& lease =
+        std::holds_alternative<Done>(outcome) ? forgotten : row_in<market::Lease>(outcome);
     JsonWriter json;
     json.begin_object().key("lease").begin_object();
     json.field("state", lease.state).field("end_reason", lease.end_reason).end_object();
