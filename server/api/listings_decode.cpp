@@ -65,6 +65,8 @@ market::UpdateListing read_change(FieldReader& reader, ListingId listing, std::i
     if (change.term_min && change.term_max && *change.term_max < *change.term_min)
         reader.fail(ErrorCode::invalid_field, "term_max_ms",
                     "Give a longest term that is not below term_min_ms.");
+    // A field that is not known is the better answer to a body that changes nothing.
+    static_cast<void>(reader.finish());
     if (!change.ask && !change.term_min && !change.term_max && !change.reclaim_notice && !change.state)
         reader.fail(ErrorCode::missing_field, "", "Give at least one field to change.");
     return change;

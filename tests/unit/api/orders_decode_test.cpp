@@ -1,0 +1,133 @@
+#include "api/orders_decode.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "api/job_decode.hpp"
+
+using namespace fallow;
+using namespace fallow::api;
+
+namespace {
+
+/// An order with `members` added.
+std::string order(const std::string& members) {
+    return R"({"price_max_micros_per_hour":2500000,"term_ms":3600000)" +
+           (members.empty() ? "" : "," + members) + "}";
+}
+
+std::string job(const std::string& members) {
+    return R"({"image":"docker.io/library/busybox:1.36","max_duration_ms":60000)" +
+           (members.empty() ? "" : "," + members) + "}";
+}
+
+struct Refused {
+    std::string body;
+    ErrorCode code;
+    std::string pointer;
+};
+
+constexpr auto some_artifact = "artifact_00000000000000000000000007";
+
+}  // namespace
+
+TEST_CASE("an order has its defaults") {
+    const auto decoded = decode_order(order(""));
+    REQUIRE(decoded.ok());
+    const market::PlaceOrder& placed = decoded->command;
+    CHECK(placed.count == 1);
+    CHECK(placed.price_max == ledger::Price(2500000));
+    CHECK(placed.term == hours(1));
+    CHECK_FALSE(placed.fill_or_kill);
+    CHECK(placed.expires_in == days(7));
+    CHECK_FALSE(placed.job.has_value());
+    CHECK(decoded->inputs.empty());
+}
+
+TEST_CASE("an order is read in full") {
+    const auto decoded = decode_order(order(
+        R"("count":2,"fill_or_kill":true,"expires_in_ms":5000,"requirements":{"products":["H100"],"device_class":"gpu",
+           "vram_bytes_min":80,"countries":["DE"],"countries_excluded":["US"],
+           "host_id":"host_00000000000000000000000001"},"job":)" +
+        job(R"("inputs":[{"path":"in.bin","artifact_id":")" + std::string(some_artifact) + R"("}])")));
+    REQUIRE(decoded.ok());
+    const market::Requirements& wanted = decoded->command.requirements;
+    CHECK(decoded->command.count == 2);
+    CHECK(decoded->command.fill_or_kill);
+    CHECK(wanted.products == std::vector<std::string>{"H100"});
+    CHECK(wanted.device_class == market::DeviceClass::gpu);
+    CHECK(wanted.vram_bytes_min == 80);
+    CHECK(wanted.countries == std::vector<std::string>{"DE"});
+    CHECK(wanted.countries_excluded == std::vector<std::string>{"US"});
+    CHECK(wanted.host == HostId(RawId{0, 1}));
+    REQUIRE(decoded->command.job.has_value());
+    CHECK(decoded->command.job->image == "docker.io/library/busybox:1.36");
+    CHECK(decoded->inputs == std::vector<ArtifactId>{ArtifactId(RawId{0, 7})});
+}
+
+TEST_CASE("a job's document is canonical and reads back as itself") {
+    const auto spec = decode_job_spec(
+        job(R"("command":["sh","-c","echo \"hi\"\n"],"env":{"B":"2","A":""},"outputs":["o"])"));
+    REQUIRE(spec.ok());
+    const std::string document = job_spec_json(*spec);
+    CHECK(
+        document ==
+        R"({"image":"docker.io/library/busybox:1.36","command":["sh","-c","echo \"hi\"\n"],"env":{"A":"","B":"2"},)"
+        R"("inputs":[],"outputs":["o"],"max_duration_ms":60000,"attempts_max":1,"memory_bytes":1073741824,)"
+        R"("cpu_millis":1000,"pids_max":256,"disk_bytes":1073741824})");
+    const auto again = decode_job_spec(document);
+    REQUIRE(again.ok());
+    CHECK(job_spec_json(*again) == document);
+}
+
+TEST_CASE("orders that are refused") {
+    const auto row = GENERATE(values<Refused>({
+        {R"({"term_ms":3600000})", ErrorCode::missing_field, "/price_max_micros_per_hour"},
+        {R"({"price_max_micros_per_hour":1})", ErrorCode::missing_field, "/term_ms"},
+        {R"({"price_max_micros_per_hour":-1,"term_ms":3600000})", ErrorCode::invalid_field,
+         "/price_max_micros_per_hour"},
+        {R"({"price_max_micros_per_hour":1000000000001,"term_ms":3600000})", ErrorCode::invalid_field,
+         "/price_max_micros_per_hour"},
+        {R"({"price_max_micros_per_hour":1,"term_ms":59999})", ErrorCode::invalid_field, "/term_ms"},
+        {order(R"("count":0)"), ErrorCode::invalid_field, "/count"},
+        {order(R"("count":65)"), ErrorCode::invalid_field, "/count"},
+        {order(R"("requirements":{"countries":["de"]})"), ErrorCode::invalid_field,
+         "/requirements/countries/0"},
+        {order(R"("requirements":{"contries":["DE"]})"), ErrorCode::unknown_field,
+         "/requirements/contries"},
+        {order(R"("requirements":{"listing_id":"x"})"), ErrorCode::invalid_id, "/requirements/listing_id"},
+        {order(R"("job":{})"), ErrorCode::missing_field, "/job/image"},
+        {order(R"("job":{"image":"-x","max_duration_ms":60000})"), ErrorCode::invalid_field, "/job/image"},
+        {order(R"("job":{"image":"a b","max_duration_ms":60000})"), ErrorCode::invalid_field, "/job/image"},
+        {order(R"("job":{"image":"a"})"), ErrorCode::missing_field, "/job/max_duration_ms"},
+        {order("\"job\":" + job(R"("env":{"LD_PRELOAD":"x"})")), ErrorCode::invalid_field,
+         "/job/env/LD_PRELOAD"},
+        {order("\"job\":" + job(R"("env":{"NVIDIA_VISIBLE_DEVICES":"all"})")), ErrorCode::invalid_field,
+         "/job/env/NVIDIA_VISIBLE_DEVICES"},
+        {order("\"job\":" + job(R"("env":{"1A":"x"})")), ErrorCode::invalid_field, "/job/env"},
+        {order("\"job\":" + job(R"("env":{"A":1})")), ErrorCode::invalid_field, "/job/env/A"},
+        {order("\"job\":" + job(R"("outputs":["../x"])")), ErrorCode::invalid_field, "/job/outputs/0"},
+        {order("\"job\":" + job(R"("outputs":["/x"])")), ErrorCode::invalid_field, "/job/outputs/0"},
+        {order("\"job\":" + job(R"("outputs":["x","x"])")), ErrorCode::invalid_field, "/job/outputs/1"},
+        {order("\"job\":" + job(R"("attempts_max":11)")), ErrorCode::invalid_field, "/job/attempts_max"},
+        {order("\"job\":" +
+               job(R"("inputs":[{"path":"a/../b","artifact_id":"artifact_00000000000000000000000007"}])")),
+         ErrorCode::invalid_field, "/job/inputs/0/path"},
+        {order("\"job\":" + job(R"("inputs":[{"path":"a","artifact_id":"b"}])")), ErrorCode::invalid_id,
+         "/job/inputs/0/artifact_id"},
+        {order("\"job\":" + job(R"("privileged":true)")), ErrorCode::unknown_field, "/job/privileged"},
+    }));
+    INFO(row.body);
+    const auto refused = decode_order(row.body);
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().code == row.code);
+    CHECK(refused.error().pointer == row.pointer);
+}
+
+TEST_CASE("a job's description has a bound as a whole") {
+    std::string words = R"("command":[)";
+    for (int i = 0; i < 3; ++i)
+        words += (i == 0 ? "\"" : ",\"") + std::string(60'000, 'x') + "\"";
+    const auto refused = decode_job_spec(job(words + "]"));
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().code == ErrorCode::invalid_field);
+}
