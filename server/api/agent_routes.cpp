@@ -10,6 +10,7 @@
 #include "api/services.hpp"
 #include "api/usage_statement.hpp"
 #include "auth/base64.hpp"
+#include "auth/sha256.hpp"
 
 namespace fallow::api {
 namespace {
@@ -58,6 +59,7 @@ Result<Decoded> decode_usage_report(const Call& call) {
     if (usage->lease != *lease)
         return refuse(ErrorCode::invalid_field, "The statement names another lease than the path.",
                       "/statement");
+    usage->statement_sha256 = auth::sha256_hex(usage->statement);
     usage->signature = std::move(given->signature);
     return command(std::move(*usage));
 }

@@ -28,10 +28,13 @@
 namespace fallow::api {
 namespace {
 
+/// The wall clock at the process's start plus steady time since: a clock that is set moves no deadline.
 Time system_now() {
-    using std::chrono::milliseconds;
-    const auto since = std::chrono::system_clock::now().time_since_epoch();
-    return Time(std::chrono::duration_cast<milliseconds>(since).count());
+    using std::chrono::duration_cast, std::chrono::milliseconds, std::chrono::steady_clock;
+    static const auto begun = steady_clock::now();
+    static const auto wall =
+        duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+    return Time((wall + duration_cast<milliseconds>(steady_clock::now() - begun)).count());
 }
 
 /// Names this process in the leader row, and no other one: host, process id, and a number for when those
@@ -54,7 +57,6 @@ engine::EngineConfig engine_config(const ops::Config& config) {
     engine.rules.hold_window = Millis(config.hold_ms);
     engine.rules.disconnect_window = Millis(config.disconnect_window_ms);
     engine.rules.heartbeat = Millis(config.heartbeat_interval_ms);
-    engine.fee_ppm_default = static_cast<std::int32_t>(config.fee_ppm);
     engine.beat = Millis(config.leader_beat_ms);
     engine.stale_after = Millis(config.leader_takeover_ms);
     engine.confirmed_within = Millis(config.confirm_ms);
@@ -137,6 +139,7 @@ void ServerApp::Impl::open_database() {
         database_url = postgres->url();
         // A database of its own is migrated without asking; one that others may share is not.
         migrate_database(postgres->superuser_url(), log);
+        folder.write_private("database.url", database_url + "\n");
     }
     store::Connection connection(connection_settings("start"));
     require_schema(connection);

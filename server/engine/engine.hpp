@@ -44,7 +44,6 @@ struct EngineConfig {
     std::string market = "main";
     std::string holder;  ///< names this process in the leader row
     market::Rules rules;
-    std::int32_t fee_ppm_default = 0;
     Millis beat = Millis(500);
     Millis stale_after = Millis(1500);
     Millis confirmed_within = seconds(2);

@@ -11,13 +11,14 @@ import os
 import pathlib
 import platform
 import re
-import ssl
+import shlex
 import statistics
 import subprocess
 import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tests/e2e"))
+from simulated_host import HostKeys, SimulatedHost, reported_cards  # noqa: E402
 from world import World  # noqa: E402
 
 PSQL = "/usr/lib/postgresql/15/bin"
@@ -39,7 +40,7 @@ class Postgres:
     """The server's own managed cluster, as the operator's database user sees it."""
 
     def __init__(self, world):
-        parts = dict(part.split("=", 1) for part in world.database_url.split())
+        parts = dict(part.split("=", 1) for part in shlex.split(world.database_url))
         self.environment = dict(os.environ, PGHOST=parts["host"], PGPORT=parts.get("port", "5432"), PGUSER="postgres")
 
     def sql(self, text):
@@ -74,64 +75,22 @@ def postgres_pids(world):
     return [root, *map(int, children)]
 
 
-class Hosts:
-    """Sellers' hosts as their agents would enrol them; all share one key pair, each has its own certificate."""
+def add_host(world, seller, keys, number):
+    """A host with its cards listed; NUMBER.pem in the keys' folder is for the load's heartbeats."""
+    host = SimulatedHost(world, seller["key"], keys, f"bench-{number}", pem=keys.folder / f"{number}.pem")
+    host.heartbeat()
+    cards = host.put_inventory(reported_cards(f"bench-{number}", CARDS_PER_HOST, product="bench"))
+    host.close()
+    world.post("/v1/listings", {"host_id": host.id, "card_ids": [card["id"] for card in cards],
+                                "ask_micros_per_hour": 2_000_000 + number}, seller["key"], 201)
 
-    def __init__(self, world, seller, count):
-        self.world, self.seller = world, seller
-        self.folder = world.folder / "agents"
-        self.folder.mkdir()
-        self.key = self.folder / "tls.key"
-        self.sign_key = self.folder / "sign.key"
-        openssl = lambda *words: subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True).stdout
-        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.key)
-        openssl("genpkey", "-algorithm", "ed25519", "-out", self.sign_key)
-        self.csr = openssl("req", "-new", "-key", self.key, "-subj", "/CN=bench").decode()
-        import base64
-        der = openssl("pkey", "-in", self.sign_key, "-pubout", "-outform", "DER")
-        self.public = base64.b64encode(der[-32:]).decode()
-        self.encode = lambda raw: base64.b64encode(raw).decode()
-        self.openssl = openssl
-        with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            self.listings = list(pool.map(self.add, range(count)))
 
-    def add(self, number):
-        world, key = self.world, self.seller["key"]
-        token = world.post("/v1/enrollment-tokens", {"name": f"bench-{number}", "country": "DE"}, key, 201)["token"]
-        message = self.folder / f"{number}.message"
-        message.write_text("fallow-enroll-v1\n" + token)
-        proof = self.openssl("pkeyutl", "-sign", "-rawin", "-inkey", self.sign_key, "-in", message)
-        enrolled = world.post("/v1/agent/enroll", {
-            "token": token, "csr": self.csr, "signing_key": self.public, "proof": self.encode(proof),
-            "agent_version": "bench", "runtime": "runc", "engine": "none", "cpu_cores": 2,
-            "memory_bytes": 1 << 30}, None, 201)
-        pem = self.folder / f"{number}.pem"
-        pem.write_text(enrolled["certificate"] + self.key.read_text())
-        self.as_host(pem, "POST", "/v1/agent/heartbeat", {"boot_id": "bench", "sequence": 0, "leases": []})
-        cards = [{"index": n, "uuid": f"GPU-{number}-{n}", "pci_address": None, "product": "bench", "vendor": "bench",
-                  "device_class": "gpu", "backend": "opencl", "driver_version": "1",
-                  "capacity": {"vram_bytes": 80 << 30, "memory_bandwidth_bytes_per_s": 10**12, "fp32_flops": 10**13,
-                               "measured_at": "2026-01-01T00:00:00.000Z"}} for n in range(CARDS_PER_HOST)]
-        found = self.as_host(pem, "PUT", "/v1/agent/inventory", {
-            "boot_id": "bench", "agent_version": "bench", "runtime": "runc", "engine": "none", "cpu_cores": 2,
-            "memory_bytes": 1 << 30, "cards": cards})["cards"]
-        return world.post("/v1/listings", {"host_id": enrolled["host_id"], "card_ids": [card["id"] for card in found],
-                                           "ask_micros_per_hour": 2_000_000 + number}, key, 201)["id"]
-
-    def as_host(self, pem, method, path, body):
-        import http.client
-        context = ssl.create_default_context(cafile=str(self.world.ca))
-        context.load_cert_chain(str(pem))
-        connection = http.client.HTTPSConnection("127.0.0.1", self.world.port, context=context, timeout=60)
-        try:
-            connection.request(method, path, body=json.dumps(body), headers={"Content-Type": "application/json"})
-            reply = connection.getresponse()
-            parsed = json.loads(reply.read())
-        finally:
-            connection.close()
-        if reply.status not in (200, 201):
-            raise SystemExit(f"{method} {path} answered {reply.status}: {parsed}")
-        return parsed
+def add_hosts(world, seller, count):
+    """The folder of their certificates."""
+    keys = HostKeys(world.folder / "agents")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: add_host(world, seller, keys, number), range(count)))
+    return keys.folder
 
 
 def place(world, binaries, key_file, agents, options, number):
@@ -169,7 +128,7 @@ def main():
         print(f"{hosts} hosts with {CARDS_PER_HOST} cards each …", file=sys.stderr)
         seller = world.seller()
         renter = world.renter(deposit_micros=900_000_000_000_000)
-        all_hosts = Hosts(world, seller, hosts)
+        agents = add_hosts(world, seller, hosts)
         key_file = world.folder / "renter.key"
         key_file.write_text(renter["key"])
         tried = {clients: postgres.tps(clients, 5) for clients in (8, 16, 32, 64)}
@@ -178,7 +137,7 @@ def main():
         tps, runs = [], []
         for number in range(options.rounds):
             tps.append(postgres.tps(best, options.seconds))
-            runs.append(place(world, binaries, key_file, all_hosts.folder, options, number))
+            runs.append(place(world, binaries, key_file, agents, options, number))
             print(f"round {number + 1}: pgbench {tps[-1]:.0f} tps, orders {runs[-1]['orders_per_s']:.0f}/s "
                   f"(p50 {runs[-1]['p50_ms']:.1f} ms, p99 {runs[-1]['p99_ms']:.1f} ms, batch "
                   f"{runs[-1]['batch_mean']:.1f})", file=sys.stderr)

@@ -79,8 +79,9 @@ class Demo:
         world.make_image(IMAGE)
         world.start_server()
 
-        self.say("The admin makes a seller and a renter, and records the renter's deposit")
+        self.say("The admin sets a fee of 5 %, makes a seller and a renter, and records the renter's deposit")
         admin = world.data / "admin.key"
+        self.fallow(admin, "admin", "fee", "set", "5")
         _, seller = self.tenant("idle-cards", "DE", ["seller:read", "seller:write"])
         renter_id, renter = self.tenant("curious-minds", "FR", ["renter:read", "renter:write"])
         self.fallow(admin, "admin", "deposit", "--organization", renter_id, "--amount", "20", "--reference", "demo")

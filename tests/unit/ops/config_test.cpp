@@ -30,7 +30,6 @@ TEST_CASE("the defaults are those of the design and do not contradict each other
     CHECK(config.hold_ms == 30 * 60'000);
     CHECK(config.listen_address == "127.0.0.1");
     CHECK(config.listen_port == 8443);
-    CHECK(config.fee_ppm == 50'000);
 }
 
 TEST_CASE("each broken relation is refused with the settings' names", "[config]") {
