@@ -1,0 +1,185 @@
+#include <string_view>
+
+#include "checks.hpp"
+#include "text.hpp"
+
+namespace fallow_proof {
+namespace {
+
+/// micros per card-hour × ms × thousandths of a card, per micro.
+constexpr Wide numerator_per_micro = 3'600'000'000;
+
+class LeaseCheck {
+  public:
+    LeaseCheck(const Lease& lease, const Report& report)
+        : lease_(lease), report_(report), name_(id_text("lease", lease.id)) {}
+
+    void run() {
+        check_usage();
+        check_charge();
+        check_money();
+        check_receipt();
+    }
+
+  private:
+    void expect(const char* check, const std::string& expected, const std::string& found,
+                const std::string& part = {}) {
+        if (expected != found) report_({check, part.empty() ? name_ : name_ + " " + part, expected, found});
+    }
+    void expect(const char* check, Wide expected, Wide found, const std::string& part = {}) {
+        expect(check, decimal(expected), decimal(found), part);
+    }
+
+    void check_usage() {
+        std::int64_t before_ms = 0;
+        std::int64_t claimed_before_ms = 0;
+        std::int64_t sequence = 0;
+        for (const Usage& usage : lease_.usage) {
+            const std::string part = "usage " + std::to_string(usage.sequence);
+            expect("usage_sequence", ++sequence, usage.sequence, part);
+            sequence = usage.sequence;
+            if (usage.accepted_ms < before_ms)
+                report_({"usage_monotone", name_ + " " + part, std::to_string(before_ms) + " or more",
+                         std::to_string(usage.accepted_ms)});
+            const Wide claimed = static_cast<Wide>(usage.accepted_ms) + usage.clipped_ms;
+            if (claimed < claimed_before_ms)
+                report_({"usage_claim_monotone", name_ + " " + part,
+                         std::to_string(claimed_before_ms) + " or more", decimal(claimed)});
+            before_ms = usage.accepted_ms;
+            claimed_before_ms = static_cast<std::int64_t>(claimed);
+            expect("usage_renter", id_text("org", lease_.renter), id_text("org", usage.renter), part);
+            expect("usage_seller", id_text("org", lease_.seller), id_text("org", usage.seller), part);
+            check_statement(usage, part, claimed);
+        }
+        expect("usage_last_sequence", lease_.usage_sequence, sequence);
+        const std::string last = lease_.usage.empty() ? "none" : lease_.usage.back().sha256;
+        expect("usage_digest", last, lease_.usage_sha256.value_or("none"));
+    }
+
+    /// The signed text says what the row says.
+    void check_statement(const Usage& usage, const std::string& part, Wide claimed) {
+        const auto text = parse_signed(usage.statement);
+        if (!text) {
+            report_({"usage_statement_form", name_ + " " + part, "lines of a name and a value",
+                     "something else"});
+            return;
+        }
+        expect("usage_statement_form", "fallow-usage-v1", text->head, part);
+        expect("usage_statement_lease", name_, text->one("lease"), part);
+        expect("usage_statement_epoch", std::to_string(lease_.epoch), text->one("epoch"), part);
+        expect("usage_statement_sequence", std::to_string(usage.sequence), text->one("sequence"), part);
+        expect("usage_statement_running", text->one("running_ms"), decimal(claimed), part);
+        expect("usage_statement_final", usage.final ? "true" : "false", text->one("final"), part);
+    }
+
+    /// From usage and price to the charge and the fee, by the published rule.
+    void check_charge() {
+        const std::int64_t running = lease_.usage.empty() ? 0 : lease_.usage.back().accepted_ms;
+        expect("running_is_accepted_usage", running, lease_.running_ms);
+        Wide numerator = 0;
+        if (__builtin_mul_overflow(static_cast<Wide>(lease_.price) * lease_.thousandths,
+                                   static_cast<Wide>(running), &numerator)) {
+            report_({"charge_from_usage", name_, "a charge that fits 128 bits", "more"});
+            return;
+        }
+        expect("numerator_from_usage", decimal(numerator), lease_.numerator);
+        const Wide charge = numerator / numerator_per_micro;
+        expect("charge_from_usage", charge, lease_.charged);
+        expect("fee_of_charge", charge * lease_.fee_ppm / 1'000'000, lease_.fee);
+    }
+
+    /// The transfers that name the lease come to what the lease says.
+    void check_money() {
+        expect("charge_transfers", lease_.charged, lease_.charges + lease_.fees);
+        expect("fee_transfers", lease_.fee, lease_.fees);
+        expect("held_from_transfers", lease_.holds - lease_.releases - lease_.charges - lease_.fees,
+               lease_.held);
+        if (lease_.state == "ended") expect("hold_released_at_end", 0, lease_.held);
+    }
+
+    void check_receipt() {
+        if (!lease_.receipt) {
+            if (lease_.state == "ended") report_({"receipt_exists", name_, "a receipt", "none"});
+            return;
+        }
+        const Receipt& receipt = *lease_.receipt;
+        if (lease_.state != "ended")
+            report_({"receipt_after_end", name_, "no receipt before the end", "a receipt"});
+        expect("receipt_renter", id_text("org", lease_.renter), id_text("org", receipt.renter), "receipt");
+        expect("receipt_seller", id_text("org", lease_.seller), id_text("org", receipt.seller), "receipt");
+        const auto text = parse_signed(receipt.statement);
+        if (!text) {
+            report_({"receipt_form", name_, "lines of a name and a value", "something else"});
+            return;
+        }
+        expect("receipt_form", "fallow-receipt-v1", text->head, "receipt");
+        const auto agrees = [&](const char* field, const std::string& expected) {
+            expect("receipt_agrees", expected, text->one(field), "receipt " + std::string(field));
+        };
+        agrees("lease", name_);
+        agrees("order", id_text("order", lease_.order));
+        agrees("renter", id_text("org", lease_.renter));
+        agrees("seller", id_text("org", lease_.seller));
+        agrees("host", id_text("host", lease_.host));
+        agrees("listing", id_text("listing", lease_.listing));
+        agrees("cards", cards_text());
+        agrees("thousandths", std::to_string(lease_.thousandths));
+        agrees("started_at", lease_.started_at);
+        agrees("ended_at", lease_.ended_at);
+        agrees("end_reason", lease_.end_reason);
+        agrees("running_ms", std::to_string(lease_.running_ms));
+        agrees("charged_micros", std::to_string(lease_.charged));
+        agrees("fee_micros", std::to_string(lease_.fee));
+        agrees("usage_sha256", lease_.usage.empty() ? "none" : lease_.usage.back().sha256);
+        check_segments(*text);
+    }
+
+    /// The segments alone give the charge: that is what a holder of the receipt can verify.
+    void check_segments(const SignedText& text) {
+        Wide numerator = 0;
+        Wide running = 0;
+        const auto segments = text.fields.find("segment");
+        if (segments != text.fields.end()) {
+            for (const std::string& segment : segments->second) {
+                const auto space = segment.find(' ');
+                const auto price = parse_count(segment.substr(0, space));
+                const auto ms =
+                    space == std::string::npos ? std::nullopt : parse_count(segment.substr(space + 1));
+                if (!price || !ms) {
+                    report_({"receipt_segments", name_ + " receipt", "a price and a time", segment});
+                    return;
+                }
+                running += *ms;
+                numerator += static_cast<Wide>(*price) * *ms;
+            }
+        }
+        expect("receipt_segments", lease_.running_ms, running, "receipt running time");
+        expect("receipt_segments", lease_.charged, numerator * lease_.thousandths / numerator_per_micro,
+               "receipt charge");
+    }
+
+    std::string cards_text() const {
+        std::string list;
+        for (const std::string& card : lease_.cards)
+            list += (list.empty() ? "" : ",") + id_text("card", card);
+        return list;
+    }
+
+    const Lease& lease_;
+    const Report& report_;
+    std::string name_;
+};
+
+}  // namespace
+
+void check_leases(const Ledger& ledger, const Report& report) {
+    for (const auto& [id, lease] : ledger.leases)
+        LeaseCheck(lease, report).run();
+    for (const auto& [id, usage] : ledger.orphaned_usage)
+        report({"usage_lease_exists", id_text("lease", id) + " usage " + std::to_string(usage.sequence),
+                "a lease", "none"});
+    for (const std::string& id : ledger.orphaned_receipts)
+        report({"receipt_lease_exists", id_text("lease", id) + " receipt", "a lease", "none"});
+}
+
+}  // namespace fallow_proof
