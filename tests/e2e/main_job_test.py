@@ -22,9 +22,10 @@ class MainJob(unittest.TestCase):
         cls.world.start_engine()
         cls.world.make_image(IMAGE)
         cls.agent_words = ("--fence-ms", "2000")
-        # A host is lost after 6 s and fenced after 2 s here, so that losing one does not take a minute.
+        # A host is lost after 6.5 s and fenced after 2 s here, so that losing one does not take a minute.
         cls.world.start_server("heartbeat_interval_ms=1000", "heartbeat_timeout_ms=500", "fence_ms=2000",
-                               "host_lost_ms=6000", "usage_interval_ms=1000")
+                               "host_lost_ms=6500", "host_lost_declared_ms=8000",
+                               "usage_interval_ms=1000")
         cls.seller = cls.world.seller()
         cls.renter = cls.world.renter()
         cls.seller_events = cls.world_events(cls.seller)
