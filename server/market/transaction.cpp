@@ -168,10 +168,10 @@ void forget(State& state, const typename KeyOf<Row>::type& key) {
     if (const Row* row = state.find<Row>(key)) state.replace<Row>(row, nullptr);
 }
 
-/// Whether the job was finished by the end of this very lease. One that went back to the queue has another
-/// order, and its later end may not be durable yet.
-bool is_finished_by(const Job& job, const Lease& lease) {
-    return job.finished_at && job.lease == lease.id && job.order == lease.order;
+/// Whether a job's end is durable, seen from a lease of its that is: it ended with this very lease, or else
+/// with another order, which stays in the state until its end is durable.
+bool is_done_with(const State& state, const Job& job, const Lease& lease) {
+    return job.finished_at && (job.order == lease.order || state.find<Order>(*job.order) == nullptr);
 }
 
 }  // namespace
@@ -181,7 +181,7 @@ void forget_if_final(State& state, const AnyRow& row) {
         if (!lease->released) return;
         forget<Order>(state, lease->order);
         const Job* job = lease->job ? state.find<Job>(*lease->job) : nullptr;
-        if (job != nullptr && is_finished_by(*job, *lease)) forget<Job>(state, job->id);
+        if (job != nullptr && is_done_with(state, *job, *lease)) forget<Job>(state, job->id);
         forget<Lease>(state, lease->id);
     } else if (const auto* order = std::get_if<Order>(&row)) {
         if (order->state == OrderState::standing || order->state == OrderState::filled) return;
