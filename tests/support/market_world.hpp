@@ -1,0 +1,352 @@
+// A market under test. Every command that goes through it is also decided a second time (the same entries
+// must come out), undone (the state must be as before), written to a database in memory (the rows must be
+// the state's) and audited. So each test of one rule is a test of these as well.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <string>
+
+#include "market/decide.hpp"
+#include "market/leases.hpp"
+#include "market/matching.hpp"
+#include "support/market_builders.hpp"
+#include "support/memory_database.hpp"
+#include "support/state_text.hpp"
+
+namespace Catch {
+template <>
+struct StringMaker<fallow::Time> {
+    static std::string convert(fallow::Time time) { return fallow::to_rfc3339(time); }
+};
+template <>
+struct StringMaker<fallow::Millis> {
+    static std::string convert(fallow::Millis span) { return std::to_string(span.count) + " ms"; }
+};
+template <>
+struct StringMaker<fallow::ledger::Micros> {
+    static std::string convert(fallow::ledger::Micros amount) {
+        return std::to_string(amount.count) + " micros";
+    }
+};
+template <fallow::NamedEnum E>
+struct StringMaker<E> {
+    static std::string convert(E value) { return std::string(fallow::name_of(value)); }
+};
+template <class T>
+struct StringMaker<std::optional<T>> {
+    static std::string convert(const std::optional<T>& value) {
+        return value ? StringMaker<T>::convert(*value) : "none";
+    }
+};
+template <class Tag>
+struct StringMaker<fallow::Id<Tag>> {
+    static std::string convert(const fallow::Id<Tag>& id) { return id.text(); }
+};
+}  // namespace Catch
+
+namespace fallow::testing {
+
+/// Sums and bounds that hold after every command. Empty when all do.
+[[nodiscard]] inline std::string audit(const market::State& state) {
+    std::string errors;
+    std::int64_t sum = 0;
+    std::map<OrganizationId, std::int64_t> held;
+    std::map<CardId, std::int32_t> used;
+    std::map<JobId, int> busy;
+    for (const auto& [id, lease] : state.table<market::Lease>()) {
+        held[lease.renter] += lease.held.count;
+        if (!lease.released)
+            for (const CardId card : lease.cards)
+                used[card] += lease.thousandths / static_cast<std::int32_t>(lease.cards.size());
+        if (lease.job && lease.state != market::LeaseState::ended && ++busy[*lease.job] > 1)
+            errors += "two leases run for " + lease.job->text() + '\n';
+        if (lease.meter.running.count > 0 && !lease.running_at)
+            errors += "billed before running: " + id.text() + '\n';
+        if (lease.running_at && lease.meter.running > lease.term)
+            errors += "billed past the term: " + id.text() + '\n';
+    }
+    for (const auto& [id, account] : state.table<ledger::Account>()) {
+        sum += account.balance.count;
+        if (account.balance < ledger::floor_of(account.kind))
+            errors += "below its floor: " + id.text() + '\n';
+        if (account.kind == ledger::AccountKind::held &&
+            account.balance.count != held[account.organization])
+            errors += "held is not what the leases hold: " + account.organization.text() + '\n';
+    }
+    if (sum != 0) errors += "the accounts' sum is " + std::to_string(sum) + '\n';
+    for (const auto& [id, card] : state.table<market::Card>())
+        if (card.used != used[id] || card.used > limits::thousandths_per_card)
+            errors += "used " + std::to_string(card.used) + " of " + id.text() + '\n';
+    return errors;
+}
+
+class World {
+  public:
+    explicit World(market::Rules rules = {}) : state_(state_of(database_.load(), rules)) {}
+
+    [[nodiscard]] const market::State& state() const { return state_; }
+    [[nodiscard]] const MemoryDatabase& database() const { return database_; }
+    [[nodiscard]] Time now() const { return now_; }
+    void pass(Millis span) { now_ = now_ + span; }
+    void set_epoch(std::int64_t epoch) { epoch_ = epoch; }
+    /// How many of the next commands skip the checks that cost the square of the state's size.
+    void check_every(int steps) { check_every_ = steps; }
+
+    static market::Caller admin() { return {OrganizationId{}, true, std::nullopt, "key_admin"}; }
+    static market::Caller by(OrganizationId organization) {
+        return {organization, false, std::nullopt, "key_1"};
+    }
+    [[nodiscard]] market::Caller agent_of(HostId host) const {
+        return {state_.at<market::Host>(host).organization, false, host, host.text()};
+    }
+
+    market::Decision decide(const market::Command& command, const market::Caller& caller) {
+        const market::Context context{now_, RawId{7, ++seed_}, epoch_, caller};
+        const bool is_checked = seed_ % static_cast<std::uint64_t>(check_every_) == 0;
+        std::optional<market::State> before;
+        if (is_checked) before = state_;
+        market::Decision decision = market::decide(state_, command, context);
+        last_entries_ = decision.entries;
+        if (is_checked) check_decision(*before, command, context, decision);
+        database_.apply(market::coalesce(decision.entries));
+        if (is_checked) check_state();
+        return decision;
+    }
+
+    /// "ok", or the name of the refusal's code.
+    std::string attempt(const market::Command& command, const market::Caller& caller) {
+        const market::Decision decision = decide(command, caller);
+        if (decision.outcome) return "ok";
+        CHECK(decision.entries.empty());
+        CHECK_FALSE(decision.outcome.error().detail.empty());
+        return std::string(name_of(decision.outcome.error().code));
+    }
+
+    /// The outcome of a command that is expected to succeed.
+    template <class Row>
+    Row must(const market::Command& command, const market::Caller& caller) {
+        market::Decision decision = decide(command, caller);
+        if (!decision.outcome) FAIL("refused: " << decision.outcome.error().detail);
+        REQUIRE(std::holds_alternative<Row>(*decision.outcome));
+        return std::get<Row>(*std::move(decision.outcome));
+    }
+
+    // --- who and what there is
+
+    OrganizationId organization(const std::string& name, const std::string& country = "DE") {
+        return must<market::Organization>(market::CreateOrganization{name, country}, admin()).id;
+    }
+    OrganizationId rich(const std::string& name) {
+        const OrganizationId id = organization(name);
+        deposit(id, usd(1000));
+        return id;
+    }
+    void deposit(OrganizationId organization, ledger::Micros amount) {
+        must<ledger::Transfer>(market::Deposit{organization, amount, "test"}, admin());
+    }
+    void set_fee(std::int32_t ppm) { must<market::Settings>(market::SetFee{ppm}, admin()); }
+
+    /// Enrolled only.
+    HostId enroll(OrganizationId owner, const HostBuilder& builder = {}) {
+        const HostId id(RawId{3, ++seed_});
+        must<market::Host>(builder.enrollment(id), market::Caller{owner, false, id, id.text()});
+        return id;
+    }
+    /// Enrolled, its cards reported and measured, and online.
+    HostId host(OrganizationId owner, const HostBuilder& builder = {}) {
+        const HostId id = enroll(owner, builder);
+        inventory(id, builder);
+        back(id);
+        return id;
+    }
+    std::vector<market::Card> inventory(HostId host, const HostBuilder& builder) {
+        return must<market::InventoryAccepted>(builder.inventory(now_), agent_of(host)).cards;
+    }
+    void lost(HostId host) { must<Done>(market::HostLost{host}, system()); }
+    void back(HostId host) { must<Done>(market::HostBack{host}, system()); }
+    void tick() { must<Done>(market::Tick{}, system()); }
+    void tick_after(Millis span) {
+        pass(span);
+        tick();
+    }
+    static market::Caller system() { return {OrganizationId{}, true, std::nullopt, "system"}; }
+
+    /// The host's cards that are part of no listing, by index.
+    [[nodiscard]] std::vector<CardId> unlisted(HostId host, std::optional<int> count) const {
+        std::map<std::int32_t, CardId> by_index;
+        for (const CardId id : state_.cards_of(host))
+            if (!state_.listing_of(id)) by_index.emplace(state_.at<market::Card>(id).index, id);
+        std::vector<CardId> cards;
+        for (const auto& [index, id] : by_index)
+            if (!count || static_cast<int>(cards.size()) < *count) cards.push_back(id);
+        return cards;
+    }
+    ListingId listing(HostId host, const ListingBuilder& builder = {}) {
+        const market::CreateListing command = builder.on(host, unlisted(host, builder.count()));
+        return must<market::ListingView>(command, by(state_.at<market::Host>(host).organization))
+            .listing.id;
+    }
+
+    market::OrderPlaced place(OrganizationId renter, const market::PlaceOrder& order) {
+        return must<market::OrderPlaced>(order, by(renter));
+    }
+    /// An order that is filled at once.
+    LeaseId rent(OrganizationId renter, const market::PlaceOrder& order) {
+        const market::OrderPlaced placed = place(renter, order);
+        REQUIRE(placed.lease);
+        return placed.lease->id;
+    }
+
+    // --- what agents report
+
+    [[nodiscard]] market::AgentReport report(LeaseId lease, market::AgentPhase phase) const {
+        market::AgentReport report;
+        report.lease = lease;
+        report.lease_epoch = this->lease(lease).epoch;
+        report.phase = phase;
+        if (phase == market::AgentPhase::running) {
+            report.container = "container-" + lease.text();
+            report.boot = "boot-1";
+        }
+        if (phase == market::AgentPhase::exited) report.exit_code = 0;
+        if (phase == market::AgentPhase::failed) report.failure = market::EndReason::start_failed;
+        return report;
+    }
+    std::string tell(const market::AgentReport& report) {
+        return attempt(report, agent_of(lease(report.lease).host));
+    }
+    void reported(LeaseId lease, market::AgentPhase phase) { REQUIRE(tell(report(lease, phase)) == "ok"); }
+    void exited(LeaseId lease, std::int32_t exit_code) {
+        market::AgentReport report = this->report(lease, market::AgentPhase::exited);
+        report.exit_code = exit_code;
+        REQUIRE(tell(report) == "ok");
+    }
+    /// Accepted and running.
+    void run(LeaseId lease) {
+        reported(lease, market::AgentPhase::accepted);
+        reported(lease, market::AgentPhase::running);
+    }
+    [[nodiscard]] market::ReportUsage usage(LeaseId id, Millis running) const {
+        const market::Lease& lease = this->lease(id);
+        market::ReportUsage report;
+        report.lease = id;
+        report.lease_epoch = lease.epoch;
+        report.container = lease.container.value_or("");
+        report.boot = lease.boot.value_or("");
+        report.nonce = lease.nonce;
+        report.sequence = lease.usage_sequence + 1;
+        report.running = running;
+        report.statement = "a statement";
+        report.statement_sha256 = "a-hash";
+        report.signature = "a-signature";
+        return report;
+    }
+    /// States a cumulative running time; what of it was accepted.
+    Millis state_usage(LeaseId lease, Millis running) {
+        const market::Caller agent = agent_of(this->lease(lease).host);
+        return must<market::UsageAccepted>(usage(lease, running), agent).usage.accepted_running;
+    }
+
+    // --- what has become of it
+
+    [[nodiscard]] const market::Lease& lease(LeaseId id) const { return state_.at<market::Lease>(id); }
+    [[nodiscard]] const market::Order& order(OrderId id) const { return state_.at<market::Order>(id); }
+    [[nodiscard]] const market::Job& job(JobId id) const { return state_.at<market::Job>(id); }
+    [[nodiscard]] const market::Job& job_of(LeaseId id) const { return job(*lease(id).job); }
+    [[nodiscard]] const market::Listing& listing_row(ListingId id) const {
+        return state_.at<market::Listing>(id);
+    }
+    [[nodiscard]] const market::Host& host_row(HostId id) const { return state_.at<market::Host>(id); }
+    [[nodiscard]] ledger::Micros balance(OrganizationId organization, ledger::AccountKind kind) const {
+        return state_.account(organization, kind).balance;
+    }
+    /// "running", or "ended host_lost", "reclaiming completed".
+    [[nodiscard]] std::string phase(LeaseId id) const {
+        const market::Lease& row = lease(id);
+        std::string text(name_of(row.state));
+        if (row.end_reason) text += ' ' + std::string(name_of(*row.end_reason));
+        if (row.released) text += ", released";
+        return text;
+    }
+    /// Names of the events of the last command, in their order.
+    [[nodiscard]] std::string events() const {
+        std::string text;
+        for (const market::Entry& entry : last_entries_)
+            if (!entry.event.empty()) text += (text.empty() ? "" : " ") + std::string(entry.event);
+        return text;
+    }
+    [[nodiscard]] const std::vector<market::Entry>& last_entries() const { return last_entries_; }
+
+    /// What the engine does when the entries of a command are durable.
+    void forget_final_rows() {
+        for (const market::Entry& entry : last_entries_)
+            if (entry.after) market::forget_if_final(state_, *entry.after);
+        CHECK(index_errors(state_).empty());
+    }
+    /// As after a take-over: the state is what a new leader loads.
+    void reload() { state_ = state_of(database_.load(), state_.rules()); }
+
+  private:
+    static std::string text_of(const std::vector<market::Entry>& entries) {
+        const auto text = [](const std::optional<market::AnyRow>& any) {
+            return any ? std::visit([](const auto& row) { return row_text(row); }, *any)
+                       : std::string("none");
+        };
+        std::string all;
+        for (const market::Entry& entry : entries)
+            all += text(entry.before) + " -> " + text(entry.after) + std::string(entry.event) +
+                   entry.reason + entry.actor + (entry.derived ? " derived\n" : "\n");
+        return all;
+    }
+    static void check_decision(const market::State& before, const market::Command& command,
+                               const market::Context& context, const market::Decision& decision) {
+        market::State again = before;
+        const market::Decision second = market::decide(again, command, context);
+        CHECK(second.outcome.ok() == decision.outcome.ok());
+        CHECK(text_of(second.entries) == text_of(decision.entries));
+        market::undo(again, decision.entries);
+        CHECK(difference(again, before) == "");
+        CHECK(index_errors(again) == "");
+    }
+    void check_state() const {
+        CHECK(audit(state_) == "");
+        CHECK(index_errors(state_) == "");
+        CHECK(missing_rows() == "");
+        CHECK_NOTHROW(database_.check());
+    }
+    /// Every row of the state is in the database as it is here.
+    [[nodiscard]] std::string missing_rows() const {
+        std::string errors;
+        const auto compare = [&]<class Row>(const market::Table<Row>& table) {
+            for (const auto& [key, row] : table) {
+                const auto at = database_.rows<Row>().find(key);
+                if (at == database_.rows<Row>().end())
+                    errors += "not in the database: " + row_text(row) + '\n';
+                else if (row_text(at->second) != row_text(row))
+                    errors += "otherwise in the database: " + row_text(row) + '\n';
+            }
+        };
+        compare(state_.table<market::Organization>());
+        compare(state_.table<ledger::Account>());
+        compare(state_.table<market::Host>());
+        compare(state_.table<market::Card>());
+        compare(state_.table<market::Listing>());
+        compare(state_.table<market::Order>());
+        compare(state_.table<market::Lease>());
+        compare(state_.table<market::Job>());
+        compare(state_.table<market::Freeze>());
+        compare(state_.table<market::Settings>());
+        return errors;
+    }
+
+    MemoryDatabase database_;
+    market::State state_;
+    Time now_{1'800'000'000'000};
+    std::uint64_t seed_ = 0;
+    std::int64_t epoch_ = 1;
+    int check_every_ = 1;
+    std::vector<market::Entry> last_entries_;
+};
+
+}  // namespace fallow::testing

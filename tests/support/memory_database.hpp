@@ -1,0 +1,206 @@
+// The rows that a market leaves behind, kept as PostgreSQL would keep them: balances move by transfers
+// alone, cards.used by lease cards alone. What a constraint would refuse is refused here too.
+#pragma once
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+
+#include "engine/store.hpp"
+#include "market/state.hpp"
+#include "support/row_text.hpp"
+
+namespace fallow::testing {
+
+/// What a constraint of the database would say.
+struct ConstraintViolated : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+class MemoryDatabase {
+  public:
+    template <class Row>
+    using Rows = std::map<typename market::KeyOf<Row>::type, Row>;
+
+    /// The rows of the first migrations.
+    MemoryDatabase() {
+        put(market::Organization{market::platform_organization, "platform", "ZZ",
+                                 market::OrganizationStatus::active, Time(0), 1});
+        put(ledger::Account{market::platform_external, market::platform_organization,
+                            ledger::AccountKind::external, ledger::Micros(0)});
+        put(ledger::Account{market::platform_fees, market::platform_organization, ledger::AccountKind::fees,
+                            ledger::Micros(0)});
+        put(market::Settings{});
+    }
+
+    /// Throws ConstraintViolated in the middle; whoever wants all or nothing keeps a copy.
+    void apply(const market::Changes& changes) {
+        market::Changes::each(changes, [&](const auto& writes) { write(writes); });
+    }
+    /// The constraints that look at whole rows.
+    void check() const {
+        for (const auto& [id, row] : rows<ledger::Account>())
+            if (row.balance < ledger::floor_of(row.kind)) fail("accounts", "accounts_balance_floor");
+        for (const auto& [id, row] : rows<market::Card>())
+            if (row.used < 0 || row.used > 1000) fail("cards", "cards_used_within_card");
+        std::set<JobId> busy;
+        for (const auto& [id, row] : rows<market::Lease>()) {
+            check(row);
+            if (row.job && row.state != market::LeaseState::ended && !busy.insert(*row.job).second)
+                fail("leases", "leases_one_per_job");
+        }
+    }
+
+    template <class Row>
+    [[nodiscard]] const Rows<Row>& rows() const {
+        return std::get<Rows<Row>>(tables_);
+    }
+    template <class Row>
+    [[nodiscard]] Rows<Row>& rows() {
+        return std::get<Rows<Row>>(tables_);
+    }
+    [[nodiscard]] const std::vector<ledger::Transfer>& transfers() const { return transfers_; }
+    [[nodiscard]] const std::map<std::pair<LeaseId, CardId>, market::LeaseCard>& lease_cards() const {
+        return lease_cards_;
+    }
+    [[nodiscard]] const std::vector<market::Usage>& usage() const { return usage_; }
+    [[nodiscard]] const std::vector<market::JobSpec>& job_specs() const { return job_specs_; }
+
+    /// What server/store/market_store.cpp selects for a new leader.
+    [[nodiscard]] engine::LoadedMarket load() const {
+        engine::LoadedMarket loaded;
+        loaded.settings = rows<market::Settings>().begin()->second;
+        copy(loaded.organizations);
+        copy(loaded.accounts);
+        copy(loaded.hosts);
+        copy(loaded.cards);
+        copy(loaded.freezes);
+        for (const auto& [id, row] : rows<market::Listing>())
+            if (row.state != market::ListingState::withdrawn) loaded.listings.push_back(row);
+        std::set<OrderId> live_orders;
+        std::set<JobId> live_jobs;
+        for (const auto& [id, row] : rows<market::Lease>()) {
+            if (row.released) continue;
+            loaded.leases.push_back(row);
+            live_orders.insert(row.order);
+            if (row.job) live_jobs.insert(*row.job);
+        }
+        for (const auto& [id, row] : rows<market::Order>())
+            if (row.state == market::OrderState::standing || live_orders.contains(id))
+                loaded.orders.push_back(row);
+        for (const auto& [id, row] : rows<market::Job>())
+            if (!row.finished_at || live_jobs.contains(id)) loaded.jobs.push_back(row);
+        return loaded;
+    }
+
+  private:
+    template <class Row>
+    void put(const Row& row) {
+        rows<Row>().emplace(market::KeyOf<Row>::of(row), row);
+    }
+    template <class Row>
+    void copy(std::vector<Row>& out) const {
+        for (const auto& [key, row] : rows<Row>())
+            out.push_back(row);
+    }
+
+    template <class Row>
+    void write(const market::RowWrites<Row>& writes) {
+        auto& table = rows<Row>();
+        for (const Row& row : writes.removes)
+            if (table.erase(market::KeyOf<Row>::of(row)) != 1)
+                fail(Row::table, "removes a row that is not there");
+        for (const Row& row : writes.updates) {
+            const auto at = table.find(market::KeyOf<Row>::of(row));
+            if (at == table.end()) fail(Row::table, "updates a row that is not there");
+            at->second = without_derived(row, at->second);
+        }
+        for (const Row& row : writes.inserts)
+            if (!table.emplace(market::KeyOf<Row>::of(row), without_derived(row, Row{})).second)
+                fail(Row::table, "inserts a row twice");
+    }
+    void write(const market::RowWrites<ledger::Transfer>& writes) {
+        for (const ledger::Transfer& row : writes.inserts) {
+            rows<ledger::Account>().at(row.debit).balance.count -= row.amount.count;
+            rows<ledger::Account>().at(row.credit).balance.count += row.amount.count;
+            transfers_.push_back(row);
+        }
+    }
+    void write(const market::RowWrites<market::LeaseCard>& writes) {
+        for (const market::LeaseCard& row : writes.updates) {
+            market::LeaseCard& known = lease_cards_.at({row.lease, row.card});
+            use(row.card, (row.released ? 0 : row.thousandths) - (known.released ? 0 : known.thousandths));
+            known = row;
+        }
+        for (const market::LeaseCard& row : writes.inserts) {
+            if (!lease_cards_.emplace(std::pair{row.lease, row.card}, row).second)
+                fail("lease_cards", "inserts a row twice");
+            if (!row.released) use(row.card, row.thousandths);
+        }
+    }
+    void write(const market::RowWrites<market::Usage>& writes) {
+        usage_.insert(usage_.end(), writes.inserts.begin(), writes.inserts.end());
+    }
+    void write(const market::RowWrites<market::JobSpec>& writes) {
+        job_specs_.insert(job_specs_.end(), writes.inserts.begin(), writes.inserts.end());
+    }
+
+    void use(CardId card, std::int32_t by) { rows<market::Card>().at(card).used += by; }
+
+    template <class Row>
+    static Row without_derived(Row row, const Row& known) {
+        if constexpr (std::is_same_v<Row, ledger::Account>) row.balance = known.balance;
+        if constexpr (std::is_same_v<Row, market::Card>) row.used = known.used;
+        return row;
+    }
+
+    static void check(const market::Lease& row) {
+        const bool is_ended = row.state == market::LeaseState::ended;
+        const bool is_ending = is_ended || row.state == market::LeaseState::reclaiming;
+        if (row.end_reason.has_value() != is_ending) fail("leases", "leases_end_reason_when_ending");
+        if (row.ended_at.has_value() != is_ended) fail("leases", "leases_ended_at_when_ended");
+        if (row.released && !is_ended) fail("leases", "leases_released_after_end");
+        if (is_ended && row.held.count != 0) fail("leases", "leases_ended_holds_nothing");
+        if (row.held.count < 0) fail("leases", "leases_held_not_negative");
+        if (row.meter.charged.count != row.meter.numerator / ledger::numerator_per_micro)
+            fail("leases", "leases_charge_exact");
+        if (row.meter.fee != ledger::fee_of(row.meter.charged, row.fee_ppm))
+            fail("leases", "leases_fee_exact");
+    }
+    [[noreturn]] static void fail(std::string_view table, const std::string& what) {
+        throw ConstraintViolated(std::string(table) + ": " + what);
+    }
+
+    std::tuple<Rows<market::Organization>, Rows<ledger::Account>, Rows<market::Host>, Rows<market::Card>,
+               Rows<market::Listing>, Rows<market::Order>, Rows<market::Lease>, Rows<market::Job>,
+               Rows<market::Freeze>, Rows<market::Settings>>
+        tables_;
+    std::vector<ledger::Transfer> transfers_;
+    std::map<std::pair<LeaseId, CardId>, market::LeaseCard> lease_cards_;
+    std::vector<market::Usage> usage_;
+    std::vector<market::JobSpec> job_specs_;
+};
+
+/// A State of the rows that a new leader loads, in the order in which the engine adds them.
+[[nodiscard]] inline market::State state_of(const engine::LoadedMarket& loaded,
+                                            const market::Rules& rules) {
+    market::State state(rules);
+    const auto add = [&](const auto& rows) {
+        for (const auto& row : rows)
+            state.replace<std::decay_t<decltype(row)>>(nullptr, &row);
+    };
+    state.replace<market::Settings>(nullptr, &loaded.settings);
+    add(loaded.organizations);
+    add(loaded.accounts);
+    add(loaded.hosts);
+    add(loaded.cards);
+    add(loaded.listings);
+    add(loaded.orders);
+    add(loaded.jobs);
+    add(loaded.leases);
+    add(loaded.freezes);
+    return state;
+}
+
+}  // namespace fallow::testing
