@@ -73,7 +73,8 @@ Result<Prepared> prepare(const Exchange& exchange, Services& services, store::Co
                                           ? store::Actor::admin()
                                           : database_actor(JobHandler::As::requester, exchange.actor));
     JobCall call{{exchange, services}, tx, topics};
-    if (may_be_a_repeat(exchange, services)) {
+    // Whatever brought the request here: a repeat must not be judged by what its first try has changed.
+    if (exchange.route->needs_idempotency_key) {
         auto stored = store::IdempotencyStore(tx).claim(idempotency_key_of(exchange));
         if (!stored) return stored.error();
         prepared.replay = std::move(*stored);

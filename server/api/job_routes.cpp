@@ -7,6 +7,7 @@
 #include "api/queries.hpp"
 #include "api/routes.hpp"
 #include "api/services.hpp"
+#include "api/settled.hpp"
 #include "store/artifacts.hpp"
 #include "store/job_logs.hpp"
 
@@ -66,13 +67,6 @@ Result<Decoded> decode_cancel_job(const Call& call) {
     return plain_command(call, market::CancelJob{*id});
 }
 
-/// The reply shows the job with its specification, which the engine does not hold.
-Result<std::string> job_document(JobCall& call, market::Command&) {
-    auto found = find_job(call);
-    if (!found) return found.error();
-    return std::move(found->document);
-}
-
 Result<http::Reply> logs(JobCall& call) {
     const auto found = find_job(call);
     if (!found) return found.error();
@@ -120,7 +114,7 @@ void add_job_routes(std::vector<Route>& routes) {
     routes.push_back({get, "/v1/jobs", reads, no_body, not_keyed, JobHandler{list_jobs}});
     routes.push_back({get, "/v1/jobs/{job}", reads, no_body, not_keyed, JobHandler{get_job}});
     routes.push_back({post, "/v1/jobs/{job}/cancel", writes_as_renter(), small_json, keyed,
-                      CommandHandler{decode_cancel_job, encode_job, 200, job_document}});
+                      CommandHandler{decode_cancel_job, encode_job, 200, require_live_job}});
     routes.push_back({get, "/v1/jobs/{job}/logs", reads, no_body, not_keyed, JobHandler{logs}});
     routes.push_back({get, "/v1/jobs/{job}/outputs", reads, no_body, not_keyed, JobHandler{outputs}});
 }

@@ -9,6 +9,7 @@
 #include "api/receipt.hpp"
 #include "api/routes.hpp"
 #include "api/services.hpp"
+#include "api/settled.hpp"
 
 namespace fallow::api {
 namespace {
@@ -150,13 +151,13 @@ void add_renter_routes(std::vector<Route>& routes) {
     routes.push_back({get, "/v1/orders", reads, no_body, not_keyed, JobHandler{list_orders}});
     routes.push_back({get, "/v1/orders/{order}", reads, no_body, not_keyed, JobHandler{get_order}});
     routes.push_back({post, "/v1/orders/{order}/cancel", writes, small_json, keyed,
-                      CommandHandler{decode_cancel_order, encode_order}});
+                      CommandHandler{decode_cancel_order, encode_order, 200, require_standing_order}});
     routes.push_back({get, "/v1/leases", both, no_body, not_keyed, JobHandler{list_leases}});
     routes.push_back({get, "/v1/leases/{lease}", both, no_body, not_keyed, JobHandler{get_lease}});
     routes.push_back({post, "/v1/leases/{lease}/end", writes, small_json, keyed,
-                      CommandHandler{decode_end_lease, encode_lease}});
+                      CommandHandler{decode_end_lease, encode_lease, 200, require_live_lease}});
     routes.push_back({post, "/v1/leases/{lease}/job", writes, job_json, keyed,
-                      CommandHandler{decode_attach_job, encode_job, 201}});
+                      CommandHandler{decode_attach_job, encode_job, 201, require_live_lease_for_job}});
     routes.push_back(
         {get, "/v1/leases/{lease}/receipt", both, no_body, not_keyed, JobHandler{get_receipt}});
     routes.push_back({get, "/v1/leases/{lease}/usage", both, no_body, not_keyed, JobHandler{list_usage}});

@@ -6,6 +6,7 @@
 #include "api/queries.hpp"
 #include "api/routes.hpp"
 #include "api/services.hpp"
+#include "api/settled.hpp"
 #include "auth/keys.hpp"
 #include "store/accounts_store.hpp"
 
@@ -126,11 +127,12 @@ void add_seller_routes(std::vector<Route>& routes) {
     routes.push_back({post, "/v1/listings", writes, large_json, keyed,
                       CommandHandler{decode_create_listing, encode_listing, 201}});
     routes.push_back({patch, "/v1/listings/{listing}", writes, small_json, not_keyed,
-                      CommandHandler{decode_update_listing, encode_listing}});
-    routes.push_back({post, "/v1/listings/{listing}/withdraw", writes, small_json, keyed,
-                      CommandHandler{decode_withdraw_listing, encode_listing}});
+                      CommandHandler{decode_update_listing, encode_listing, 200, require_offered_listing}});
+    routes.push_back(
+        {post, "/v1/listings/{listing}/withdraw", writes, small_json, keyed,
+         CommandHandler{decode_withdraw_listing, encode_listing, 200, require_offered_listing}});
     routes.push_back({post, "/v1/leases/{lease}/reclaim", writes, small_json, keyed,
-                      CommandHandler{decode_reclaim, encode_lease}});
+                      CommandHandler{decode_reclaim, encode_lease, 200, require_live_lease}});
 }
 
 }  // namespace fallow::api

@@ -171,10 +171,11 @@ TEST_CASE("log entries are numbered from the first") {
 }
 
 TEST_CASE("an inventory's card has its capacity or none of it") {
-    const std::string start =
-        R"({"boot_id":"b","agent_version":"1","runtime":"runc","engine":"podman 4.3","cpu_cores":2,"memory_bytes":1,)"
-        R"("cards":[{"index":0,"uuid":"u","pci_address":null,"product":"H100","vendor":"NVIDIA","device_class":"gpu",)"
-        R"("backend":"nvml","driver_version":"1")";
+    const std::string start = R"({"boot_id":"b","agent_version":"1","runtime":"runc",)"
+                              R"("engine":"podman 4.3","cpu_cores":2,"memory_bytes":1,)"
+                              R"("cards":[{"index":0,"uuid":"u","pci_address":null,"product":"H100",)"
+                              R"("vendor":"NVIDIA","device_class":"gpu",)"
+                              R"("backend":"nvml","driver_version":"1")";
     const auto without = decode_inventory(start + R"(,"capacity":null}]})");
     REQUIRE(without.ok());
     CHECK_FALSE(without->cards[0].measured_at.has_value());

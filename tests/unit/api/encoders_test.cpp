@@ -38,13 +38,16 @@ market::Lease a_lease() {
 }
 
 const std::string lease_text =
-    R"({"id":"lease_00000000000000000000000001","role":"renter","order_id":"order_00000000000000000000000002",)"
+    R"({"id":"lease_00000000000000000000000001","role":"renter",)"
+    R"("order_id":"order_00000000000000000000000002",)"
     R"("organization_id":"org_00000000000000000000000003","seller_id":"org_00000000000000000000000004",)"
-    R"("host_id":"host_00000000000000000000000005","listing_id":"listing_00000000000000000000000006",)"
+    R"("host_id":"host_00000000000000000000000005",)"
+    R"("listing_id":"listing_00000000000000000000000006",)"
     R"("job_id":null,"attempt":1,"card_ids":["card_00000000000000000000000007"],"state":"running",)"
     R"("end_reason":null,"price_micros_per_hour":2500000,"thousandths":1000,"term_ms":3600000,)"
     R"("reclaim_notice_ms":60000,"epoch":9,"allocated_at":"1970-01-01T00:00:01.000Z","preparing_at":null,)"
-    R"("running_at":"1970-01-01T00:00:02.000Z","ended_at":null,"phase_deadline":null,"reclaim_deadline":null,)"
+    R"("running_at":"1970-01-01T00:00:02.000Z","ended_at":null,"phase_deadline":null,)"
+    R"("reclaim_deadline":null,)"
     R"("paid_until":null,"running_ms":0,"charged_micros":0,"fee_micros":0,"held_micros":77,"version":3})";
 
 market::Order an_order() {
@@ -89,12 +92,12 @@ TEST_CASE("a job carries its specification") {
     job.organization = id<OrganizationId>(3);
     job.exit_code = -1;
     job.reason = market::EndReason::command_failed;
-    CHECK(
-        to_json(job, R"({"image":"a","env":{"B":"{}"}})") ==
-        R"({"id":"job_00000000000000000000000008","organization_id":"org_00000000000000000000000003",)"
-        R"("state":"queued","order_id":null,"lease_id":null,"image":"a","env":{"B":"{}"},"attempts":0,)"
-        R"("exit_code":-1,"reason":"command_failed","queued_at":"1970-01-01T00:00:00.000Z","started_at":null,)"
-        R"("finished_at":null,"version":1})");
+    CHECK(to_json(job, R"({"image":"a","env":{"B":"{}"}})") ==
+          R"({"id":"job_00000000000000000000000008","organization_id":"org_00000000000000000000000003",)"
+          R"("state":"queued","order_id":null,"lease_id":null,"image":"a","env":{"B":"{}"},"attempts":0,)"
+          R"("exit_code":-1,"reason":"command_failed",)"
+          R"("queued_at":"1970-01-01T00:00:00.000Z","started_at":null,)"
+          R"("finished_at":null,"version":1})");
 }
 
 TEST_CASE("a card's capacity is one object or null") {

@@ -9,9 +9,11 @@ using namespace fallow::api;
 
 TEST_CASE("a journal record is read into its entries") {
     const auto items = parse_journal_record(
-        R"({"v":1,"entries":[{"t":"leases","id":"lease_1","event":"lease.running","reason":null,"actor":"key_1",)"
+        R"({"v":1,"entries":[{"t":"leases","id":"lease_1","event":"lease.running","reason":null,)"
+        R"("actor":"key_1",)"
         R"("orgs":["org_00000000000000000000000003"],"row":{"z":1,"a":[true,"x"]}},)"
-        R"({"t":"leases","id":"lease_2","event":"lease.ended","reason":"completed","actor":"system","orgs":[],"row":{}}]})");
+        R"({"t":"leases","id":"lease_2","event":"lease.ended","reason":"completed",)"
+        R"("actor":"system","orgs":[],"row":{}}]})");
     REQUIRE(items.size() == 2);
     CHECK(items[0].table == "leases");
     CHECK(items[0].organizations == std::vector<OrganizationId>{OrganizationId(RawId{0, 3})});

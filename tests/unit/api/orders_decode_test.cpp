@@ -45,8 +45,8 @@ TEST_CASE("an order has its defaults") {
 
 TEST_CASE("an order is read in full") {
     const auto decoded = decode_order(order(
-        R"("count":2,"fill_or_kill":true,"expires_in_ms":5000,"requirements":{"products":["H100"],"device_class":"gpu",
-           "vram_bytes_min":80,"countries":["DE"],"countries_excluded":["US"],
+        R"("count":2,"fill_or_kill":true,"expires_in_ms":5000,"requirements":{"products":["H100"],
+           "device_class":"gpu","vram_bytes_min":80,"countries":["DE"],"countries_excluded":["US"],
            "host_id":"host_00000000000000000000000001"},"job":)" +
         job(R"("inputs":[{"path":"in.bin","artifact_id":")" + std::string(some_artifact) + R"("}])")));
     REQUIRE(decoded.ok());
@@ -71,7 +71,8 @@ TEST_CASE("a job's document is canonical and reads back as itself") {
     const std::string document = job_spec_json(*spec);
     CHECK(
         document ==
-        R"({"image":"docker.io/library/busybox:1.36","command":["sh","-c","echo \"hi\"\n"],"env":{"A":"","B":"2"},)"
+        R"({"image":"docker.io/library/busybox:1.36","command":["sh","-c","echo \"hi\"\n"],)"
+        R"("env":{"A":"","B":"2"},)"
         R"("inputs":[],"outputs":["o"],"max_duration_ms":60000,"attempts_max":1,"memory_bytes":1073741824,)"
         R"("cpu_millis":1000,"pids_max":256,"disk_bytes":1073741824})");
     const auto again = decode_job_spec(document);
