@@ -67,8 +67,6 @@ market::UpdateListing read_change(FieldReader& reader, ListingId listing, std::i
                     "Give a longest term that is not below term_min_ms.");
     // A field that is not known is the better answer to a body that changes nothing.
     static_cast<void>(reader.finish());
-    // A field that is not known is what the caller got wrong, more than that there is no other.
-    static_cast<void>(reader.finish());
     if (!change.ask && !change.term_min && !change.term_max && !change.reclaim_notice && !change.state)
         reader.fail(ErrorCode::missing_field, "", "Give at least one field to change.");
     return change;
