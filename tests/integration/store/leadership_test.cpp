@@ -4,6 +4,7 @@
 #include <future>
 
 #include "engine/journal.hpp"
+#include "relay.hpp"
 #include "store/connection.hpp"
 #include "store/maintenance.hpp"
 #include "store/market_store.hpp"
@@ -121,6 +122,21 @@ TEST_CASE("a session that dies during COMMIT is unknown, and the journal says wh
     superuser.exec("DROP TRIGGER die ON market_settings");
     REQUIRE(database.store->commit(batch).outcome == CommitOutcome::committed);
     CHECK(database.store->resolve(batch.journal) == CommitOutcome::committed);
+}
+
+TEST_CASE("a commit whose answer was lost is unknown, and is found in the journal", "[leader]") {
+    SeededDatabase database;
+    Relay relay(database.url);
+    const auto store = store::make_market_store({.url = relay.url()});
+    const auto taken = store->take_leadership("main", "through the relay", Millis(-1000));
+    REQUIRE(taken);
+    const engine::Batch batch = next_batch(*taken);
+    relay.lose_next_commit_answer();
+    CHECK(store->commit(batch).outcome == CommitOutcome::unknown);
+    store->reconnect();
+    CHECK(store->resolve(batch.journal) == CommitOutcome::committed);
+    // A retry would have been wrong: the sequence is used.
+    CHECK(store->commit(batch).outcome == CommitOutcome::stale);
 }
 
 TEST_CASE("resolving tells a commit, its absence and another leader's record apart", "[leader]") {

@@ -39,7 +39,7 @@ std::string one(Connection& connection, const std::string& sql) {
     return connection.exec(sql)[0][0].c_str();
 }
 
-TEST_CASE("a managed PostgreSQL keeps its data over a restart and listens on a private socket alone", "[managed]") {
+TEST_CASE("a managed PostgreSQL keeps its data over a restart and has a private socket alone", "[managed]") {
     const Folder folder;
     {
         ManagedPostgres postgres(in(folder.path / "postgres"));
