@@ -143,8 +143,7 @@ class LeaseCheck {
             for (const std::string& segment : segments->second) {
                 const auto space = segment.find(' ');
                 const auto price = parse_count(segment.substr(0, space));
-                const auto ms =
-                    space == std::string::npos ? std::nullopt : parse_count(segment.substr(space + 1));
+                const auto ms = parse_count(space == std::string::npos ? "" : segment.substr(space + 1));
                 if (!price || !ms) {
                     report_({"receipt_segments", name_ + " receipt", "a price and a time", segment});
                     return;
