@@ -74,7 +74,7 @@ market::ReportInventory read_inventory(FieldReader& reader) {
     inventory.cpu_cores = reader.integer32("cpu_cores", 1, cpu_cores_max);
     inventory.memory_bytes = reader.integer("memory_bytes", 1, INT64_MAX);
     std::set<std::string> uuids;
-    for (FieldReader& item : reader.objects("cards", limits::cards_per_host_max)) {
+    for (FieldReader& item : reader.objects("cards", limits::cards_per_host_max, true)) {
         inventory.cards.push_back(read_card(item));
         if (!uuids.insert(inventory.cards.back().uuid).second)
             item.fail(ErrorCode::invalid_field, "uuid", "Report each card once.");
@@ -116,7 +116,7 @@ LogChunk read_logs(FieldReader& reader) {
     LogChunk chunk;
     chunk.first_sequence = reader.integer("sequence", 0, sequence_max);
     std::int64_t sequence = chunk.first_sequence;
-    for (FieldReader& item : reader.objects("entries", log_entries_max)) {
+    for (FieldReader& item : reader.objects("entries", log_entries_max, true)) {
         accounts::LogEntry entry;
         entry.sequence = sequence++;
         const auto stream = accounts::parse_log_stream(item.text("stream"));
@@ -150,7 +150,7 @@ Status decode_heartbeat(std::string_view body) {
     return decode_body(body, [](FieldReader& reader) {
         static_cast<void>(reader.text("boot_id", short_text));
         static_cast<void>(reader.integer("sequence", 0, INT64_MAX));
-        for (FieldReader& item : reader.objects("leases", heartbeat_leases_max)) {
+        for (FieldReader& item : reader.objects("leases", heartbeat_leases_max, true)) {
             static_cast<void>(item.id<LeaseId>("lease_id"));
             static_cast<void>(item.integer("lease_epoch", 0, INT64_MAX));
             static_cast<void>(item.text("phase", short_text));

@@ -307,9 +307,9 @@ FieldReader FieldReader::object(std::string_view name) {
     return FieldReader(shared_, &empty, fmt::format("{}/{}", pointer_, name));
 }
 
-std::vector<FieldReader> FieldReader::objects(std::string_view name, std::size_t items_max) {
+std::vector<FieldReader> FieldReader::objects(std::string_view name, std::size_t items_max, bool needed) {
     std::vector<FieldReader> found;
-    const Json* value = find(name);
+    const Json* value = needed ? need(name) : find(name);
     if (value == nullptr) return found;
     if (!value->is_array() || value->size() > items_max) {
         fail(ErrorCode::invalid_field, name, fmt::format("Give a list of at most {} objects.", items_max));

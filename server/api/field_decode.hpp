@@ -110,7 +110,9 @@ class FieldReader {
     /// The reader of a field that holds an object; its errors are this reader's. Nothing when absent.
     [[nodiscard]] std::optional<FieldReader> optional_object(std::string_view name);
     [[nodiscard]] FieldReader object(std::string_view name);
-    [[nodiscard]] std::vector<FieldReader> objects(std::string_view name, std::size_t items_max);
+    /// An absent list is an empty one, unless it is `needed`.
+    [[nodiscard]] std::vector<FieldReader> objects(std::string_view name, std::size_t items_max,
+                                                   bool needed = false);
 
     /// Records an error at a field ("" for the object itself), unless there is one already.
     void fail(ErrorCode code, std::string_view name, std::string detail);
