@@ -65,7 +65,7 @@ class Client:
                 answer = self.connection.getresponse()
                 reply = Reply(answer.status, answer.headers, answer.read())
                 break
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
                 self.close()  # a connection that idled too long; a fresh one is not tried twice
                 if fresh or attempt == 2:
                     raise

@@ -83,7 +83,8 @@ class SimulatedHost:
                            {"boot_id": BOOT, "sequence": self.beats, "leases": list(leases)})
 
     def put_inventory(self, cards):
-        self.cards = self.expect(200, "PUT", "/v1/agent/inventory", {"boot_id": BOOT, **CLAIMS, "cards": cards})["cards"]
+        body = {"boot_id": BOOT, **CLAIMS, "cards": cards}
+        self.cards = self.expect(200, "PUT", "/v1/agent/inventory", body)["cards"]
         return self.cards
 
     def desired(self, version=None, wait_ms=0):
