@@ -90,11 +90,11 @@ class Agent {
     std::shared_ptr<const Desired> desired_;
     std::int64_t highest_epoch_ = 0;
     std::int64_t acknowledged_boot_ms_ = 0;
-    bool poll_at_once_ = true;    ///< the next long-poll asks for an answer at once
-    std::stop_source poll_stop_;  ///< of the long-poll under way
-    std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;
+    bool poll_at_once_ = true;                    ///< the next long-poll asks for an answer at once
+    std::stop_source poll_stop_;                  ///< of the long-poll under way
     std::atomic<std::int64_t> server_offset_ms_;  ///< server's clock less the boot clock
     bool engine_was_reachable_ = true;            ///< of the reconcile loop
+    std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;  // last: their threads use all of the above
 };
 
 /// "accepted", "running", "exited", "failed" or "gone"; nothing before the lease was accepted.

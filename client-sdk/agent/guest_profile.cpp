@@ -133,6 +133,7 @@ std::string docker_create_body(const GuestProfile& profile) {
         {"ShmSize", shm_bytes_for(profile)},
         {"IpcMode", "private"},
         {"Binds", {profile.inputs_folder + ":/work/in:ro", profile.outputs_folder + ":/work/out:rw"}},
+        {"LogConfig", {{"Type", "json-file"}, {"Config", {{"max-size", "64m"}, {"max-file", "1"}}}}},
         {"RestartPolicy", {{"Name", "no"}}}};
     if (profile.user_namespace) host["UsernsMode"] = "auto:size=" + std::to_string(user_namespace_ids);
     if (!profile.runtime.empty()) host["Runtime"] = profile.runtime;

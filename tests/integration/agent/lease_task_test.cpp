@@ -37,6 +37,10 @@ class Host {
                                                       .wake = [] {}});
     }
 
+    ~Host() { task.reset(); }  // it uses what is declared after it
+    Host(const Host&) = delete;
+    Host& operator=(const Host&) = delete;
+
     void adopt(const DesiredLease& lease) {
         LeaseRecord record;
         record.desired = lease;
