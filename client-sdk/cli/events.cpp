@@ -31,8 +31,9 @@ void follow(Context& context, const EventArguments& arguments) {
 void add_events_command(CLI::App& app, Context& context) {
     auto& events = *app.add_subcommand("events", "What happened to your objects, oldest first");
     const auto arguments = std::make_shared<EventArguments>();
-    auto* const following = events.add_flag("-f,--follow", arguments->follow,
-                                            "Stay, and print events as they come (json: one a line)");
+    auto* const following =
+        events.add_flag("-f,--follow", arguments->follow,
+                        "Stay, and print events as they come, from now on (json: one a line)");
     events.add_option("--after", arguments->after, "With -f: only what came after this event id")
         ->needs(following);
     add_list_options(events, *arguments);

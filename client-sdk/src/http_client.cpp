@@ -37,7 +37,7 @@ std::string header_line(std::string_view name, std::string_view value) {
 void append(Slist& list, const std::string& line) {
     curl_slist* const longer = curl_slist_append(list.get(), line.c_str());
     if (longer == nullptr) throw std::bad_alloc();
-    list.release();
+    static_cast<void>(list.release());  // it is the longer one now
     list.reset(longer);
 }
 

@@ -64,8 +64,8 @@ class Client {
     [[nodiscard]] Account account();
     [[nodiscard]] Page<Transfer> transfers(const PageRequest& page = {});
     [[nodiscard]] Page<Event> events(const PageRequest& page = {});
-    /// Gives every event after `after_event_id` (empty: where the server begins) to `act`, across
-    /// reconnections, until it returns false or a stop is requested.
+    /// Gives every event after `after_event_id` (empty: from now on) to `act`, across reconnections, until
+    /// it returns false or a stop is requested. After a reconnection an event may come twice; its id tells.
     void follow_events(std::string after_event_id, const std::function<bool(const Event&)>& act,
                        const std::stop_token& stop = {});
 

@@ -342,7 +342,7 @@ TEST_CASE("the charge is a floor over the whole lease, in 128 bits") {
         std::int64_t thousandths;
         std::optional<std::int64_t> charge;
     };
-    constexpr std::int64_t large = 9'223'372'036'854'775'807;
+    static constexpr std::int64_t large = 9'223'372'036'854'775'807;
     const auto row = GENERATE(values<Row>({
         {{}, 1'000, 0},
         {{{1, 3'600'000}}, 1'000, 1},
