@@ -135,9 +135,12 @@ struct ManagedPostgres::State {
     void choose_sockets();
     void write_settings();
     bool adopt();
+    void correct_pid_file() const;
     void start();
-    void wait_until_ready(const std::string& url);
-    void make_database(const std::string& url);
+    [[nodiscard]] bool may_start_again() const;
+    void wait_until_ready();
+    void make_database();
+    [[nodiscard]] std::string url_of(const std::string& database, const std::string& role) const;
 };
 
 void ManagedPostgres::State::prepare_folders() {
@@ -228,9 +231,24 @@ bool ManagedPostgres::State::adopt() {
     return true;
 }
 
+/// PostgreSQL refuses to start while the process id in its file is anybody's. Where that number went to
+/// another process, as it does in a container, it gets this process's, which PostgreSQL knows to be its
+/// parent. The rest of the file stays: by it PostgreSQL waits for what is left of the old instance.
+void ManagedPostgres::State::correct_pid_file() const {
+    std::vector<std::string> lines = pid_file_lines(data);
+    if (lines.empty() || !fs::exists("/proc/" + lines[0])) return;
+    lines[0] = std::to_string(getpid());
+    std::string text;
+    for (const std::string& line : lines)
+        text += line + "\n";
+    write_file(data / "postmaster.pid", text, user);
+}
+
 void ManagedPostgres::State::start() {
+    adopted = false;
     choose_sockets();
     write_settings();
+    correct_pid_file();
     fs::remove(startup_log);
     process = spawn({.arguments = {(settings.binaries / "postgres").string(), "-D", data.string()},
                      .user = user,
@@ -239,19 +257,28 @@ void ManagedPostgres::State::start() {
     is_child = true;
 }
 
-void ManagedPostgres::State::wait_until_ready(const std::string& url) {
+/// After an end during the start: whether it is worth another one.
+bool ManagedPostgres::State::may_start_again() const {
+    // Adopted while it was shutting down; or the old instance's last processes had not ended yet.
+    return adopted || tail_of(startup_log).find("shared memory block") != std::string::npos;
+}
+
+void ManagedPostgres::State::wait_until_ready() {
     const auto start_of_wait = std::chrono::steady_clock::now();
     const auto limit = std::chrono::milliseconds(settings.ready_timeout.count);
     while (true) {
-        if (is_child && try_wait_for_child(process)) {
+        const bool is_late = std::chrono::steady_clock::now() - start_of_wait > limit;
+        if (is_child ? try_wait_for_child(process).has_value() : wait_for_end(process, Millis(0))) {
             process = 0;
-            throw std::runtime_error("PostgreSQL ended while it started:\n" + tail_of(startup_log));
+            if (is_late || !may_start_again())
+                throw std::runtime_error("PostgreSQL ended while it started:\n" + tail_of(startup_log));
+            start();
         }
         try {
-            Connection probe({.url = url, .application_name = "fallowd start"});
+            Connection probe({.url = url_of("postgres", "postgres"), .application_name = "fallowd start"});
             return;
         } catch (const DatabaseError& error) {
-            if (std::chrono::steady_clock::now() - start_of_wait > limit)
+            if (is_late)
                 throw std::runtime_error(fmt::format("PostgreSQL was not ready within {} ms: {}\n{}",
                                                      settings.ready_timeout.count, error.what(),
                                                      tail_of(startup_log)));
@@ -260,10 +287,15 @@ void ManagedPostgres::State::wait_until_ready(const std::string& url) {
     }
 }
 
-void ManagedPostgres::State::make_database(const std::string& url) {
-    Connection connection({.url = url, .application_name = "fallowd start"});
+void ManagedPostgres::State::make_database() {
+    Connection connection({.url = url_of("postgres", "postgres"), .application_name = "fallowd start"});
     if (connection.exec("SELECT FROM pg_database WHERE datname = 'fallow'").empty())
         connection.exec("CREATE DATABASE fallow");
+}
+
+std::string ManagedPostgres::State::url_of(const std::string& database, const std::string& role) const {
+    return fmt::format("host={} port=5432 dbname={} user={}", quoted('\'', sockets.string()),
+                       quoted('\'', database), quoted('\'', role));
 }
 
 ManagedPostgres::ManagedPostgres(ManagedPostgresSettings settings) : state_(std::make_unique<State>()) {
@@ -273,8 +305,8 @@ ManagedPostgres::ManagedPostgres(ManagedPostgresSettings settings) : state_(std:
     state_->initialize();
     if (!state_->adopt()) state_->start();
     try {
-        state_->wait_until_ready(url_of("postgres", "postgres"));
-        state_->make_database(url_of("postgres", "postgres"));
+        state_->wait_until_ready();
+        state_->make_database();
     } catch (...) {
         stop();
         throw;
@@ -290,8 +322,7 @@ ManagedPostgres::~ManagedPostgres() {
 }
 
 std::string ManagedPostgres::url_of(const std::string& database, const std::string& role) const {
-    return fmt::format("host={} port=5432 dbname={} user={}", quoted('\'', state_->sockets.string()),
-                       quoted('\'', database), quoted('\'', role));
+    return state_->url_of(database, role);
 }
 
 bool ManagedPostgres::adopted() const {

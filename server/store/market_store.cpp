@@ -128,7 +128,12 @@ std::optional<Leadership> PostgresMarketStore::take_leadership(const std::string
         return Leadership{read_cell<std::int64_t>(taken[0][0]), read_cell<std::int64_t>(taken[0][1]),
                           read_cell<std::string>(taken[0][2]), read_cell<Time>(taken[0][3])};
     }();
-    if (leadership) maintain(connection_);
+    try {
+        if (leadership) maintain(connection_);
+    } catch (const DatabaseError&) {
+        // The row is taken; a day without its partition uses the default one, and the hourly turn tries
+        // again.
+    }
     return leadership;
 }
 

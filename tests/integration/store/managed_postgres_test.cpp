@@ -39,7 +39,8 @@ std::string one(Connection& connection, const std::string& sql) {
     return connection.exec(sql)[0][0].c_str();
 }
 
-TEST_CASE("a managed PostgreSQL keeps its data over a restart and has a private socket alone", "[managed]") {
+TEST_CASE("a managed PostgreSQL keeps its data over a restart and has a private socket alone",
+          "[managed]") {
     const Folder folder;
     {
         ManagedPostgres postgres(in(folder.path / "postgres"));
@@ -103,6 +104,37 @@ TEST_CASE("an instance that a killed owner left running is adopted and can be st
     CHECK(wait_for_end(process, seconds(0)));
     CHECK_THROWS_AS(superuser.exec("SELECT 1"), DatabaseError);
     CHECK(superuser.is_broken());
+}
+
+TEST_CASE("an instance that was killed, and whose process number another has now, is started anew",
+          "[managed]") {
+    const Folder folder;
+    const fs::path pid_file = folder.path / "postgres/data/postmaster.pid";
+    std::string lines;
+    {
+        ManagedPostgres postgres(in(folder.path / "postgres"));
+        Connection superuser({.url = postgres.superuser_url()});
+        superuser.exec("CREATE TABLE kept AS SELECT 42 AS answer; CHECKPOINT");
+        std::ifstream file(pid_file);
+        std::getline(file, lines);
+        std::getline(file, lines, '\0');
+        REQUIRE(kill(postgres.process_id(), SIGKILL) == 0);
+        REQUIRE(wait_for_end(postgres.process_id(), seconds(60)));
+    }
+    // A process of the same user, which is what makes PostgreSQL refuse.
+    const OsUser user = geteuid() == 0 ? user_named("postgres") : current_user();
+    const pid_t stranger =
+        spawn({.arguments = {"/bin/sleep", "600"}, .user = user, .output = folder.path / "log"});
+    std::ofstream(pid_file) << stranger << "\n" << lines;
+    {
+        const ManagedPostgres postgres(in(folder.path / "postgres"));
+        CHECK_FALSE(postgres.adopted());
+        Connection superuser({.url = postgres.superuser_url()});
+        CHECK(one(superuser, "SELECT answer FROM kept") == "42");
+    }
+    CHECK_FALSE(try_wait_for_child(stranger));  // nobody harmed it
+    REQUIRE(kill(stranger, SIGKILL) == 0);
+    static_cast<void>(wait_for_child(stranger));
 }
 
 TEST_CASE("a folder whose path is too long for a socket gets a short one for its sockets", "[managed]") {
