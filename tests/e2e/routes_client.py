@@ -140,6 +140,7 @@ class Stream:
         raise AssertionError(f"the stream ended after {len(taken)} of {count} events: {taken}")
 
     def close(self):
+        self.reply.close()  # it has taken the socket over
         self.connection.close()
 
 

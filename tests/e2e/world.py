@@ -67,6 +67,7 @@ class Events:
         self.connection = world.connect(timeout=None)
         self.connection.request("GET", "/v1/events", headers={"Authorization": "Bearer " + key,
                                                               "Accept": "text/event-stream"})
+        self.socket = self.connection.sock  # a reply without an end takes it from the connection
         self.reply = self.connection.getresponse()
         if self.reply.status != 200:
             raise Failure(f"the event stream answered {self.reply.status}: {self.reply.read()!r}")
@@ -101,8 +102,10 @@ class Events:
             self.seen.append(event)
 
     def close(self):
-        if self.connection.sock is not None:
-            self.connection.sock.shutdown(socket.SHUT_RDWR)
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the server has ended the stream
 
 
 class World:
