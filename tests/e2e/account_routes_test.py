@@ -5,7 +5,7 @@ import json
 import time
 
 from routes_client import Client
-from routes_fixture import HOUR, RENTER, SELLER, RoutesTest, run_tests
+from routes_fixture import HOUR, RENTER, SELLER, SLOW_HEART, RoutesTest, run_tests
 
 DAY = 24 * HOUR
 PER_MS = 3_600_000
@@ -18,6 +18,8 @@ def milliseconds(later, earlier):
 
 
 class Accounts(RoutesTest):
+    settings = (*SLOW_HEART, "stream_heartbeat_ms=500")
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -163,6 +165,8 @@ class Accounts(RoutesTest):
         self.admin.post("/v1/admin/withdrawals", {**out, "amount_micros": 600}, 201)
         self.assertEqual(self.balances(renter), (0, 0, 0))
         self.assert_ledger_proved()
+        code, report = self.world.prove_ledger()
+        self.assertEqual((code, report["balanced"]), (0, True), report)
 
     def test_earned_money_is_paid_out(self):
         renter = self.organization(RENTER, 10**9)
@@ -254,6 +258,28 @@ class Accounts(RoutesTest):
             if number == wanted[-1]:
                 break
         self.assertEqual(got, wanted)
+
+    def test_a_quiet_stream_sends_comments_and_their_number_is_bounded(self):
+        renter = self.organization(RENTER)
+        streams = []
+        try:
+            for _ in range(100):
+                streams.append(renter.stream("/v1/events"))
+            reply = renter.call("GET", "/v1/events", headers={"Accept": "text/event-stream"})
+            self.assert_problem(reply, 429, "rate_limited")
+            self.assertEqual((reply.headers["Retry-After"], reply.body["retryable"]), ("1", True))
+            self.assertEqual(next(line for line in streams[0].reply if line.strip())[:1], b":")
+        finally:
+            for stream in streams:
+                stream.close()
+
+        def has_room():
+            try:
+                renter.stream("/v1/events").close()
+            except AssertionError:
+                return False
+            return True
+        self.world.until(has_room, "a place for a stream", 10)
 
     def test_bad_resumptions(self):
         renter = self.organization(RENTER)

@@ -184,6 +184,8 @@ class Returns(RoutesTest):
             self.assertEqual(after[same], before[same], same)
         self.assertEqual(after["events"][:len(before["events"])], before["events"])
         self.assert_lease_goes_on(lease)
+        code, report = self.world.prove_ledger()
+        self.assertEqual((code, report["balanced"]), (0, True), report)
         self.assertEqual(session_members(self.world.server.child.pid).count(self.world.server.child.pid), 1)
 
     def test_3_a_postgresql_left_running_is_adopted_and_one_that_died_is_started(self):

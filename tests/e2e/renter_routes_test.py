@@ -277,6 +277,17 @@ class Renters(RoutesTest):
         self.assertEqual(sum("Idempotent-Replay" in r.headers for r in replies), 7)
         self.assertEqual(len(self.renter.items("/v1/orders")), 1)
 
+    def test_a_refusal_is_repeated_as_it_was(self):
+        listing = self.offer()
+        self.rent(self.renter, listing)
+        body = self.order_body(listing)
+        first = self.renter.call("POST", "/v1/orders", body, idempotency_key="too late")
+        self.assert_problem(first, 409, "no_match")
+        free = self.offer()
+        again = self.renter.call("POST", "/v1/orders", body, idempotency_key="too late")
+        self.assertEqual((again.status, again.raw, again.headers["Idempotent-Replay"]), (409, first.raw, "true"))
+        self.rent(self.renter, free)
+
     # --- artifacts
 
     def state_artifact(self, content, name="data"):

@@ -36,6 +36,16 @@ class RoutesTest(unittest.TestCase):
         cls.admin.expect(200, "PUT", "/v1/admin/fee", {"fee_ppm": 50_000})
 
     @classmethod
+    def tearDownClass(cls):
+        """What the tests provoke are refusals; the server itself had nothing to complain of."""
+        log = [json.loads(line) for line in (cls.world.folder / "fallowd.log").read_text().splitlines()]
+        bad = [line for line in log if line["level"] in ("warn", "error")]
+        if bad:
+            raise AssertionError(f"the server logged {bad[:5]}")
+        if cls.admin.get("/v1/admin/scheduler")["quarantined"]:
+            raise AssertionError("a command was quarantined")
+
+    @classmethod
     def client(cls, key=None, name="client", **options):
         client = Client(cls.world, key, contract=cls.contract, name=name, **options)
         cls.addClassCleanup(client.close)
