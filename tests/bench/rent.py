@@ -117,7 +117,8 @@ def main():
     binaries = SOURCE / "build/release/bin"
     hosts = options.hosts or (options.rounds * options.seconds * 8000) // CARDS_PER_HOST + 1
     with World(binaries) as world:
-        world.start_server()
+        # The hosts are silent while pgbench runs alone; they are not to be lost for that.
+        world.start_server("host_lost_ms=3600000", "host_lost_declared_ms=3600000")
         postgres = Postgres(world)
         postgres.sql("CREATE DATABASE pgbench")
         print(f"pgbench -i -s {options.scale} …", file=sys.stderr)
