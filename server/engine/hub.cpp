@@ -88,8 +88,10 @@ void Hub::run() {
             continue;
         }
         const auto first = waiters_.begin();
-        if (!stopping_ && first->first > Clock::now()) {
-            wake_.wait_until(lock, first->first);
+        // A copy: the waiter may be gone when the wait is over.
+        const Clock::time_point deadline = first->first;
+        if (!stopping_ && deadline > Clock::now()) {
+            wake_.wait_until(lock, deadline);
             continue;
         }
         Waiter waiter = std::move(first->second);
