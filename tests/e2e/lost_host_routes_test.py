@@ -1,4 +1,4 @@
-"""A host falls silent: what was proved is paid and no more, the job moves on, and the cards wait for the host's word."""
+"""A host falls silent: what was proved is paid and no more, the job moves on, the cards wait for the host's word."""
 from routes_fixture import RENTER, SELLER, RoutesTest, run_tests
 from world import Events
 

@@ -178,7 +178,9 @@ class Input(ObjectsTest):
                 b"[" * 10_000, b'{"a":' * 3000]
         for operation in self.bodies():
             given = self.example(operation)
-            for raw in rows:
+            # One parser reads them all: each route is tried with some, and one of each kind with the rest.
+            tried = rows if operation.id in ("createOrder", "createKey", "putInventory", "enrollAgent") else rows[:7]
+            for raw in tried:
                 with self.subTest(operation=operation.id, raw=raw[:40]):
                     reply = self.send(operation, given, body=raw)
                     self.assert_problem(reply, 400, "bad_json")
