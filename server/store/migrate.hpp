@@ -23,7 +23,8 @@ struct Migration {
 /// caller wait. `url` logs in as a superuser, or as a role that may create roles and owns the database.
 /// Returns how many were applied; throws DatabaseError, and std::runtime_error for a schema newer than this
 /// program.
-[[nodiscard]] int migrate(const std::string& url, const std::function<void(const Migration&)>& applied = {});
+[[nodiscard]] int migrate(const std::string& url,
+                          const std::function<void(const Migration&)>& applied = {});
 
 enum class SchemaState { equal, older, newer };
 
