@@ -1,6 +1,7 @@
-// The load of `./run bench rent`: keep-alive TLS connections that place fill-or-kill orders as fast as they are
-// answered, beside the heartbeats of the sellers' hosts. Prints one JSON line. Plain blocking OpenSSL, a thread a
-// connection, so that the generator costs as little as it can on the machine it shares with the server.
+// The load of `./run bench rent`: keep-alive TLS connections that place fill-or-kill orders as fast as they
+// are answered, beside the heartbeats of the sellers' hosts. Prints one JSON line. Plain blocking OpenSSL,
+// a thread a connection, so that the generator costs as little as it can on the machine it shares with the
+// server.
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -103,7 +104,8 @@ class Connection {
         const auto end = reply.find("\r\n\r\n");
         if (end == std::string::npos) return std::string::npos;
         std::string head = reply.substr(0, end);
-        std::transform(head.begin(), head.end(), head.begin(), [](unsigned char c) { return std::tolower(c); });
+        std::transform(head.begin(), head.end(), head.begin(),
+                       [](unsigned char c) { return std::tolower(c); });
         const auto length = head.find("\r\ncontent-length:");
         return end + 4 + (length == std::string::npos ? 0 : std::stoul(head.substr(length + 17)));
     }
@@ -121,11 +123,13 @@ struct Tally {
 void place_orders(SSL_CTX* context, const Options& options, const std::string& key, unsigned number,
                   Clock::time_point end, Tally& tally) {
     Connection connection(context, options.port);
-    const std::string body = R"({"requirements":{"products":[")" + options.product +
-                             R"("]},"count":1,"price_max_micros_per_hour":3000000,"term_ms":3600000,"fill_or_kill":true})";
-    const std::string head = "POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + key +
-                             "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-                             "\r\nIdempotency-Key: bench-" + options.run + "-" + std::to_string(number) + "-";
+    const std::string body =
+        R"({"requirements":{"products":[")" + options.product +
+        R"("]},"count":1,"price_max_micros_per_hour":3000000,"term_ms":3600000,"fill_or_kill":true})";
+    const std::string head =
+        "POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + key +
+        "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+        "\r\nIdempotency-Key: bench-" + options.run + "-" + std::to_string(number) + "-";
     for (std::size_t i = 0; Clock::now() < end; ++i) {
         const auto begun = Clock::now();
         const int status = connection.exchange(head + std::to_string(i) + "\r\n\r\n" + body);
@@ -140,7 +144,8 @@ void place_orders(SSL_CTX* context, const Options& options, const std::string& k
 }
 
 /// Beats for every host, evenly spread over five seconds, until told to end.
-void beat(const Options& options, const std::vector<std::string>& certificates, const std::atomic<bool>& end) {
+void beat(const Options& options, const std::vector<std::string>& certificates,
+          const std::atomic<bool>& end) {
     std::vector<Context> contexts;
     std::vector<std::unique_ptr<Connection>> connections;
     for (const std::string& certificate : certificates) {
@@ -148,9 +153,10 @@ void beat(const Options& options, const std::vector<std::string>& certificates, 
         connections.push_back(std::make_unique<Connection>(contexts.back().get(), options.port));
     }
     const std::string body = R"({"boot_id":"bench","sequence":1,"leases":[]})";
-    const std::string request = "POST /v1/agent/heartbeat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
-                                "application/json\r\nContent-Length: " +
-                                std::to_string(body.size()) + "\r\n\r\n" + body;
+    const std::string request =
+        "POST /v1/agent/heartbeat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
+        "application/json\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body;
     const auto pause = std::chrono::microseconds(5'000'000 / std::max<std::size_t>(certificates.size(), 1));
     auto next = Clock::now();
     for (std::size_t i = 0; !end; i = (i + 1) % connections.size()) {
@@ -172,8 +178,10 @@ std::vector<std::string> files_of(const std::string& folder) {
 int run(const Options& options) {
     const auto context = make_context(options.ca, "");
     std::string key = read_file(options.key_file);
-    while (!key.empty() && key.back() == '\n') key.pop_back();
-    const std::vector<std::string> certificates = options.agents.empty() ? std::vector<std::string>{} : files_of(options.agents);
+    while (!key.empty() && key.back() == '\n')
+        key.pop_back();
+    const std::vector<std::string> certificates =
+        options.agents.empty() ? std::vector<std::string>{} : files_of(options.agents);
 
     std::atomic<bool> end_beats = false;
     std::thread beats;
@@ -184,7 +192,8 @@ int run(const Options& options) {
     std::vector<std::thread> threads;
     for (unsigned i = 0; i < options.connections; ++i)
         threads.emplace_back([&, i] { place_orders(context.get(), options, key, i, end, tallies[i]); });
-    for (auto& thread : threads) thread.join();
+    for (auto& thread : threads)
+        thread.join();
     const double spent = std::chrono::duration<double>(Clock::now() - begun).count();
     end_beats = true;
     if (beats.joinable()) beats.join();
@@ -199,11 +208,15 @@ int run(const Options& options) {
     }
     std::sort(all.begin(), all.end());
     const auto at = [&](double part) {
-        return all.empty() ? 0.0 : all[static_cast<std::size_t>(part * static_cast<double>(all.size() - 1))] / 1000.0;
+        return all.empty()
+                   ? 0.0
+                   : all[static_cast<std::size_t>(part * static_cast<double>(all.size() - 1))] / 1000.0;
     };
-    std::printf(R"({"orders":%zu,"seconds":%.3f,"orders_per_s":%.1f,"p50_ms":%.3f,"p99_ms":%.3f,"refused":%zu,"last_refusal":%d})"
+    std::printf(R"({"orders":%zu,"seconds":%.3f,"orders_per_s":%.1f,"p50_ms":%.3f,"p99_ms":%.3f,)"
+                R"("refused":%zu,"last_refusal":%d})"
                 "\n",
-                all.size(), spent, static_cast<double>(all.size()) / spent, at(0.50), at(0.99), refused, last_refusal);
+                all.size(), spent, static_cast<double>(all.size()) / spent, at(0.50), at(0.99), refused,
+                last_refusal);
     return 0;
 }
 
@@ -215,10 +228,12 @@ int main(int argc, char** argv) {
     app.add_option("--port", options.port)->required();
     app.add_option("--ca", options.ca)->required();
     app.add_option("--key-file", options.key_file)->required();
-    app.add_option("--agents", options.agents, "folder of 0.pem, 1.pem, …: certificate and key of each host");
+    app.add_option("--agents", options.agents,
+                   "folder of 0.pem, 1.pem, …: certificate and key of each host");
     app.add_option("--product", options.product);
     app.add_option("--connections", options.connections)->check(CLI::Range(1, 1024));
-    app.add_option("--seconds", options.seconds, "0: only heartbeats, once round")->check(CLI::Range(0, 600));
+    app.add_option("--seconds", options.seconds, "0: only heartbeats, once round")
+        ->check(CLI::Range(0, 600));
     app.add_option("--run", options.run, "part of the idempotency keys");
     CLI11_PARSE(app, argc, argv);
     std::signal(SIGPIPE, SIG_IGN);

@@ -1,7 +1,7 @@
 """./run demo: the product's main job on this machine, through the same programs a seller, a renter and an admin use.
 
-A managed PostgreSQL, fallowd, an agent on this machine's own device, an image made on the spot, a renter with a deposit, a
-job that computes on an input file, its log streamed live, its output fetched; then the receipt verified offline, the
+A managed PostgreSQL, fallowd, an agent on this machine's own device, an image made on the spot, a renter with a
+deposit, a job that computes on an input file, its log streamed live, its output fetched; then the receipt verified offline, the
 charge recomputed from the signed usage, and the ledger proved by the program that shares no code with it.
 With --json the last line is one JSON document; the exit code is 0 only if all of it is true. Nothing is left running.
 """
@@ -21,7 +21,11 @@ PROGRAM = r"""
 echo "the job begins on $(nproc) core(s)"
 awk 'function primes(n,   c, i, j, whole) {
          c = 0
-         for (i = 2; i <= n; i++) { whole = 1; for (j = 2; j * j <= i; j++) if (i % j == 0) { whole = 0; break }; c += whole }
+         for (i = 2; i <= n; i++) {
+             whole = 1
+             for (j = 2; j * j <= i; j++) if (i % j == 0) { whole = 0; break }
+             c += whole
+         }
          return c
      }
      { print $1, primes($1); printf "%s done\n", $1 > "/dev/stderr" }' /work/in/limits.txt > /work/out/primes.txt
@@ -52,7 +56,8 @@ class Demo:
         done = subprocess.run([str(self.world.bin / "fallow"), *map(str, words)], env=environment, text=True,
                               stdout=subprocess.PIPE, stderr=messages, stdin=subprocess.DEVNULL)
         if check and done.returncode != 0:
-            raise Failure(f"fallow {words[0]} {words[1]} ended with {done.returncode}: {done.stdout}{done.stderr or ''}")
+            said = done.stdout + (done.stderr or "")
+            raise Failure(f"fallow {' '.join(map(str, words[:4]))} ended with {done.returncode}: {said}")
         return done.stdout
 
     @staticmethod
