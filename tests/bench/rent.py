@@ -1,8 +1,9 @@
 """./run bench rent: durable orders a second beside pgbench's TPC-B, on the same PostgreSQL, in the same run.
 
-Rounds alternate: pgbench, orders, pgbench, orders, … Each order is a real POST /v1/orders over keep-alive TLS with a
-new Idempotency-Key, filled with a card of its own; hosts send their heartbeats meanwhile. pgbench runs its built-in TPC-B
-(-M prepared -s 50 -j 2) at the best of 8, 16, 32 and 64 clients, found first. Medians of the rounds are reported.
+Rounds alternate: pgbench, orders, pgbench, orders, … Each order is a real POST /v1/orders over keep-alive TLS with
+a new Idempotency-Key, filled with a card of its own; hosts send their heartbeats meanwhile. pgbench runs its built-
+in TPC-B (-M prepared -s 50 -j 2) at the best of 8, 16, 32 and 64 clients, found first. Medians of the rounds are
+reported.
 """
 import argparse
 import concurrent.futures

@@ -1,9 +1,10 @@
 """./run demo: the product's main job on this machine, through the same programs a seller, a renter and an admin use.
 
 A managed PostgreSQL, fallowd, an agent on this machine's own device, an image made on the spot, a renter with a
-deposit, a job that computes on an input file, its log streamed live, its output fetched; then the receipt verified offline, the
-charge recomputed from the signed usage, and the ledger proved by the program that shares no code with it.
-With --json the last line is one JSON document; the exit code is 0 only if all of it is true. Nothing is left running.
+deposit, a job that computes on an input file, its log streamed live, its output fetched; then the receipt verified
+offline, the charge recomputed from the signed usage, and the ledger proved by the program that shares no code with
+it. With --json the last line is one JSON document; the exit code is 0 only if all of it is true. Nothing is left
+running.
 """
 import argparse
 import datetime
