@@ -51,6 +51,7 @@ engine::EngineConfig engine_config(const ops::Config& config) {
     engine.holder = holder_name();
     engine.rules.market = config.market;
     engine.rules.accept_deadline = Millis(config.accept_ms);
+    engine.rules.attach_deadline = Millis(config.attach_ms);
     engine.rules.pull_deadline = Millis(config.pull_ms);
     engine.rules.start_deadline = Millis(config.start_ms);
     engine.rules.reclaim_deadline = Millis(config.reclaim_ms);

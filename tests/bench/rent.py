@@ -94,15 +94,18 @@ def add_hosts(world, seller, count):
     return keys.folder
 
 
-def place(world, binaries, key_file, agents, options, number):
+def load(world, key_file, agents, connections, seconds, number):
+    done = subprocess.run([str(world.bin / "rent_load"), "--port", str(world.port), "--ca", str(world.ca), "--key-file",
+                           str(key_file), "--agents", str(agents), "--connections", str(connections), "--seconds",
+                           str(seconds), "--run", str(number)], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def place(world, key_file, agents, options, number):
     scheduler = world.get("/v1/admin/scheduler", world.admin_key)
     pg, server = postgres_pids(world), [world.server.child.pid]
     before = cpu_seconds(pg), cpu_seconds(server)
-    done = subprocess.run([str(binaries / "rent_load"), "--port", str(world.port), "--ca", str(world.ca), "--key-file",
-                           str(key_file), "--agents", str(agents), "--connections", str(options.connections),
-                           "--seconds", str(options.seconds), "--run", str(number)], check=True, capture_output=True,
-                          text=True)
-    seen = json.loads(done.stdout)
+    seen = load(world, key_file, agents, options.connections, options.seconds, number)
     after = cpu_seconds(pg), cpu_seconds(server)
     now = world.get("/v1/admin/scheduler", world.admin_key)
     if seen["refused"]:
@@ -118,8 +121,9 @@ def main():
     binaries = SOURCE / "build/release/bin"
     hosts = options.hosts or (options.rounds * options.seconds * 8000) // CARDS_PER_HOST + 1
     with World(binaries) as world:
-        # The hosts are silent while pgbench runs alone; they are not to be lost for that.
-        world.start_server("host_lost_ms=3600000", "host_lost_declared_ms=3600000")
+        # The hosts are silent while pgbench runs alone; they are not to be lost for that. Nor are the leases of one
+        # round, which never get a job, to end in the middle of a later one.
+        world.start_server("host_lost_ms=3600000", "host_lost_declared_ms=3600000", "attach_ms=7200000")
         postgres = Postgres(world)
         postgres.sql("CREATE DATABASE pgbench")
         print(f"pgbench -i -s {options.scale} …", file=sys.stderr)
@@ -139,7 +143,7 @@ def main():
         tps, runs = [], []
         for number in range(options.rounds):
             tps.append(postgres.tps(best, options.seconds))
-            runs.append(place(world, binaries, key_file, agents, options, number))
+            runs.append(place(world, key_file, agents, options, number))
             print(f"round {number + 1}: pgbench {tps[-1]:.0f} tps, orders {runs[-1]['orders_per_s']:.0f}/s "
                   f"(p50 {runs[-1]['p50_ms']:.1f} ms, p99 {runs[-1]['p99_ms']:.1f} ms, batch "
                   f"{runs[-1]['batch_mean']:.1f})", file=sys.stderr)
