@@ -4,6 +4,7 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -111,6 +112,8 @@ class World {
         if (is_checked) check_decision(*before, command, context, decision);
         database_.apply(market::coalesce(decision.entries));
         if (is_checked) check_state();
+        all_entries_.insert(all_entries_.end(), decision.entries.begin(), decision.entries.end());
+        if (on_decided_) on_decided_(command, caller, context.seed.low);
         return decision;
     }
 
@@ -278,6 +281,12 @@ class World {
     }
     [[nodiscard]] const std::vector<market::Entry>& last_entries() const { return last_entries_; }
 
+    /// Everything that has happened so far, as one batch would write it.
+    [[nodiscard]] market::Changes all_changes() const { return market::coalesce(all_entries_); }
+    using Listener = std::function<void(const market::Command&, const market::Caller&, std::uint64_t seed)>;
+    /// Told of every command with the seed of its ids, after it was decided.
+    void on_decided(Listener listener) { on_decided_ = std::move(listener); }
+
     /// What the engine does when the entries of a command are durable.
     void forget_final_rows() {
         for (const market::Entry& entry : last_entries_)
@@ -347,6 +356,8 @@ class World {
     std::int64_t epoch_ = 1;
     int check_every_ = 1;
     std::vector<market::Entry> last_entries_;
+    std::vector<market::Entry> all_entries_;
+    Listener on_decided_;
 };
 
 }  // namespace fallow::testing
