@@ -20,7 +20,7 @@ bool card_fits(const Card& card, const Requirements& wanted) {
 
 std::vector<CardId> choose_cards(const State& state, const Listing& listing, const Order& order) {
     std::vector<CardId> chosen;
-    for (const CardId id : listing.cards) {
+    for (const auto& [index, id] : state.free_cards_of(listing.id)) {
         if (static_cast<std::int32_t>(chosen.size()) == order.count) break;
         if (card_fits(state.at<Card>(id), order.requirements)) chosen.push_back(id);
     }

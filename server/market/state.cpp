@@ -6,6 +6,7 @@ namespace fallow::market {
 namespace {
 
 const std::set<CardId> no_cards;
+const std::set<State::FreeCard> no_free_cards;
 const std::set<LeaseId> no_leases;
 
 template <class Container, class Value>
@@ -80,9 +81,13 @@ const std::set<LeaseId>& State::live_leases_of(HostId host) const {
     return found == leases_of_host_.end() ? no_leases : found->second;
 }
 
-std::int32_t State::free_cards(ListingId listing) const {
+const std::set<State::FreeCard>& State::free_cards_of(ListingId listing) const {
     const auto found = free_cards_.find(listing);
-    return found == free_cards_.end() ? 0 : found->second;
+    return found == free_cards_.end() ? no_free_cards : found->second;
+}
+
+std::int32_t State::free_cards(ListingId listing) const {
+    return static_cast<std::int32_t>(free_cards_of(listing).size());
 }
 
 void State::index(const Organization& row, bool present) {
@@ -107,24 +112,28 @@ void State::index(const Card& row, bool present) {
     put_or_erase(cards_of_host_, row.host, row.id, present);
     const auto listing = listing_of_card_.find(row.id);
     if (listing == listing_of_card_.end() || !row.is_free()) return;
-    free_cards_[listing->second] += present ? 1 : -1;
+    auto& free = free_cards_[listing->second];
+    if (present)
+        free.emplace(row.index, row.id);
+    else
+        free.erase({row.index, row.id});
     refresh_offer(listing->second);
 }
 
 void State::index(const Listing& row, bool present) {
     if (row.state == ListingState::withdrawn) return;
-    std::int32_t free = 0;
+    std::set<FreeCard> free;
     for (const CardId card : row.cards) {
         if (present) {
             listing_of_card_[card] = row.id;
             const Card* found = find<Card>(card);
-            free += found != nullptr && found->is_free() ? 1 : 0;
+            if (found != nullptr && found->is_free()) free.emplace(found->index, card);
         } else {
             listing_of_card_.erase(card);
         }
     }
     if (present)
-        free_cards_[row.id] = free;
+        free_cards_[row.id] = std::move(free);
     else
         free_cards_.erase(row.id);
     refresh_offer(row.id);
@@ -133,14 +142,15 @@ void State::index(const Listing& row, bool present) {
 /// Offers hold exactly the open listings that have a free card. Called whenever either fact may have
 /// changed.
 void State::refresh_offer(ListingId listing) {
-    if (const auto offered = offered_.find(listing); offered != offered_.end()) {
+    const Listing* row = free_cards_of(listing).empty() ? nullptr : find<Listing>(listing);
+    const bool is_offer = row != nullptr && row->state == ListingState::open;
+    const auto offered = offered_.find(listing);
+    if (is_offer && offered != offered_.end() && offered->second == row->ask) return;
+    if (offered != offered_.end()) {
         offers_.erase({offered->second, listing});
         offered_.erase(offered);
     }
-    const auto free = free_cards_.find(listing);
-    if (free == free_cards_.end() || free->second <= 0) return;
-    const Listing* row = find<Listing>(listing);
-    if (row == nullptr || row->state != ListingState::open) return;
+    if (!is_offer) return;
     offers_.insert({row->ask, listing});
     offered_.emplace(listing, row->ask);
 }

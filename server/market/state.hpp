@@ -103,6 +103,10 @@ class State {
     [[nodiscard]] const std::set<LeaseId>& live_leases_of(HostId host) const;  ///< not released
     [[nodiscard]] const std::set<LeaseId>& live_leases() const { return live_leases_; }
 
+    /// A listing's cards that nobody holds, in the order in which they are given: by index, then id.
+    using FreeCard = std::pair<std::int32_t, CardId>;
+    [[nodiscard]] const std::set<FreeCard>& free_cards_of(ListingId listing) const;
+
     /// Open listings with at least one free card, by ask, then id: the documented order of service.
     using Offer = std::pair<ledger::Price, ListingId>;
     [[nodiscard]] const std::set<Offer>& offers() const { return offers_; }
@@ -139,7 +143,7 @@ class State {
     std::unordered_map<OrganizationId, std::array<AccountId, 5>> accounts_;
     std::unordered_map<HostId, std::set<CardId>> cards_of_host_;
     std::unordered_map<CardId, ListingId> listing_of_card_;
-    std::unordered_map<ListingId, std::int32_t> free_cards_;
+    std::unordered_map<ListingId, std::set<FreeCard>> free_cards_;
     std::unordered_map<HostId, std::set<LeaseId>> leases_of_host_;
     std::unordered_map<OrganizationId, std::int64_t> standing_orders_;
     std::map<std::pair<FreezeKind, std::string>, int> frozen_;
