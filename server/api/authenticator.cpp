@@ -89,7 +89,7 @@ void Authenticator::authenticate(const http::Request& request, Access::Kind kind
     certificates_.get(request.certificate->serial_hex, [judged, name](const Cache::Found& found) {
         if (found && found->identity && found->identity->actor.host()->text() != name) {
             static const Cache::Found stranger =
-                std::make_shared<KnownIdentity>(no_certificate(), Time(INT64_MAX));
+                std::make_shared<KnownIdentity>(KnownIdentity{no_certificate(), Time(INT64_MAX)});
             return judged(stranger);
         }
         judged(found);

@@ -14,7 +14,7 @@
 
 namespace fallow::api {
 
-DataFolder::DataFolder(std::filesystem::path path) : path_(std::filesystem::absolute(std::move(path))) {
+DataFolder::DataFolder(std::filesystem::path path) : path_(std::filesystem::absolute(path)) {
     std::filesystem::create_directories(path_.parent_path());
     if (mkdir(path_.c_str(), 0700) != 0 && errno != EEXIST)
         throw std::system_error(errno, std::generic_category(),
