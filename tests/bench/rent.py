@@ -72,8 +72,14 @@ def cpu_seconds(pids):
 
 def postgres_pids(world):
     root = int((world.data / "postgres/data/postmaster.pid").read_text().split()[0])
-    children = pathlib.Path(f"/proc/{root}/task/{root}/children").read_text().split()
-    return [root, *map(int, children)]
+    pids = [root]
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == root:
+                pids.append(int(stat.parent.name))
+        except FileNotFoundError:
+            continue
+    return pids
 
 
 def add_host(world, seller, keys, number):
