@@ -95,6 +95,8 @@ int run(const AgentOptions& options) {
         spdlog::critical("the agent cannot run: {}", error.what());
         code = 1;
     }
+    // The thread waits for the signal in sigwait(), which takes it: nothing is terminated.
+    // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread)
     if (!stop.stop_requested()) pthread_kill(waiter.native_handle(), SIGTERM);
     waiter.join();
     return code;

@@ -110,6 +110,8 @@ class Session {
 
     template <class Value>
     void set(cl_kernel kernel, cl_uint index, const Value& value) {
+        // A memory object is passed as its handle, so the handle's own size is meant.
+        // NOLINTNEXTLINE(bugprone-sizeof-expression)
         require(api_.clSetKernelArg(kernel, index, sizeof value, &value), "clSetKernelArg");
     }
 

@@ -77,7 +77,7 @@ void write_file_atomically(const fs::path& path, std::string_view content, bool 
     sync_folder(path.parent_path());
 }
 
-StateFolder::StateFolder(fs::path root) : root_(fs::absolute(std::move(root))) {
+StateFolder::StateFolder(fs::path root) : root_(fs::absolute(root)) {
     fs::create_directories(root_ / "leases");
     fs::permissions(root_, fs::perms::owner_all);
 }
