@@ -163,7 +163,7 @@ void ServerApp::Impl::open_keys() {
 engine::EngineDeps ServerApp::Impl::engine_deps() {
     return {*market_store,
             *beat_store,
-            hub,
+            [this](const std::string& topic) { hub.publish(topic); },
             system_now,
             auth::random_id,
             [this](const std::string& bytes) { return auth::base64_encode(signing_key->sign(bytes)); },

@@ -1,11 +1,11 @@
 #include "engine/engine.hpp"
 
-#include "engine/writer.hpp"
+#include "engine/runner.hpp"
 
 namespace fallow::engine {
 
-struct Engine::Impl : Writer {
-    using Writer::Writer;
+struct Engine::Impl : Runner {
+    using Runner::Runner;
 };
 
 Engine::Engine(EngineConfig config, EngineDeps deps)
@@ -24,16 +24,16 @@ Status Engine::submit(Submission submission) {
     return impl_->submit(std::move(submission));
 }
 std::optional<std::int64_t> Engine::confirmed_epoch() const {
-    return impl_->confirmed_epoch();
+    return impl_->writer().confirmed_epoch();
 }
 void Engine::heartbeat(HostId host) {
     impl_->heartbeat(host);
 }
 EngineStats Engine::stats() const {
-    return impl_->stats();
+    return impl_->writer().stats();
 }
 bool Engine::ready() const {
-    return impl_->confirmed_epoch().has_value();
+    return impl_->writer().confirmed_epoch().has_value();
 }
 
 }  // namespace fallow::engine

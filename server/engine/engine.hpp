@@ -10,7 +10,6 @@
 #include <string>
 
 #include "base/result.hpp"
-#include "engine/hub.hpp"
 #include "engine/store.hpp"
 #include "market/commands.hpp"
 #include "market/state.hpp"
@@ -52,11 +51,19 @@ struct EngineConfig {
     std::size_t batch_max = limits::engine_batch_max;
 };
 
+/// What a follower that has kept up with the journal hands over, so that a new leader need not read the
+/// market.
+struct WarmMarket {
+    market::State state;
+    std::vector<IdempotencyRecord> recent_keys;  ///< as in LoadedMarket
+};
+
 /// The outside world, given by the composition root.
 struct EngineDeps {
     MarketStore& store;       ///< used by the commit thread, and by start()
     MarketStore& beat_store;  ///< used by the beat thread
-    Hub& hub;                 ///< told of every committed change
+    /// Told the topics of every committed change, on the commit thread: "journal", "host/<id>", "job/<id>".
+    std::function<void(const std::string& topic)> publish;
     /// The wall clock at the process's start plus steady time since: it never jumps.
     std::function<Time()> now;
     std::function<RawId()> random;
@@ -65,6 +72,9 @@ struct EngineDeps {
     std::string server_key;  ///< base64, written into receipts
     std::function<void(const std::string& level, const std::string& message)> log;
     std::function<void(std::size_t commands, std::int64_t commit_us)> on_batch;  ///< for the metrics
+    /// Asked once the leader row is ours: the market exactly as journal record `sequence` left it. Nothing,
+    /// or no function: the market is read from the database. May throw; the row is then let go.
+    std::function<std::optional<WarmMarket>(const Leadership&)> warm = {};
 };
 
 struct EngineStats {

@@ -9,6 +9,7 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 #include "market/changes.hpp"
+#include "market/state.hpp"
 
 namespace fallow::engine {
 
@@ -110,6 +111,26 @@ struct LoadedMarket {
     std::vector<market::Freeze> freezes;
     std::vector<IdempotencyRecord> recent_keys;  ///< those of the last minutes, newest last, bounded
 };
+
+/// The market that these rows are.
+[[nodiscard]] inline market::State state_of(const LoadedMarket& loaded, const market::Rules& rules) {
+    market::State state(rules);
+    const auto add = [&](const auto& rows) {
+        for (const auto& row : rows)
+            state.replace<std::decay_t<decltype(row)>>(nullptr, &row);
+    };
+    state.replace<market::Settings>(nullptr, &loaded.settings);
+    add(loaded.organizations);
+    add(loaded.accounts);
+    add(loaded.hosts);
+    add(loaded.cards);
+    add(loaded.listings);
+    add(loaded.orders);
+    add(loaded.jobs);
+    add(loaded.leases);
+    add(loaded.freezes);
+    return state;
+}
 
 /// One connection, used by one thread at a time.
 class MarketStore {

@@ -1,16 +1,13 @@
+// The half of the Writer that decides: the queue, the growing batch, and what becomes of one that was not
+// committed.
 #include "engine/writer.hpp"
 
-#include <chrono>
-#include <stdexcept>
-
-#include "engine/journal.hpp"
 #include "market/decide.hpp"
 
 namespace fallow::engine {
 namespace {
 
 constexpr std::size_t replies_max = 16 * 1024;
-constexpr Millis idle_wake = Millis(200);
 constexpr Millis match_every = seconds(5);
 
 Reply refusal_of(const Submission& submission, ErrorCode code, const std::string& detail) {
@@ -31,134 +28,15 @@ void Writer::log(const std::string& level, const std::string& message) const {
     if (deps_.log) deps_.log(level, message);
 }
 
-bool Writer::is_stopping() const {
-    const std::lock_guard lock(mutex_);
-    return stopping_;
-}
-
-void Writer::start() {
-    {
-        const std::lock_guard lock(mutex_);
-        if (stopping_) throw std::runtime_error("stopped before the start");
-        starting_ = true;
-    }
-    // stop() waits for this, so that it never meets threads or a connection that start() is about to use.
-    const auto end_of_start = [this] {
-        const std::lock_guard lock(mutex_);
-        starting_ = false;
-        commit_wake_.notify_all();
-    };
-    try {
-        run_start();
-    } catch (...) {
-        end_of_start();
-        throw;
-    }
-    end_of_start();
-}
-
-/// The beat begins before the market is read, which may take longer than a leader may be silent.
-void Writer::run_start() {
-    beater_ = std::thread([this] { beat_loop(); });
-    lead();
-    load();
-    const std::lock_guard lock(mutex_);
-    if (stopping_) throw std::runtime_error("stopped while the market was read");
-    accepting_ = true;
-    decider_ = std::thread([this] { decide_loop(); });
-    committer_ = std::thread([this] { commit_loop(); });
-}
-
-/// Takes the leader row, waiting while another holder is fresh. The row is bumped before the state is read.
-void Writer::lead() {
-    Time asked;
-    while (true) {
-        asked = deps_.now();
-        if (auto taken = deps_.store.take_leadership(config_.market, config_.holder, config_.stale_after)) {
-            leadership_ = std::move(*taken);
-            break;
-        }
-        std::unique_lock lock(mutex_);
-        commit_wake_.wait_for(lock, std::chrono::milliseconds(config_.beat.count),
-                              [this] { return stopping_; });
-        if (stopping_) throw std::runtime_error("stopped while waiting for the leader row");
-    }
-    const std::lock_guard lock(mutex_);
-    epoch_ = leadership_.epoch;
-    sequence_ = leadership_.sequence;
-    leading_ = true;
-    lost_ = false;
-    confirm(asked);
-}
-
-void Writer::load() {
-    LoadedMarket loaded = deps_.store.load(config_.market);
-    state_.emplace(config_.rules);
-    const auto add = [&](const auto& rows) {
-        for (const auto& row : rows)
-            state_->replace<std::decay_t<decltype(row)>>(nullptr, &row);
-    };
-    state_->replace<market::Settings>(nullptr, &loaded.settings);
-    add(loaded.organizations);
-    add(loaded.accounts);
-    add(loaded.hosts);
-    add(loaded.cards);
-    add(loaded.listings);
-    add(loaded.orders);
-    add(loaded.jobs);
-    add(loaded.leases);
-    add(loaded.freezes);
-    replies_.clear();
-    for (const IdempotencyRecord& record : loaded.recent_keys)
-        replies_.add(record);
-    presence_.clear();
-    const Time now = deps_.now();
-    for (const market::Host& host : loaded.hosts) {
-        const bool expected =
-            host.state == market::HostState::online || host.state == market::HostState::draining;
-        if (expected && !host.unreachable_since) presence_.expect(host.id, now);
-    }
-    last_now_ = std::max(last_now_, leadership_.last_journal_at);
-    ticks_alone_ = false;
-    set_aside_.clear();
-    publish_stats();
-}
-
-void Writer::stop() {
-    {
-        std::unique_lock lock(mutex_);
-        if (stopped_) return;
-        stopping_ = true;
-        stopped_ = true;
-        wake_.notify_all();
-        commit_wake_.notify_all();
-        commit_wake_.wait(lock, [this] { return !starting_; });
-    }
-    if (decider_.joinable()) decider_.join();
-    commit_wake_.notify_all();
-    if (committer_.joinable()) committer_.join();
-    if (beater_.joinable()) beater_.join();
-    if (!leading_) return;
-    try {
-        deps_.store.release_leadership(config_.market, epoch_);
-    } catch (const std::exception& error) {
-        log("warn", std::string("the leader row could not be given up: ") + error.what());
-    }
-}
-
 Status Writer::submit(Submission submission) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (stopping_)
-            return refuse(ErrorCode::draining,
-                          "The server is shutting down: try another one, or try again.");
-        if (!accepting_)
-            return refuse(ErrorCode::not_leader, "The market is being taken over: try again in a second.");
-        if (queue_.size() >= config_.queue_max)
-            return refuse(ErrorCode::queue_full, "Too many commands are waiting: try again in a second.");
-        queue_.push_back(std::move(submission));
-    }
-    wake_.notify_one();
+    const std::lock_guard lock(mutex_);
+    if (draining_)
+        return refuse(ErrorCode::draining, "The server is shutting down: try another one, or try again.");
+    if (!accepting_)
+        return refuse(ErrorCode::not_leader, "The market is being taken over: try again in a second.");
+    if (queue_.size() >= config_.queue_max)
+        return refuse(ErrorCode::queue_full, "Too many commands are waiting: try again in a second.");
+    queue_.push_back(std::move(submission));
     return Done{};
 }
 
@@ -172,9 +50,34 @@ void Writer::submit_internal(market::Command command) {
     const bool is_tick = std::holds_alternative<market::Tick>(submission.command);
     if (is_tick) submission.done = [this](Reply, bool) { --ticks_pending_; };
     const std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (!accepting_ || draining_) return;
     if (is_tick) ++ticks_pending_;
     queue_.push_back(std::move(submission));
+}
+
+void Writer::drain() {
+    const std::lock_guard lock(mutex_);
+    draining_ = true;
+}
+
+bool Writer::is_draining() const {
+    const std::lock_guard lock(mutex_);
+    return draining_;
+}
+
+bool Writer::is_leading() const {
+    const std::lock_guard lock(mutex_);
+    return leading_;
+}
+
+bool Writer::has_batch() const {
+    const std::lock_guard lock(mutex_);
+    return slot_ == Slot::committing;
+}
+
+bool Writer::is_settled() const {
+    const std::lock_guard lock(mutex_);
+    return slot_ == Slot::empty;
 }
 
 std::optional<std::int64_t> Writer::confirmed_epoch() const {
@@ -183,10 +86,10 @@ std::optional<std::int64_t> Writer::confirmed_epoch() const {
     return epoch_.load();
 }
 
-void Writer::heartbeat(HostId host) {
-    if (!presence_.heard(host, deps_.now())) return;
+bool Writer::heartbeat(HostId host) {
+    if (!presence_.heard(host, deps_.now())) return false;
     submit_internal(market::HostBack{host});
-    wake_.notify_one();
+    return true;
 }
 
 EngineStats Writer::stats() const {
@@ -211,46 +114,45 @@ void Writer::publish_stats() {
     standing_orders_ = state_->demands().size();
 }
 
-// --- the deciding thread
-
 bool Writer::has_work() const {
     if (growing_.forced) return false;
     if (!forced_.empty()) return growing_.commands.empty();
     return !queue_.empty() && growing_.commands.size() < config_.batch_max;
 }
 
-void Writer::decide_loop() {
-    std::unique_lock lock(mutex_);
-    while (true) {
-        if (slot_ == Slot::done) on_commit_done(lock);
-        if (lost_ && slot_ == Slot::empty) {
-            undo_batch(growing_);
-            requeue(std::exchange(growing_, DecidedBatch{}), CommitOutcome::failed);
-            step_down(lock, "the leader row has another epoch");
-        }
-        if (has_work()) {
-            decide_some(lock);
-            continue;
-        }
-        if (slot_ == Slot::empty && !growing_.commands.empty()) {
-            hand_over();
-            continue;
-        }
-        if (stopping_ && slot_ == Slot::empty) {
-            decider_alive_ = false;
-            return;
-        }
-        wake_.wait_for(lock, std::chrono::milliseconds(idle_wake.count), [this] {
-            return slot_ == Slot::done || has_work() || (stopping_ && slot_ == Slot::empty);
-        });
-        if (stopping_) continue;
-        lock.unlock();
-        submit_timers();
-        lock.lock();
-    }
+Writer::Turn Writer::next_turn() const {
+    const std::lock_guard lock(mutex_);
+    if (slot_ == Slot::done) return Turn::commit_done;
+    if (!leading_) return Turn::none;
+    if (lost_ && slot_ == Slot::empty) return Turn::epoch_lost;
+    if (has_work()) return Turn::some_commands;
+    if (slot_ == Slot::empty && !growing_.commands.empty()) return Turn::full_batch;
+    return Turn::none;
 }
 
-void Writer::decide_some(std::unique_lock<std::mutex>& lock) {
+bool Writer::decide() {
+    switch (next_turn()) {
+        case Turn::none:
+            return false;
+        case Turn::commit_done:
+            on_commit_done();
+            return true;
+        case Turn::epoch_lost:
+            undo_batch(growing_);
+            requeue(std::exchange(growing_, DecidedBatch{}), CommitOutcome::failed);
+            step_down("the leader row has another epoch");
+            return true;
+        case Turn::some_commands:
+            decide_some();
+            return true;
+        case Turn::full_batch:
+            hand_over();
+            return true;
+    }
+    return false;
+}
+
+void Writer::decide_some() {
     std::vector<Submission> taken;
     if (!forced_.empty()) {
         taken = std::move(forced_.front());
@@ -258,16 +160,15 @@ void Writer::decide_some(std::unique_lock<std::mutex>& lock) {
         forced_size_ -= taken.size();
         growing_.forced = true;
     } else {
+        const std::lock_guard lock(mutex_);
         while (!queue_.empty() && growing_.commands.size() + taken.size() < config_.batch_max) {
             taken.push_back(std::move(queue_.front()));
             queue_.pop_front();
         }
     }
-    lock.unlock();
     for (Submission& submission : taken)
         decide_one(std::move(submission), growing_);
     publish_stats();
-    lock.lock();
 }
 
 bool Writer::answer_twin(Submission& submission, DecidedBatch& batch) {
@@ -307,55 +208,46 @@ void Writer::decide_one(Submission submission, DecidedBatch& batch) {
 }
 
 void Writer::hand_over() {
-    in_flight_ = std::move(growing_);
-    growing_ = DecidedBatch{};
+    in_flight_ = std::exchange(growing_, DecidedBatch{});
+    result_.reset();
+    const std::lock_guard lock(mutex_);
     slot_ = Slot::committing;
-    commit_wake_.notify_all();
 }
 
-/// Callers are answered without the lock: what they do then is not ours to know.
-void Writer::on_commit_done(std::unique_lock<std::mutex>& lock) {
-    slot_ = Slot::empty;
-    const CommitResult result = std::exchange(result_, CommitResult{});
+void Writer::on_commit_done() {
+    const CommitResult result = *std::exchange(result_, std::nullopt);
     DecidedBatch batch = std::exchange(in_flight_, DecidedBatch{});
-    if (result.outcome == CommitOutcome::committed) {
-        lock.unlock();
-        forget_final_rows(batch);
-        publish_stats();
-        lock.lock();
-        return;
+    {
+        const std::lock_guard lock(mutex_);
+        slot_ = Slot::empty;
     }
-    on_commit_failed(lock, std::move(batch), result);
+    if (result.outcome == CommitOutcome::committed)
+        forget_final_rows(batch);
+    else
+        on_commit_failed(std::move(batch), result);
+    publish_stats();
 }
 
 /// n+1 was decided on top of n: both are taken back, the later one first.
-void Writer::on_commit_failed(std::unique_lock<std::mutex>& lock, DecidedBatch failed,
-                              const CommitResult& result) {
+void Writer::on_commit_failed(DecidedBatch failed, const CommitResult& result) {
     undo_batch(growing_);
     undo_batch(failed);
     DecidedBatch later = std::exchange(growing_, DecidedBatch{});
-    if (stopping_ && result.outcome == CommitOutcome::failed) {
-        lock.unlock();
+    if (is_draining() && result.outcome == CommitOutcome::failed) {
         for (DecidedBatch* batch : {&failed, &later})
             refuse_all(std::move(*batch), ErrorCode::draining,
                        "The server stopped before the command was known to be durable.");
-        lock.lock();
         return;
     }
     requeue(std::move(later), CommitOutcome::failed);
     if (result.outcome == CommitOutcome::stale) {
         requeue(std::move(failed), CommitOutcome::failed);
-        step_down(lock, result.detail);
-        return;
-    }
-    if (result.outcome == CommitOutcome::refused && failed.commands.size() == 1) {
-        lock.unlock();
+        step_down(result.detail);
+    } else if (result.outcome == CommitOutcome::refused && failed.commands.size() == 1) {
         quarantine(failed.commands.front(), result.detail);
-        lock.lock();
     } else {
         requeue(std::move(failed), result.outcome);
     }
-    publish_stats();
 }
 
 void Writer::undo_batch(DecidedBatch& batch) {
@@ -404,53 +296,33 @@ void Writer::quarantine(Decided& decided, const std::string& detail) {
     }
 }
 
-/// Another leader has taken over: what waits is refused, and the state is read again once the row is ours.
-void Writer::step_down(std::unique_lock<std::mutex>& lock, const std::string& detail) {
-    accepting_ = false;
-    leading_ = false;
-    lost_ = false;
-    confirmed_at_ms_ = 0;
+/// Another leader has taken over: what waits is refused, and the market is read again once the row is ours.
+void Writer::step_down(const std::string& detail) {
     std::vector<Submission> refused;
     for (auto& group : forced_)
         for (Submission& submission : group)
             refused.push_back(std::move(submission));
-    for (Submission& submission : queue_)
-        refused.push_back(std::move(submission));
     forced_.clear();
     forced_size_ = 0;
-    queue_.clear();
-    lock.unlock();
+    {
+        const std::lock_guard lock(mutex_);
+        accepting_ = false;
+        leading_ = false;
+        lost_ = false;
+        confirmed_at_ms_ = 0;
+        for (Submission& submission : queue_)
+            refused.push_back(std::move(submission));
+        queue_.clear();
+    }
     log("error", "another leader has taken the market over: " + detail);
     for (Submission& submission : refused)
         submission.done(
             refusal_of(submission, ErrorCode::not_leader, "The market's leader has changed: try again."),
             false);
-    lead_again();
-    lock.lock();
-    accepting_ = leading_ && !stopping_;
 }
 
-void Writer::lead_again() {
-    while (!is_stopping()) {
-        try {
-            deps_.store.reconnect();
-            lead();
-            load();
-            return;
-        } catch (const std::exception& error) {
-            log("error", std::string("the market could not be read again: ") + error.what());
-        }
-        {
-            // The row may be ours by now: without a beat it becomes free, for us as for others.
-            const std::lock_guard lock(mutex_);
-            leading_ = false;
-            confirmed_at_ms_ = 0;
-        }
-        pause();
-    }
-}
-
-void Writer::submit_timers() {
+void Writer::run_timers() {
+    if (!is_leading()) return;
     const Time now = deps_.now();
     for (const HostId host : presence_.lost(now, config_.host_lost))
         submit_internal(market::HostLost{host});

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "engine/engine.hpp"
+#include "engine/hub.hpp"
 #include "support/market_world.hpp"
 
 namespace fallow::testing {
@@ -64,7 +65,8 @@ class EngineUnderTest {
     }
 
     void start(engine::MarketStore& store, engine::MarketStore& beat_store) {
-        engine::EngineDeps deps{store, beat_store, hub, {}, {}, {}, "server-key", {}, {}};
+        engine::EngineDeps deps{store, beat_store, {}, {}, {}, {}, "server-key", {}, {}};
+        deps.publish = [this](const std::string& topic) { hub.publish(topic); };
         deps.now = [this] { return Time(now_.load()); };
         deps.random = random_;
         deps.sign = [](const std::string& bytes) { return "signed " + std::to_string(bytes.size()); };

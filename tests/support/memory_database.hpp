@@ -182,25 +182,4 @@ class MemoryDatabase {
     std::vector<market::JobSpec> job_specs_;
 };
 
-/// A State of the rows that a new leader loads, in the order in which the engine adds them.
-[[nodiscard]] inline market::State state_of(const engine::LoadedMarket& loaded,
-                                            const market::Rules& rules) {
-    market::State state(rules);
-    const auto add = [&](const auto& rows) {
-        for (const auto& row : rows)
-            state.replace<std::decay_t<decltype(row)>>(nullptr, &row);
-    };
-    state.replace<market::Settings>(nullptr, &loaded.settings);
-    add(loaded.organizations);
-    add(loaded.accounts);
-    add(loaded.hosts);
-    add(loaded.cards);
-    add(loaded.listings);
-    add(loaded.orders);
-    add(loaded.jobs);
-    add(loaded.leases);
-    add(loaded.freezes);
-    return state;
-}
-
 }  // namespace fallow::testing

@@ -355,8 +355,8 @@ TEST_CASE("start() ends when it is stopped while another leads") {
     fixture.database.usurp();
     FakeStore store(fixture.database);
     FakeStore beats(fixture.database);
-    engine::EngineDeps real{
-        store, beats, fixture.hub, [] { return Time(1); }, [] { return RawId{1, 1}; }, {}, {}, {}, {}};
+    engine::EngineDeps real{store, beats, {}, [] { return Time(1); }, [] { return RawId{1, 1}; }, {},
+                            {},    {},    {}};
     engine::Engine engine(fixture.config, std::move(real));
     std::promise<void> ended;
     std::thread starter([&] {

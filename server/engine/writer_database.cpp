@@ -1,0 +1,181 @@
+// The half of the Writer that talks to the database: the leader row, the market's first reading, the
+// commits.
+#include "engine/journal.hpp"
+#include "engine/writer.hpp"
+
+namespace fallow::engine {
+
+/// `asked` is when the request was sent: the database has confirmed the epoch at that time or later.
+void Writer::confirm(Time asked) {
+    confirmed_at_ms_ = std::max(confirmed_at_ms_.load(), asked.ms);
+}
+
+/// The row is bumped before the state is read: from then on nobody else writes.
+bool Writer::take_row() {
+    const Time asked = deps_.now();
+    auto taken = deps_.store.take_leadership(config_.market, config_.holder, config_.stale_after);
+    if (!taken) return false;
+    leadership_ = std::move(*taken);
+    const std::lock_guard lock(mutex_);
+    epoch_ = leadership_.epoch;
+    sequence_ = leadership_.sequence;
+    leading_ = true;
+    lost_ = false;
+    confirm(asked);
+    return true;
+}
+
+void Writer::load() {
+    std::optional<WarmMarket> warm = deps_.warm ? deps_.warm(leadership_) : std::nullopt;
+    if (!warm) {
+        LoadedMarket loaded = deps_.store.load(config_.market);
+        warm.emplace(WarmMarket{state_of(loaded, config_.rules), std::move(loaded.recent_keys)});
+    }
+    state_.emplace(std::move(warm->state));
+    replies_.clear();
+    for (const IdempotencyRecord& record : warm->recent_keys)
+        replies_.add(record);
+    presence_.clear();
+    const Time now = deps_.now();
+    for (const auto& [id, host] : state_->table<market::Host>()) {
+        const bool expected =
+            host.state == market::HostState::online || host.state == market::HostState::draining;
+        if (expected && !host.unreachable_since) presence_.expect(id, now);
+    }
+    last_now_ = std::max(last_now_, leadership_.last_journal_at);
+    ticks_alone_ = false;
+    set_aside_.clear();
+    publish_stats();
+    const std::lock_guard lock(mutex_);
+    accepting_ = leading_ && !draining_;
+}
+
+void Writer::let_go(const std::string& why) {
+    log("error", "the market could not be read again: " + why);
+    {
+        const std::lock_guard lock(mutex_);
+        leading_ = false;
+        confirmed_at_ms_ = 0;
+    }
+    try {
+        deps_.store.reconnect();
+    } catch (const std::exception& error) {
+        log("error", std::string("the database is out of reach: ") + error.what());
+    }
+}
+
+void Writer::release() {
+    if (!is_leading()) return;
+    try {
+        deps_.store.release_leadership(config_.market, epoch_);
+    } catch (const std::exception& error) {
+        log("warn", std::string("the leader row could not be given up: ") + error.what());
+    }
+}
+
+Batch Writer::rows_of(const DecidedBatch& decided) const {
+    Batch batch;
+    batch.changes = market::coalesce(decided.entries);
+    batch.idempotency = decided.idempotency;
+    batch.receipts = receipts_of(decided.entries, deps_.server_key, deps_.sign);
+    batch.journal.market = config_.market;
+    batch.journal.sequence = leadership_.sequence + 1;
+    batch.journal.epoch = leadership_.epoch;
+    batch.journal.at = decided.now;
+    batch.journal.record = journal_text(decided.entries);
+    batch.journal.chain_hex = next_chain(leadership_.chain_hex, batch.journal.record);
+    return batch;
+}
+
+Writer::Commit Writer::commit() {
+    if (!in_flight_.writes()) {
+        result_ = CommitResult{CommitOutcome::committed, {}};
+        return Commit::known;
+    }
+    if (!result_) {
+        rows_ = rows_of(in_flight_);
+        asked_at_ = deps_.now();
+        result_ = deps_.store.commit(rows_);
+        if (result_->outcome == CommitOutcome::unknown)
+            log("error", "the outcome of a commit is unknown; reading the journal");
+    } else {
+        // The journal, read under the leader row's lock, says what became of it.
+        try {
+            deps_.store.reconnect();
+            result_ = CommitResult{deps_.store.resolve(rows_.journal), "resolved from the journal"};
+        } catch (const std::exception& error) {
+            log("error", std::string("the database is out of reach: ") + error.what());
+            return Commit::out_of_reach;
+        }
+    }
+    if (result_->outcome == CommitOutcome::unknown) return Commit::unknown;
+    if (result_->outcome != CommitOutcome::failed) return Commit::known;
+    log("error", "a batch was not committed and is decided again: " + result_->detail);
+    try {
+        deps_.store.reconnect();
+    } catch (const std::exception& error) {
+        log("error", std::string("the database is out of reach: ") + error.what());
+    }
+    return Commit::failed;
+}
+
+void Writer::give_commit_up() {
+    result_ = CommitResult{CommitOutcome::failed, "stopped before the outcome was known"};
+}
+
+void Writer::note_committed() {
+    leadership_.sequence = rows_.journal.sequence;
+    leadership_.chain_hex = std::move(rows_.journal.chain_hex);
+    leadership_.last_journal_at = rows_.journal.at;
+    sequence_ = leadership_.sequence;
+    ++batches_;
+    commands_ += in_flight_.commands.size();
+    const std::lock_guard lock(mutex_);
+    confirm(asked_at_);
+}
+
+std::size_t Writer::settle() {
+    std::size_t written = 0;
+    if (result_->outcome == CommitOutcome::committed) {
+        if (in_flight_.writes()) {
+            note_committed();
+            written = in_flight_.commands.size();
+        }
+        if (!in_flight_.entries.empty())
+            for (const std::string& topic : topics_of(in_flight_.entries))
+                deps_.publish(topic);
+        for (Decided& decided : in_flight_.commands)
+            decided.submission.done(std::move(decided.reply), decided.replayed);
+    }
+    const std::lock_guard lock(mutex_);
+    slot_ = Slot::done;
+    return written;
+}
+
+void Writer::beat() {
+    std::int64_t epoch = 0;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!leading_) return;
+        epoch = epoch_;
+    }
+    try {
+        const Time asked = deps_.now();
+        const bool is_ours = deps_.beat_store.beat(config_.market, epoch);
+        const std::lock_guard lock(mutex_);
+        if (!leading_ || epoch != epoch_) return;
+        if (is_ours)
+            confirm(asked);
+        else
+            lost_ = true;
+    } catch (const std::exception& error) {
+        log("error", std::string("the leader's beat failed: ") + error.what());
+        try {
+            deps_.beat_store.reconnect();
+        } catch (const std::exception& again) {
+            log("error", std::string("the database is out of reach: ") + again.what());
+        }
+    }
+}
+
+}  // namespace fallow::engine
