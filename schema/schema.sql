@@ -83,8 +83,8 @@ CREATE TABLE transfers (
         CHECK ((lease_id IS NOT NULL) = (reason IN ('hold', 'release', 'charge', 'fee')))
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 -- An organization's pages, newest first. A transfer inside one organization is found by its debit side alone.
-CREATE INDEX transfers_by_debit ON transfers (debit_organization_id, at DESC, id DESC);
-CREATE INDEX transfers_by_credit ON transfers (credit_organization_id, at DESC, id DESC)
+CREATE INDEX transfers_by_debit ON transfers (debit_organization_id, at, id);
+CREATE INDEX transfers_by_credit ON transfers (credit_organization_id, at, id)
     WHERE credit_organization_id <> debit_organization_id;
 
 -- Nets a statement's transfers first, so that each account is written once however many transfers name it.
@@ -251,7 +251,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_filled_by_lease CHECK (state <> 'filled' OR lease_id IS NOT NULL),
     CONSTRAINT orders_version_positive CHECK (version > 0)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
-CREATE INDEX orders_by_organization ON orders (organization_id, placed_at DESC, id DESC);
+CREATE INDEX orders_by_organization ON orders (organization_id, placed_at, id);
 -- Few rows at any time: what a new leader reads. An order filled in the batch that placed it never enters.
 CREATE INDEX orders_standing ON orders (placed_at) WHERE state = 'standing';
 
@@ -324,8 +324,8 @@ CREATE TABLE leases (
     CONSTRAINT leases_cards_named CHECK (cardinality(card_ids) > 0),
     CONSTRAINT leases_version_positive CHECK (version > 0)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
-CREATE INDEX leases_by_organization ON leases (organization_id, allocated_at DESC, id DESC);
-CREATE INDEX leases_by_seller ON leases (seller_id, allocated_at DESC, id DESC);
+CREATE INDEX leases_by_organization ON leases (organization_id, allocated_at, id);
+CREATE INDEX leases_by_seller ON leases (seller_id, allocated_at, id);
 -- What a host may still act on, and what a new leader reads.
 CREATE INDEX leases_live_by_host ON leases (host_id) WHERE NOT released;
 CREATE UNIQUE INDEX leases_one_per_job ON leases (job_id)
@@ -642,6 +642,18 @@ BEGIN
     END LOOP;
 END $$;
 
+-- The compare-and-set that every batch begins with; the row stays locked to the commit. An error, not zero rows:
+-- the statements behind it in the same round trip must not run.
+CREATE FUNCTION market_claim(claimed_market text, claimed_epoch bigint, claimed_seq bigint, next_chain text)
+    RETURNS void LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE market_leader SET seq = seq + 1, beat = clock_timestamp(), chain = next_chain
+    WHERE market = claimed_market AND epoch = claimed_epoch AND seq = claimed_seq - 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the leader row has another epoch or sequence' USING ERRCODE = 'FL001';
+    END IF;
+END $$;
+
 -- Appends to the stream of what is not market, in the order of commits: the stream's row stays locked until then.
 CREATE FUNCTION journal_append(now_ms bigint, entry text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -666,6 +678,7 @@ GRANT SELECT ON journal_streams, journal_anchors TO fallow_engine;
 GRANT SELECT, INSERT ON idempotency_keys TO fallow_request, fallow_admin;
 GRANT SELECT ON market_leader, journal, journal_streams, journal_anchors TO fallow_admin, fallow_proof;
 GRANT EXECUTE ON FUNCTION fallow_maintain(bigint) TO fallow_engine;
+GRANT EXECUTE ON FUNCTION market_claim(text, bigint, bigint, text) TO fallow_engine;
 GRANT EXECUTE ON FUNCTION journal_append(bigint, text)
     TO fallow_engine, fallow_request, fallow_admin, fallow_auth, fallow_agent;
 

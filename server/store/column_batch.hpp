@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "store/parameters.hpp"
+#include "store/binary.hpp"
 
 namespace fallow::store {
 
@@ -16,6 +16,7 @@ namespace fallow::store {
 /// its array literal, since PostgreSQL has no arrays of arrays of different lengths.
 struct ColumnType {
     std::string_view element;
+    std::int32_t oid;       ///< of the element type, as pg_type has it in every database
     std::string_view cast;  ///< appended to the element in a SELECT; empty where none is needed
 };
 
@@ -23,15 +24,15 @@ template <class T>
 struct ColumnTypeOf;
 template <>
 struct ColumnTypeOf<bool> {
-    static constexpr ColumnType value{"boolean", ""};
+    static constexpr ColumnType value{"boolean", 16, ""};
 };
 template <>
 struct ColumnTypeOf<std::int32_t> {
-    static constexpr ColumnType value{"integer", ""};
+    static constexpr ColumnType value{"integer", 23, ""};
 };
 template <>
 struct ColumnTypeOf<std::int64_t> {
-    static constexpr ColumnType value{"bigint", ""};
+    static constexpr ColumnType value{"bigint", 20, ""};
 };
 template <>
 struct ColumnTypeOf<Time> : ColumnTypeOf<std::int64_t> {};
@@ -43,29 +44,29 @@ template <>
 struct ColumnTypeOf<ledger::Price> : ColumnTypeOf<std::int64_t> {};
 template <>
 struct ColumnTypeOf<Int128> {
-    static constexpr ColumnType value{"numeric", ""};
+    static constexpr ColumnType value{"numeric", 1700, ""};
 };
 template <>
 struct ColumnTypeOf<std::string> {
-    static constexpr ColumnType value{"text", ""};
+    static constexpr ColumnType value{"text", 25, ""};
 };
 template <>
 struct ColumnTypeOf<Bytes> {
-    static constexpr ColumnType value{"bytea", ""};
+    static constexpr ColumnType value{"bytea", 17, ""};
 };
 template <NamedEnum E>
 struct ColumnTypeOf<E> : ColumnTypeOf<std::string> {};
 template <class Tag>
 struct ColumnTypeOf<Id<Tag>> {
-    static constexpr ColumnType value{"uuid", ""};
+    static constexpr ColumnType value{"uuid", 2950, ""};
 };
 template <class Tag>
 struct ColumnTypeOf<std::vector<Id<Tag>>> {
-    static constexpr ColumnType value{"text", "::uuid[]"};
+    static constexpr ColumnType value{"text", 25, "::uuid[]"};
 };
 template <>
 struct ColumnTypeOf<std::vector<std::string>> {
-    static constexpr ColumnType value{"text", "::text[]"};
+    static constexpr ColumnType value{"text", 25, "::text[]"};
 };
 template <class T>
 struct ColumnTypeOf<std::optional<T>> : ColumnTypeOf<T> {};
@@ -143,55 +144,25 @@ template <class Row>
 
 namespace detail {
 
-/// Appends one row to the array literals, one a column.
+/// Appends one row to the arrays, one a column.
 class RowAppender {
   public:
-    RowAppender(std::vector<std::string>& columns, bool keys_only)
+    RowAppender(std::vector<BinaryArray>& columns, bool keys_only)
         : columns_(columns), keys_only_(keys_only) {}
 
     template <class T>
     void key(const char*, const T& value) {
-        append_element(columns_[at_++], value);
+        columns_[at_++].add(value);
     }
     template <class T>
     void field(const char*, const T& value) {
-        if (!keys_only_) append_element(columns_[at_++], value);
+        if (!keys_only_) columns_[at_++].add(value);
     }
     template <class T>
     void derived(const char*, const T&) {}
 
   private:
-    template <class T>
-    static void append_element(std::string& out, const T& value) {
-        out.push_back(out.empty() ? '{' : ',');
-        append_body(out, value);
-    }
-    template <class T>
-    static void append_body(std::string& out, const T& value) {
-        append_value(out, value);
-    }
-    static void append_body(std::string& out, const std::string& value) { append_quoted(out, value); }
-    static void append_body(std::string& out, const Bytes& value) {
-        std::string text;
-        append_value(text, value);
-        append_quoted(out, text);
-    }
-    template <class T>
-    static void append_body(std::string& out, const std::vector<T>& values) {
-        std::string literal;
-        append_value(literal, values);
-        append_quoted(out, literal);
-    }
-    template <class T>
-    static void append_body(std::string& out, const std::optional<T>& value) {
-        if (value) {
-            append_body(out, *value);
-        } else {
-            out.append("NULL");
-        }
-    }
-
-    std::vector<std::string>& columns_;
+    std::vector<BinaryArray>& columns_;
     bool keys_only_;
     std::size_t at_ = 0;
 };
@@ -200,23 +171,19 @@ class RowAppender {
 
 /// The array parameters of `rows` for the statements above.
 template <class Row>
-[[nodiscard]] Parameters column_arrays(const std::vector<Row>& rows, bool keys_only = false) {
-    std::size_t count = 0;
+[[nodiscard]] BinaryParameters column_arrays(const std::vector<Row>& rows, bool keys_only = false) {
+    constexpr std::size_t octets_per_value = 20;
+    std::vector<BinaryArray> columns;
     for (const Column& column : columns_of<Row>()) {
-        if (column.is_key || (!keys_only && !column.is_derived)) ++count;
+        if (column.is_key || (!keys_only && !column.is_derived))
+            columns.emplace_back(column.type.oid, rows.size() * octets_per_value);
     }
-    std::vector<std::string> columns(count);
-    constexpr std::size_t bytes_per_value = 24;
-    for (std::string& column : columns)
-        column.reserve(rows.size() * bytes_per_value + 2);
     for (const Row& row : rows)
         Row::describe(row, detail::RowAppender(columns, keys_only));
-    Parameters parameters;
-    parameters.reserve(count);
-    for (std::string& column : columns) {
-        column.append(rows.empty() ? "{}" : "}");
-        parameters.emplace_back(std::move(column));
-    }
+    BinaryParameters parameters;
+    parameters.values.reserve(columns.size());
+    for (BinaryArray& column : columns)
+        parameters.values.push_back(column.take());
     return parameters;
 }
 

@@ -16,17 +16,6 @@ std::string constraint_in(std::string_view message) {
     return std::string(message.substr(0, message.find('"')));
 }
 
-/// Classes of SQLSTATE, appendix A of the PostgreSQL manual.
-Fault fault_of(std::string_view sqlstate) {
-    const std::string_view group = sqlstate.substr(0, 2);
-    if (group == "23" || group == "22" || sqlstate == "42501" || sqlstate == "P0001")
-        return Fault::constraint;
-    if (group == "40") return Fault::serialization;
-    if (sqlstate == "57014" || sqlstate == "55P03" || sqlstate == "25P03") return Fault::timeout;
-    if (group == "08" || sqlstate.starts_with("57P")) return Fault::connection;
-    return Fault::other;
-}
-
 /// libpqxx 6.4 forgets the SQLSTATE of some of its exceptions, whose types still tell it.
 std::string sqlstate_of(const pqxx::sql_error& error) {
     if (!error.sqlstate().empty()) return error.sqlstate();
@@ -44,7 +33,23 @@ DatabaseError error_from(const pqxx::sql_error& error) {
     return {fault_of(sqlstate), sqlstate, constraint_in(message), message};
 }
 
-/// A peer that closes its end must be an error of this session, not the end of the process.
+bool is_uri(const std::string& url) {
+    return url.starts_with("postgresql://") || url.starts_with("postgres://");
+}
+
+}  // namespace
+
+/// Classes of SQLSTATE, appendix A of the PostgreSQL manual.
+Fault fault_of(std::string_view sqlstate) {
+    const std::string_view group = sqlstate.substr(0, 2);
+    if (group == "23" || group == "22" || sqlstate == "42501" || sqlstate == "P0001")
+        return Fault::constraint;
+    if (group == "40") return Fault::serialization;
+    if (sqlstate == "57014" || sqlstate == "55P03" || sqlstate == "25P03") return Fault::timeout;
+    if (group == "08" || sqlstate.starts_with("57P")) return Fault::connection;
+    return Fault::other;
+}
+
 void ignore_sigpipe() {
     static std::once_flag once;
     std::call_once(once, [] {
@@ -52,11 +57,20 @@ void ignore_sigpipe() {
     });
 }
 
-bool is_uri(const std::string& url) {
-    return url.starts_with("postgresql://") || url.starts_with("postgres://");
+std::string session_setup(const ConnectionSettings& settings) {
+    const auto setting = [](std::string_view name, Millis value) {
+        return "SET " + std::string(name) + " = " + std::to_string(value.count) + ";";
+    };
+    std::string setup =
+        "SET application_name = " + Connection::quote(settings.application_name) + ";" +
+        setting("statement_timeout", settings.statement_timeout) +
+        setting("lock_timeout", settings.lock_timeout) +
+        setting("idle_in_transaction_session_timeout", settings.idle_in_transaction_timeout) +
+        "SET synchronous_commit = on; SET client_encoding = 'UTF8';"
+        "SET standard_conforming_strings = on;";
+    if (!settings.role.empty()) setup += "SET ROLE " + Connection::quote(settings.role) + ";";
+    return setup;
 }
-
-}  // namespace
 
 std::string with_network_limits(const std::string& url) {
     constexpr std::string_view limits[][2] = {{"connect_timeout", "5"},
@@ -112,18 +126,7 @@ void Connection::open() {
         throw DatabaseError(Fault::connection, "08001", {}, error.what());
     }
     broken_ = false;
-    const auto setting = [](std::string_view name, Millis value) {
-        return "SET " + std::string(name) + " = " + std::to_string(value.count) + ";";
-    };
-    std::string setup =
-        "SET application_name = " + quote(settings_.application_name) + ";" +
-        setting("statement_timeout", settings_.statement_timeout) +
-        setting("lock_timeout", settings_.lock_timeout) +
-        setting("idle_in_transaction_session_timeout", settings_.idle_in_transaction_timeout) +
-        "SET synchronous_commit = on; SET client_encoding = 'UTF8';"
-        "SET standard_conforming_strings = on;";
-    if (!settings_.role.empty()) setup += "SET ROLE " + session_->quote_name(settings_.role) + ";";
-    exec(setup);
+    exec(session_setup(settings_));
 }
 
 template <class Call>
@@ -165,6 +168,14 @@ std::vector<const char*> pointers(const Parameters& parameters) {
     return result;
 }
 
+std::vector<pqxx::binarystring> binaries(const BinaryParameters& parameters) {
+    std::vector<pqxx::binarystring> result;
+    result.reserve(parameters.values.size());
+    for (const std::string& value : parameters.values)
+        result.emplace_back(value);
+    return result;
+}
+
 }  // namespace
 
 pqxx::result Connection::query_with(const std::string& sql, const Parameters& parameters) {
@@ -172,9 +183,24 @@ pqxx::result Connection::query_with(const std::string& sql, const Parameters& pa
     return guarded([&] { return channel_->exec_params(sql, pqxx::prepare::make_dynamic_params(values)); });
 }
 
+pqxx::result Connection::query_with(const std::string& sql, const BinaryParameters& parameters) {
+    const std::vector<pqxx::binarystring> values = binaries(parameters);
+    return guarded([&] { return channel_->exec_params(sql, pqxx::prepare::make_dynamic_params(values)); });
+}
+
 pqxx::result Connection::prepared(const std::string& name, const std::string& sql,
                                   const Parameters& parameters) {
-    const std::vector<const char*> values = pointers(parameters);
+    return exec_prepared(name, sql, pointers(parameters));
+}
+
+pqxx::result Connection::prepared(const std::string& name, const std::string& sql,
+                                  const BinaryParameters& parameters) {
+    return exec_prepared(name, sql, binaries(parameters));
+}
+
+template <class Values>
+pqxx::result Connection::exec_prepared(const std::string& name, const std::string& sql,
+                                       const Values& values) {
     return guarded([&] {
         if (!prepared_.contains(name)) {
             session_->prepare(name, sql);

@@ -10,10 +10,12 @@
 #include <pqxx/pqxx>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
 #include "base/time.hpp"
+#include "store/binary.hpp"
 #include "store/parameters.hpp"
 
 namespace fallow::store {
@@ -72,8 +74,11 @@ class Connection {
         return query_with(sql, Parameters{parameter_of(values)...});
     }
     pqxx::result query_with(const std::string& sql, const Parameters& parameters);
+    pqxx::result query_with(const std::string& sql, const BinaryParameters& parameters);
     /// The same, prepared under `name` at its first use in this session.
     pqxx::result prepared(const std::string& name, const std::string& sql, const Parameters& parameters);
+    pqxx::result prepared(const std::string& name, const std::string& sql,
+                          const BinaryParameters& parameters);
 
     /// A literal for a statement's text. Needs no session: sessions have standard_conforming_strings on.
     [[nodiscard]] static std::string quote(const std::string& text);
@@ -85,6 +90,8 @@ class Connection {
   private:
     template <class Call>
     pqxx::result guarded(Call&& call);
+    template <class Values>
+    pqxx::result exec_prepared(const std::string& name, const std::string& sql, const Values& values);
     void open();
     void close() noexcept;
 
@@ -94,6 +101,15 @@ class Connection {
     std::unordered_set<std::string> prepared_;
     bool broken_ = true;
 };
+
+/// What a SQLSTATE of the server means.
+[[nodiscard]] Fault fault_of(std::string_view sqlstate);
+
+/// The settings a session begins with, as statements. Its role too, when it has one.
+[[nodiscard]] std::string session_setup(const ConnectionSettings& settings);
+
+/// A peer that closes its end must be an error of this session, not the end of the process.
+void ignore_sigpipe();
 
 /// `url` with keepalives and timeouts added where it does not state its own: a peer that has vanished is
 /// noticed within ten seconds.

@@ -1,9 +1,11 @@
 #include "store/market_store.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 #include "store/maintenance.hpp"
+#include "store/pipeline.hpp"
 #include "store/row_reader.hpp"
 #include "store/transaction.hpp"
 
@@ -17,6 +19,9 @@ using engine::JournalRecord;
 using engine::Leadership;
 using engine::LoadedMarket;
 
+/// What market_claim() raises.
+constexpr std::string_view stale_claim = "FL001";
+
 constexpr std::int64_t recent_keys_ms = 10 * 60 * 1000;
 constexpr std::int64_t recent_keys_max = 20'000;
 
@@ -24,48 +29,79 @@ constexpr std::int64_t recent_keys_max = 20'000;
 constexpr std::string_view resolve_lock_timeout =
     "SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '60s';";
 
-void expect_rows(const pqxx::result& result, std::size_t expected, std::string_view table) {
-    if (result.affected_rows() == expected) return;
-    throw DatabaseError(Fault::constraint, {}, {},
-                        "a write of " + std::to_string(expected) + " rows of " + std::string(table) +
-                            " reached " + std::to_string(result.affected_rows()));
-}
+/// A batch on its way: the statements that write its rows, and how many rows each must reach.
+class BatchWriter {
+  public:
+    explicit BatchWriter(PipelinedTransaction& tx) : tx_(tx) {}
 
-/// Removes, then updates, then inserts: what a row gives up (a card's share, a name) another row of the
-/// same batch may take.
-template <class Row>
-void write_rows(Transaction& tx, const market::RowWrites<Row>& writes) {
-    const RowStatements& statements = statements_of<Row>();
-    if (!writes.removes.empty()) {
-        const auto result =
-            tx.prepared(statements.remove_name, statements.remove_sql, column_arrays(writes.removes, true));
-        expect_rows(result, writes.removes.size(), Row::table);
+    void claim_sequence(const JournalRecord& journal) {
+        queue("market_claim", "SELECT market_claim($1, $2, $3, $4)",
+              {{binary_of(journal.market), binary_of(journal.epoch), binary_of(journal.sequence),
+                binary_of(journal.chain_hex)}},
+              "market_leader", 1);
     }
-    if (!writes.updates.empty()) {
-        const auto result =
-            tx.prepared(statements.update_name, statements.update_sql, column_arrays(writes.updates));
-        expect_rows(result, writes.updates.size(), Row::table);
+
+    /// Removes, then updates, then inserts: what a row gives up (a card's share, a name) another row of the
+    /// same batch may take.
+    template <class Row>
+    void write(const market::RowWrites<Row>& writes) {
+        const RowStatements& statements = statements_of<Row>();
+        if (!writes.removes.empty())
+            queue(statements.remove_name, statements.remove_sql, column_arrays(writes.removes, true),
+                  Row::table, writes.removes.size());
+        if (!writes.updates.empty())
+            queue(statements.update_name, statements.update_sql, column_arrays(writes.updates), Row::table,
+                  writes.updates.size());
+        insert(writes.inserts);
     }
-    if (!writes.inserts.empty())
-        tx.prepared(statements.insert_name, statements.insert_sql, column_arrays(writes.inserts));
-}
 
-template <class Row>
-void insert_rows(Transaction& tx, const std::vector<Row>& rows) {
-    const RowStatements& statements = statements_of<Row>();
-    if (!rows.empty()) tx.prepared(statements.insert_name, statements.insert_sql, column_arrays(rows));
-}
+    template <class Row>
+    void insert(const std::vector<Row>& rows) {
+        const RowStatements& statements = statements_of<Row>();
+        if (!rows.empty())
+            queue(statements.insert_name, statements.insert_sql, column_arrays(rows), Row::table,
+                  rows.size());
+    }
 
-void write_journal(Transaction& tx, const JournalRecord& journal) {
-    tx.prepared(
-        "append_journal",
-        "INSERT INTO journal (stream, seq, epoch, at, record, chain) VALUES ($1, $2, $3, $4, $5, $6)",
-        {parameter_of(journal.market), parameter_of(journal.sequence), parameter_of(journal.epoch),
-         parameter_of(journal.at), parameter_of(journal.record), parameter_of(journal.chain_hex)});
-}
+    void append(const JournalRecord& journal) {
+        queue("append_journal",
+              "INSERT INTO journal (stream, seq, epoch, at, record, chain) VALUES ($1, $2, $3, $4, $5, $6)",
+              {{binary_of(journal.market), binary_of(journal.sequence), binary_of(journal.epoch),
+                binary_of(journal.at), binary_of(journal.record), binary_of(journal.chain_hex)}},
+              "journal", 1);
+    }
 
-CommitOutcome outcome_of(Fault fault) {
-    switch (fault) {
+    /// Runs what was queued, in one round trip.
+    void run() {
+        const std::vector<std::size_t> affected = tx_.run();
+        for (std::size_t i = 0; i < affected.size(); ++i) {
+            if (affected[i] == expected_[i].rows) continue;
+            throw DatabaseError(Fault::constraint, {}, {},
+                                "a write of " + std::to_string(expected_[i].rows) + " rows of " +
+                                    std::string(expected_[i].table) + " reached " +
+                                    std::to_string(affected[i]));
+        }
+    }
+
+  private:
+    struct Expected {
+        std::string_view table;
+        std::size_t rows;
+    };
+
+    void queue(const std::string& name, const std::string& sql, const BinaryParameters& parameters,
+               std::string_view table, std::size_t rows) {
+        tx_.queue(name, sql, parameters);
+        expected_.push_back({table, rows});
+    }
+
+    PipelinedTransaction& tx_;
+    std::vector<Expected> expected_;
+};
+
+CommitOutcome outcome_of(const DatabaseError& error) {
+    if (error.sqlstate() == stale_claim) return CommitOutcome::stale;
+    switch (error.fault()) {
         case Fault::constraint:
             return CommitOutcome::refused;
         case Fault::in_doubt:
@@ -80,17 +116,10 @@ std::string describe_error(const DatabaseError& error) {
     return text + error.what();
 }
 
-/// BEGIN and the compare-and-set of the leader row in one round trip; the row stays locked to the commit.
-std::string claim_sequence_sql(const JournalRecord& journal) {
-    return "BEGIN; UPDATE market_leader SET seq = seq + 1, beat = clock_timestamp(), chain = " +
-           Connection::quote(journal.chain_hex) + " WHERE market = " + Connection::quote(journal.market) +
-           " AND epoch = " + std::to_string(journal.epoch) +
-           " AND seq = " + std::to_string(journal.sequence - 1);
-}
-
 class PostgresMarketStore final : public engine::MarketStore {
   public:
-    explicit PostgresMarketStore(ConnectionSettings settings) : connection_(std::move(settings)) {}
+    explicit PostgresMarketStore(ConnectionSettings settings)
+        : settings_(std::move(settings)), connection_(settings_) {}
 
     std::optional<Leadership> take_leadership(const std::string& market, const std::string& holder,
                                               Millis stale_after) override;
@@ -99,10 +128,12 @@ class PostgresMarketStore final : public engine::MarketStore {
     LoadedMarket load(const std::string& market) override;
     CommitResult commit(const Batch& batch) override;
     CommitOutcome resolve(const JournalRecord& journal) override;
-    void reconnect() override { connection_.reconnect(); }
+    void reconnect() override;
 
   private:
+    ConnectionSettings settings_;
     Connection connection_;
+    std::optional<Pipeline> pipeline_;  ///< made at the first commit: not every store writes
 };
 
 std::optional<Leadership> PostgresMarketStore::take_leadership(const std::string& market,
@@ -149,20 +180,27 @@ void PostgresMarketStore::release_leadership(const std::string& market, std::int
                       epoch);
 }
 
+void PostgresMarketStore::reconnect() {
+    connection_.reconnect();
+    if (pipeline_) pipeline_->reconnect();
+}
+
 CommitResult PostgresMarketStore::commit(const Batch& batch) {
     try {
-        if (connection_.is_broken()) return {CommitOutcome::failed, "the database session is broken"};
-        Transaction tx(connection_, claim_sequence_sql(batch.journal));
-        if (tx.begun().affected_rows() != 1)
-            return {CommitOutcome::stale, "the leader row has another epoch or sequence"};
-        market::Changes::each(batch.changes, [&](const auto& writes) { write_rows(tx, writes); });
-        insert_rows(tx, batch.receipts);
-        insert_rows(tx, batch.idempotency);
-        write_journal(tx, batch.journal);
+        if (!pipeline_) pipeline_.emplace(settings_);
+        if (pipeline_->is_broken()) return {CommitOutcome::failed, "the database session is broken"};
+        PipelinedTransaction tx(*pipeline_);
+        BatchWriter writer(tx);
+        writer.claim_sequence(batch.journal);
+        market::Changes::each(batch.changes, [&](const auto& writes) { writer.write(writes); });
+        writer.insert(batch.receipts);
+        writer.insert(batch.idempotency);
+        writer.append(batch.journal);
+        writer.run();
         tx.commit();
         return {CommitOutcome::committed, {}};
     } catch (const DatabaseError& error) {
-        return {outcome_of(error.fault()), describe_error(error)};
+        return {outcome_of(error), describe_error(error)};
     }
 }
 

@@ -58,8 +58,17 @@ pqxx::result Transaction::query_with(const std::string& sql, const Parameters& p
     return tracked([&] { return connection_.query_with(sql, parameters); });
 }
 
+pqxx::result Transaction::query_with(const std::string& sql, const BinaryParameters& parameters) {
+    return tracked([&] { return connection_.query_with(sql, parameters); });
+}
+
 pqxx::result Transaction::prepared(const std::string& name, const std::string& sql,
                                    const Parameters& parameters) {
+    return tracked([&] { return connection_.prepared(name, sql, parameters); });
+}
+
+pqxx::result Transaction::prepared(const std::string& name, const std::string& sql,
+                                   const BinaryParameters& parameters) {
     return tracked([&] { return connection_.prepared(name, sql, parameters); });
 }
 

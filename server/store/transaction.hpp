@@ -43,7 +43,10 @@ class Transaction {
         return query_with(sql, Parameters{parameter_of(values)...});
     }
     pqxx::result query_with(const std::string& sql, const Parameters& parameters);
+    pqxx::result query_with(const std::string& sql, const BinaryParameters& parameters);
     pqxx::result prepared(const std::string& name, const std::string& sql, const Parameters& parameters);
+    pqxx::result prepared(const std::string& name, const std::string& sql,
+                          const BinaryParameters& parameters);
     /// Throws DatabaseError with Fault::in_doubt when the session breaks while it waits for the answer.
     void commit();
 

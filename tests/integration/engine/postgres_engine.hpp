@@ -57,7 +57,7 @@ class Superuser {
         return exec(
             "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = "
             "current_database() "
-            "AND query LIKE '%SET seq = seq + 1%'");
+            "AND query LIKE '%market_claim%'");
     }
     static store::ConnectionSettings settings(const std::string& url) {
         return {.url = test::PostgresFixture::as_superuser(url), .application_name = "superuser"};

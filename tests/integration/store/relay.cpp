@@ -49,12 +49,14 @@ Relay::Relay(const std::string& url) {
     const sockaddr_un address = address_of(folder_ + std::string(socket_name));
     REQUIRE(bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     REQUIRE(listen(listener_, 4) == 0);
-    thread_ = std::thread([this] { serve(); });
+    accepting_ = std::thread([this] { serve(); });
 }
 
 Relay::~Relay() {
     static_cast<void>(!write(stop_[1], "x", 1));
-    thread_.join();
+    accepting_.join();
+    for (std::thread& relaying : relaying_)
+        relaying.join();
     for (const int handle : {listener_, stop_[0], stop_[1]})
         close(handle);
     std::error_code ignored;
@@ -66,16 +68,20 @@ void Relay::serve() {
         std::array<pollfd, 2> waited{{{listener_, POLLIN, 0}, {stop_[0], POLLIN, 0}}};
         if (poll(waited.data(), waited.size(), -1) < 0 || (waited[1].revents & POLLIN) != 0) return;
         const int client = accept(listener_, nullptr, nullptr);
-        const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const sockaddr_un address = address_of(target_);
-        if (connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-            relay(client, server);
-        close(client);
-        close(server);
+        relaying_.emplace_back([this, client] { relay(client); });
     }
 }
 
-void Relay::relay(int client, int server) {
+void Relay::relay(int client) {
+    const int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_un address = address_of(target_);
+    if (connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+        relay_between(client, server);
+    close(client);
+    close(server);
+}
+
+void Relay::relay_between(int client, int server) {
     std::array<char, 65536> buffer{};
     bool losing = false;
     while (true) {

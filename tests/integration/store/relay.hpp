@@ -5,12 +5,13 @@
 #include <atomic>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace fallow::test {
 
 class Relay {
   public:
-    /// Relays one connection at a time to the server of `url`.
+    /// Relays any number of connections to the server of `url`.
     explicit Relay(const std::string& url);
     ~Relay();
     Relay(const Relay&) = delete;
@@ -23,7 +24,8 @@ class Relay {
 
   private:
     void serve();
-    void relay(int client, int server);
+    void relay(int client);
+    void relay_between(int client, int server);
 
     std::string folder_;
     std::string target_;
@@ -31,7 +33,8 @@ class Relay {
     int listener_ = -1;
     int stop_[2] = {-1, -1};
     std::atomic<bool> armed_ = false;
-    std::thread thread_;
+    std::thread accepting_;
+    std::vector<std::thread> relaying_;  ///< touched by the accepting thread until that has ended
 };
 
 }  // namespace fallow::test
