@@ -84,7 +84,13 @@ std::optional<RawId> parse_uuid(std::string_view text) {
 RawId IdMint::next() {
     ++count_;
     const std::uint64_t golden = 0x9e3779b97f4a7c15ULL;
-    return RawId{mix(seed_.high + count_ * golden), mix(seed_.low ^ mix(seed_.high + count_ * golden))};
+    RawId id{mix(seed_.high + count_ * golden), mix(seed_.low ^ mix(seed_.high + count_ * golden))};
+    constexpr int random_bits = 16;
+    if (now_) {
+        const std::uint64_t random = id.high & ((std::uint64_t{1} << random_bits) - 1);
+        id.high = (static_cast<std::uint64_t>(now_->ms) << random_bits) | random;
+    }
+    return id;
 }
 
 }  // namespace fallow

@@ -31,7 +31,7 @@ struct Entry {
 class Transaction {
   public:
     Transaction(State& state, const Context& context)
-        : state_(state), context_(context), mint_(context.seed) {}
+        : state_(state), context_(context), mint_(context.seed, context.now) {}
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
 
