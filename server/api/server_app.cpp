@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -74,6 +75,12 @@ std::vector<std::string> certificate_names(const ops::Config& config) {
     if (config.listen_address != "0.0.0.0" && config.listen_address != "::")
         names.push_back(config.listen_address);
     return names;
+}
+
+/// The other half of the cores is for the engine's threads and PostgreSQL, when that runs here.
+unsigned http_threads(const ops::Config& config) {
+    if (config.http_threads > 0) return static_cast<unsigned>(config.http_threads);
+    return std::max(1U, std::thread::hardware_concurrency() / 2);
 }
 
 std::string listen_url(const ops::Config& config, std::uint16_t port) {
@@ -198,7 +205,7 @@ http::ServerConfig ServerApp::Impl::http_config() {
     http::ServerConfig http;
     http.address = config.listen_address;
     http.port = static_cast<std::uint16_t>(config.listen_port);
-    http.threads = static_cast<unsigned>(config.http_threads);
+    http.threads = http_threads(config);
     http.tls = {certificate.chain_pem, certificate.private_key_pem, authority->certificate_pem()};
     http.limits.connections_max = static_cast<std::size_t>(config.connections_max);
     http.limits.stream_heartbeat_ms = config.stream_heartbeat_ms;

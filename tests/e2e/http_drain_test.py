@@ -219,7 +219,7 @@ class Returns(RoutesTest):
         self.assertEqual(self.admin.get("/readyz"), {"status": "ready"})
 
     def test_5_settings_that_contradict_each_other_are_refused(self):
-        for setting in ("fence_ms=1000", "host_lost_ms=5000", "nonsense=1", "http_threads=0", "listen_port=x"):
+        for setting in ("fence_ms=1000", "host_lost_ms=5000", "nonsense=1", "http_threads=-1", "listen_port=x"):
             with self.subTest(setting=setting):
                 refused = self.world.spawn("refused", [self.world.bin / "fallowd", "serve", "--data",
                                                        self.world.folder / "unused", "--set", setting])
