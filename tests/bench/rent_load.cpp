@@ -1,22 +1,26 @@
 // The load of `./run bench rent`: keep-alive TLS connections that place fill-or-kill orders as fast as they
-// are answered, beside the heartbeats of the sellers' hosts. Prints one JSON line. Plain blocking OpenSSL,
-// a thread a connection, so that the generator costs as little as it can on the machine it shares with the
-// server.
+// are answered, beside the heartbeats of the sellers' hosts. Prints one JSON line. Two threads over epoll,
+// as pgbench has two over poll, so that the generator costs as little as it can on the machine it shares
+// with the server.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -33,6 +37,7 @@ struct Options {
     std::string agents;  ///< a folder of N.pem (certificate chain and key), one a host
     std::string product = "bench";
     unsigned connections = 64;
+    unsigned threads = 2;  ///< as many as pgbench is given
     int seconds = 20;
     std::string run = "0";
 };
@@ -68,7 +73,7 @@ class Connection {
         address.sin_family = AF_INET;
         address.sin_port = htons(port);
         inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-        if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        if (::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
             throw std::runtime_error("cannot connect");
         const int on = 1;
         ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -83,20 +88,27 @@ class Connection {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    /// Sends one request and returns the reply's status.
-    int exchange(const std::string& request) {
+    [[nodiscard]] int socket() const { return socket_; }
+    void set_nonblocking() { ::fcntl(socket_, F_SETFL, ::fcntl(socket_, F_GETFL) | O_NONBLOCK); }
+
+    /// A request is smaller than a socket's buffer: it goes out at once.
+    void send(const std::string& request) {
+        reply_.clear();
+        wanted_ = std::string::npos;
         if (SSL_write(ssl_, request.data(), static_cast<int>(request.size())) <= 0)
             throw std::runtime_error("the connection broke while writing");
-        std::string reply;
-        std::size_t wanted = std::string::npos;
-        while (reply.size() < wanted) {
+    }
+    /// The reply's status; nothing while more of it has to come.
+    std::optional<int> receive() {
+        while (reply_.size() < wanted_) {
             char buffer[16384];
             const int got = SSL_read(ssl_, buffer, sizeof buffer);
+            if (got <= 0 && SSL_get_error(ssl_, got) == SSL_ERROR_WANT_READ) return std::nullopt;
             if (got <= 0) throw std::runtime_error("the connection broke while reading");
-            reply.append(buffer, static_cast<std::size_t>(got));
-            if (wanted == std::string::npos) wanted = reply_size(reply);
+            reply_.append(buffer, static_cast<std::size_t>(got));
+            if (wanted_ == std::string::npos) wanted_ = reply_size(reply_);
         }
-        return std::stoi(reply.substr(9, 3));
+        return std::stoi(reply_.substr(9, 3));
     }
 
   private:
@@ -112,6 +124,8 @@ class Connection {
 
     int socket_ = -1;
     SSL* ssl_ = nullptr;
+    std::string reply_;
+    std::size_t wanted_ = std::string::npos;
 };
 
 struct Tally {
@@ -120,27 +134,66 @@ struct Tally {
     int last_refusal = 0;
 };
 
-void place_orders(SSL_CTX* context, const Options& options, const std::string& key, unsigned number,
-                  Clock::time_point end, Tally& tally) {
-    Connection connection(context, options.port);
-    const std::string body =
-        R"({"requirements":{"products":[")" + options.product +
-        R"("]},"count":1,"price_max_micros_per_hour":3000000,"term_ms":3600000,"fill_or_kill":true})";
-    const std::string head =
-        "POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + key +
-        "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-        "\r\nIdempotency-Key: bench-" + options.run + "-" + std::to_string(number) + "-";
-    for (std::size_t i = 0; Clock::now() < end; ++i) {
-        const auto begun = Clock::now();
-        const int status = connection.exchange(head + std::to_string(i) + "\r\n\r\n" + body);
-        const auto spent = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begun);
-        if (status == 201) {
-            tally.latencies_us.push_back(static_cast<std::uint32_t>(spent.count()));
-        } else {
-            ++tally.refused;
-            tally.last_refusal = status;
+/// A renter who places one order after the other.
+struct Renter {
+    Renter(SSL_CTX* context, const Options& options, const std::string& key, unsigned number)
+        : connection(context, options.port),
+          body(
+              R"({"requirements":{"products":[")" + options.product +
+              R"("]},"count":1,"price_max_micros_per_hour":3000000,"term_ms":3600000,"fill_or_kill":true})"),
+          head("POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer " + key +
+               "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+               "\r\nIdempotency-Key: bench-" + options.run + "-" + std::to_string(number) + "-") {
+        connection.set_nonblocking();
+    }
+
+    void order() {
+        begun = Clock::now();
+        connection.send(head + std::to_string(count++) + "\r\n\r\n" + body);
+    }
+
+    Connection connection;
+    std::string body;
+    std::string head;
+    std::size_t count = 0;
+    Clock::time_point begun;
+};
+
+/// Serves the renters of one thread until `end`, as pgbench serves its clients.
+void place_orders(std::vector<std::unique_ptr<Renter>>& renters, Clock::time_point end, Tally& tally) {
+    const int poller = ::epoll_create1(EPOLL_CLOEXEC);
+    for (const auto& renter : renters) {
+        epoll_event wanted{};
+        wanted.events = EPOLLIN;
+        wanted.data.ptr = renter.get();
+        ::epoll_ctl(poller, EPOLL_CTL_ADD, renter->connection.socket(), &wanted);
+        renter->order();
+    }
+    std::size_t waiting = renters.size();
+    while (waiting > 0) {
+        std::array<epoll_event, 64> ready{};
+        const int count = ::epoll_wait(poller, ready.data(), static_cast<int>(ready.size()), 60'000);
+        if (count == 0) throw std::runtime_error("no reply within a minute");
+        for (int i = 0; i < count; ++i) {
+            auto& renter = *static_cast<Renter*>(ready[static_cast<std::size_t>(i)].data.ptr);
+            const std::optional<int> status = renter.connection.receive();
+            if (!status) continue;
+            const auto now = Clock::now();
+            if (*status == 201) {
+                const auto spent =
+                    std::chrono::duration_cast<std::chrono::microseconds>(now - renter.begun);
+                tally.latencies_us.push_back(static_cast<std::uint32_t>(spent.count()));
+            } else {
+                ++tally.refused;
+                tally.last_refusal = *status;
+            }
+            if (now < end)
+                renter.order();
+            else
+                --waiting;
         }
     }
+    ::close(poller);
 }
 
 /// Beats for every host, evenly spread over five seconds, until told to end.
@@ -160,7 +213,8 @@ void beat(const Options& options, const std::vector<std::string>& certificates,
     const auto pause = std::chrono::microseconds(5'000'000 / std::max<std::size_t>(certificates.size(), 1));
     auto next = Clock::now();
     for (std::size_t i = 0; !end; i = (i + 1) % connections.size()) {
-        connections[i]->exchange(request);
+        connections[i]->send(request);
+        connections[i]->receive();
         next += pause;
         std::this_thread::sleep_until(next);
     }
@@ -186,12 +240,15 @@ int run(const Options& options) {
     std::atomic<bool> end_beats = false;
     std::thread beats;
     if (!certificates.empty()) beats = std::thread([&] { beat(options, certificates, end_beats); });
+    std::vector<std::vector<std::unique_ptr<Renter>>> renters(options.threads);
+    for (unsigned i = 0; options.seconds > 0 && i < options.connections; ++i)
+        renters[i % options.threads].push_back(std::make_unique<Renter>(context.get(), options, key, i));
     const auto begun = Clock::now();
     const auto end = begun + std::chrono::seconds(options.seconds);
-    std::vector<Tally> tallies(options.connections);
+    std::vector<Tally> tallies(options.threads);
     std::vector<std::thread> threads;
-    for (unsigned i = 0; i < options.connections; ++i)
-        threads.emplace_back([&, i] { place_orders(context.get(), options, key, i, end, tallies[i]); });
+    for (std::size_t i = 0; i < options.threads; ++i)
+        threads.emplace_back([&, i] { place_orders(renters[i], end, tallies[i]); });
     for (auto& thread : threads)
         thread.join();
     const double spent = std::chrono::duration<double>(Clock::now() - begun).count();
@@ -232,6 +289,7 @@ int main(int argc, char** argv) {
                    "folder of 0.pem, 1.pem, …: certificate and key of each host");
     app.add_option("--product", options.product);
     app.add_option("--connections", options.connections)->check(CLI::Range(1, 1024));
+    app.add_option("--threads", options.threads)->check(CLI::Range(1, 64));
     app.add_option("--seconds", options.seconds, "0: only heartbeats, once round")
         ->check(CLI::Range(0, 600));
     app.add_option("--run", options.run, "part of the idempotency keys");
