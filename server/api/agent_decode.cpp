@@ -97,6 +97,7 @@ market::AgentReport read_report(FieldReader& reader, LeaseId lease) {
         report.exit_code = reader.integer32("exit_code", INT32_MIN, INT32_MAX);
         report.oom_killed = reader.boolean_or("oom_killed", false);
         report.duration_exceeded = reader.boolean_or("duration_exceeded", false);
+        report.stop = reader.named_or("stop", market::StopCause::none);
     }
     if (report.phase == failed) {
         report.failure = reader.named<market::EndReason>("reason");

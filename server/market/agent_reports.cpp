@@ -57,10 +57,29 @@ Status start(Transaction& tx, Lease lease, const AgentReport& report) {
     return Done{};
 }
 
-/// Why a container's exit ends its lease. A job that finishes by itself within a notice has completed all
-/// the same.
+/// What the agent stopped the container for, if that was none of the container's own doing.
+std::optional<EndReason> reason_of_stop(const Lease& lease, StopCause stop) {
+    switch (stop) {
+        case StopCause::wanted:
+            return lease.stop_reason;
+        case StopCause::run_until:
+            return lease.stop_reason.value_or(EndReason::term_reached);
+        case StopCause::paid_until:
+            return lease.stop_reason.value_or(EndReason::funds_exhausted);
+        case StopCause::fenced_too_long:
+            return lease.stop_reason.value_or(EndReason::host_lost);
+        case StopCause::none:
+        case StopCause::duration:
+            return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+/// Why a container's exit ends its lease. One that was told to stop has not completed, whatever its exit
+/// code: it may have saved its work and left. One that finishes by itself within a notice has.
 EndReason reason_of_exit(const Lease& lease, const AgentReport& report) {
     if (lease.stop_reason == EndReason::cancelled_by_renter) return EndReason::cancelled_by_renter;
+    if (const auto stopped = reason_of_stop(lease, report.stop)) return *stopped;
     if (report.exit_code == 0 && !report.oom_killed && !report.duration_exceeded)
         return EndReason::completed;
     if (lease.stop_reason) return *lease.stop_reason;

@@ -162,6 +162,9 @@ struct ReportInventory {
     std::vector<ReportedCard> cards;
 };
 FALLOW_ENUM(AgentPhase, accepted, running, exited, failed, gone)
+/// What the agent did before the container exited; `none`: it exited by itself.
+FALLOW_ENUM(StopCause, none, wanted, duration, run_until, paid_until, fenced_too_long)
+
 struct AgentReport {
     LeaseId lease;
     std::int64_t lease_epoch = 0;
@@ -171,6 +174,7 @@ struct AgentReport {
     std::optional<std::int32_t> exit_code;  ///< exited
     bool oom_killed = false;                ///< exited
     bool duration_exceeded = false;         ///< exited
+    StopCause stop = StopCause::none;       ///< exited
     std::optional<EndReason> failure;       ///< failed: image_pull_failed or start_failed
 };
 /// A usage statement whose signature was verified against the host's registered key.

@@ -65,6 +65,10 @@ AgentReport report_of(const World& world, LeaseId lease, const std::string& word
         report.exit_code = 137;
         report.duration_exceeded = true;
     }
+    if (detail == "told") report.stop = StopCause::wanted;
+    if (detail == "at term") report.stop = StopCause::run_until;
+    if (detail == "unpaid") report.stop = StopCause::paid_until;
+    if (detail == "fenced") report.stop = StopCause::fenced_too_long;
     if (detail == "image") report.failure = EndReason::image_pull_failed;
     return report;
 }
@@ -80,6 +84,10 @@ TEST_CASE("Lease states × agent reports") {
         exited nonzero  | wrong_state | wrong_state | wrong_state                  | reclaiming command_failed      | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
         exited oom      | wrong_state | wrong_state | wrong_state                  | reclaiming out_of_memory       | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
         exited too long | wrong_state | wrong_state | wrong_state                  | reclaiming duration_exceeded   | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        exited told     | wrong_state | wrong_state | wrong_state                  | reclaiming completed           | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        exited at term  | wrong_state | wrong_state | wrong_state                  | reclaiming term_reached        | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        exited unpaid   | wrong_state | wrong_state | wrong_state                  | reclaiming funds_exhausted     | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        exited fenced   | wrong_state | wrong_state | wrong_state                  | reclaiming host_lost           | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
         failed          | wrong_state | wrong_state | reclaiming start_failed      | wrong_state                    | wrong_state                    | reclaiming completed      | ended completed            | ended completed, released
         failed image    | wrong_state | wrong_state | reclaiming image_pull_failed | wrong_state                    | wrong_state                    | reclaiming completed      | ended completed            | ended completed, released
         gone            | wrong_state | wrong_state | wrong_state                  | wrong_state                    | wrong_state                    | ended completed, released | ended completed, released  | ended completed, released
