@@ -1,6 +1,8 @@
 #include "fallow/http_client.hpp"
 
 #include <curl/curl.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -196,6 +198,17 @@ int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) n
     return static_cast<Exchange*>(context)->request.stop.stop_requested() ? 1 : 0;
 }
 
+/// Called for each new TLS connection.
+CURLcode judge_by_clock(CURL*, void* context, void* options) noexcept {
+    try {
+        const std::int64_t now = static_cast<const HttpClientOptions*>(options)->unix_seconds();
+        X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(static_cast<SSL_CTX*>(context)), now);
+        return CURLE_OK;
+    } catch (...) {
+        return CURLE_ABORTED_BY_CALLBACK;
+    }
+}
+
 /// Writing to a TLS connection that the peer has closed raises SIGPIPE, whose default is to end the
 /// program. It is kept from this thread for the length of a transfer; the signal's disposition belongs to
 /// the program.
@@ -288,6 +301,10 @@ void HttpClient::Impl::prepare_connection() {
     if (!options.ca_file.empty()) set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
     set_if(CURLOPT_SSLCERT, options.client_certificate_file);
     set_if(CURLOPT_SSLKEY, options.client_key_file);
+    if (options.unix_seconds) {
+        set(CURLOPT_SSL_CTX_FUNCTION, &judge_by_clock);
+        set(CURLOPT_SSL_CTX_DATA, static_cast<void*>(&options));
+    }
     // Plain HTTP stays on this machine, so a proxy of the environment is none of its business.
     if (!options.base_url.starts_with("https://") || !options.unix_socket_path.empty())
         set(CURLOPT_PROXY, "");

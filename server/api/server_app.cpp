@@ -206,7 +206,8 @@ http::ServerConfig ServerApp::Impl::http_config() {
     http.address = config.listen_address;
     http.port = static_cast<std::uint16_t>(config.listen_port);
     http.threads = http_threads(config);
-    http.tls = {certificate.chain_pem, certificate.private_key_pem, authority->certificate_pem()};
+    http.tls = {certificate.chain_pem, certificate.private_key_pem, authority->certificate_pem(),
+                [] { return system_now().ms / 1000; }};
     http.limits.connections_max = static_cast<std::size_t>(config.connections_max);
     http.limits.stream_heartbeat_ms = config.stream_heartbeat_ms;
     http.on_access = [this](const http::AccessRecord& record) {

@@ -14,6 +14,8 @@ struct TlsFiles {
     std::string certificate_chain_pem;  ///< contents, not a path
     std::string private_key_pem;
     std::string client_ca_pem;  ///< client certificates are optional, and verified against this when given
+    /// Seconds since 1970 by which client certificates are judged; empty: the wall clock, which may be set.
+    std::function<std::int64_t()> unix_seconds;
 };
 
 /// Defaults come from base/limits.hpp; a test may tighten them.

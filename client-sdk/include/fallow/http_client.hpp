@@ -49,6 +49,9 @@ struct HttpClientOptions {
     std::string client_key_file;          ///< PEM
     std::string unix_socket_path;         ///< connect there instead of to the URL's host
     std::string user_agent = "fallow-sdk/0.1";
+    /// Seconds since 1970 by which the server's certificate is judged; empty: the wall clock, which may be
+    /// set.
+    std::function<std::int64_t()> unix_seconds;
     std::int64_t connect_timeout_ms = 10'000;
     std::size_t response_bytes_max = std::size_t{32} * 1024 * 1024;  ///< bound on a body kept in memory
 };

@@ -1,5 +1,6 @@
 // Which handshakes succeed, and what the service learns of a client certificate.
 #include <catch2/catch.hpp>
+#include <ctime>
 
 #include "integration/http/support.hpp"
 
@@ -74,6 +75,28 @@ TEST_CASE("a client certificate is optional, verified and passed on", "[http][tl
     // The right name on the authority does not help without its key.
     options.certificate = Authority("fallow test agents").issue("host_7z", 0xabc1);
     CHECK_FALSE(is_served(fixture.port(), options));
+}
+
+TEST_CASE("a client certificate is judged by the server's clock, not by the wall", "[http][tls]") {
+    const int version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+    // They live from an hour ago to an hour from now.
+    const std::int64_t wall = std::time(nullptr);
+    struct Row {
+        std::int64_t ahead_s;
+        bool is_served;
+    };
+    for (const Row row : {Row{0, true}, Row{3000, true}, Row{86'400, false}, Row{-86'400, false}}) {
+        INFO(row.ahead_s);
+        Fixture fixture;
+        fixture.config.tls.client_ca_pem = fixture.authority.certificate_pem();
+        fixture.config.tls.unix_seconds = [=] { return wall + row.ahead_s; };
+        fixture.start();
+        ClientOptions options;
+        options.max_version = version;
+        CHECK(is_served(fixture.port(), options));
+        options.certificate = fixture.authority.issue("host_7z", 0xabc1);
+        CHECK(is_served(fixture.port(), options) == row.is_served);
+    }
 }
 
 TEST_CASE("a resumed session is still the certificate's", "[http][tls]") {

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <ctime>
 #include <optional>
 
 #include "fallow/http_client.hpp"
@@ -56,6 +57,19 @@ TEST_CASE("a certificate for another name is refused") {
     const TlsServer server(bench.authority, "DNS:market.example");
     CHECK(failure_of(bench.options("127.0.0.1", server.port(), bench.authority)) ==
           TransportErrorKind::tls);
+}
+
+TEST_CASE("a certificate is judged by the clock that is given, not by the wall") {
+    const Bench bench;
+    const TlsServer server(bench.authority, "IP:127.0.0.1");  // valid from an hour ago to an hour from now
+    HttpClientOptions options = bench.options("127.0.0.1", server.port(), bench.authority);
+    const std::int64_t wall = std::time(nullptr);
+    options.unix_seconds = [wall] { return wall + 3000; };
+    CHECK(failure_of(options) == std::nullopt);
+    for (const std::int64_t ahead : {86'400, -86'400}) {
+        options.unix_seconds = [=] { return wall + ahead; };
+        CHECK(failure_of(options) == TransportErrorKind::tls);
+    }
 }
 
 TEST_CASE("TLS before 1.2 is refused") {
