@@ -129,8 +129,8 @@ CertificateLife certificate_life(std::string_view pem) {
             unix_ms_of(X509_get0_notAfter(certificate.get()))};
 }
 
-bool renewal_due(const CertificateLife& life, std::int64_t now_ms) {
-    return now_ms >= life.not_before_ms + (life.not_after_ms - life.not_before_ms) / 3 * 2;
+std::int64_t renewal_moment(const CertificateLife& life) {
+    return life.not_before_ms + (life.not_after_ms - life.not_before_ms) / 3 * 2;
 }
 
 std::string base64_encode(std::string_view octets) {

@@ -39,8 +39,8 @@ struct CertificateLife {
     std::int64_t not_after_ms = 0;
 };
 [[nodiscard]] CertificateLife certificate_life(std::string_view pem);
-/// Two thirds of its life have passed.
-[[nodiscard]] bool renewal_due(const CertificateLife& life, std::int64_t now_ms);
+/// When two thirds of its life have passed.
+[[nodiscard]] std::int64_t renewal_moment(const CertificateLife& life);
 
 [[nodiscard]] std::string base64_encode(std::string_view octets);
 [[nodiscard]] std::string hex_encode(std::string_view octets);

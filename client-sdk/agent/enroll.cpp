@@ -41,8 +41,12 @@ std::string enroll_host(const StateFolder& state, const EnrollOptions& options) 
     return reply.identity.host_id;
 }
 
+std::int64_t certificate_renewal_unix_ms(const StateFolder& state) {
+    return renewal_moment(certificate_life(read_file(state.certificate_file())));
+}
+
 bool renew_certificate_if_due(const StateFolder& state, ServerLink& server, std::int64_t now_unix_ms) {
-    if (!renewal_due(certificate_life(read_file(state.certificate_file())), now_unix_ms)) return false;
+    if (now_unix_ms < certificate_renewal_unix_ms(state)) return false;
     const PrivateKey tls = PrivateKey::from_pem(read_file(state.tls_key_file()));
     write_file_atomically(state.certificate_file(),
                           server.renew_certificate(tls.certificate_request(state.identity().host_id)));

@@ -22,6 +22,9 @@ struct EnrollOptions {
 /// Throws std::runtime_error when the host is enrolled already, and what ServerLink throws.
 std::string enroll_host(const StateFolder& state, const EnrollOptions& options);
 
+/// On the server's clock.
+[[nodiscard]] std::int64_t certificate_renewal_unix_ms(const StateFolder& state);
+
 /// True when a new certificate was fetched: two thirds of the old one's life have passed.
 bool renew_certificate_if_due(const StateFolder& state, ServerLink& server, std::int64_t now_unix_ms);
 

@@ -178,7 +178,9 @@ Result<AgentCertificate> CertificateAuthority::issue_agent(std::string_view requ
         {
             .common_name = host.text(),
             .public_key = key,
-            .not_before = now - clock_tolerance,
+            // Little of a short life: the agent renews when two thirds of what the certificate states are
+            // over.
+            .not_before = now - std::min(clock_tolerance, Millis(life.count / 10)),
             .not_after = impl_->end_of(now, life),
             .extensions = {{NID_basic_constraints, "critical,CA:FALSE"},
                            {NID_key_usage, "critical,digitalSignature"},
