@@ -61,6 +61,15 @@ bool has_subordinate_ids() {
     return true;
 }
 
+/// What the guard froze without the engine is running as far as the engine knows.
+void mark_frozen(Observed& observed) {
+    for (ContainerSeen& container : observed.containers)
+        for (const LeaseSeen& seen : observed.leases)
+            if (seen.record.container_id == container.id && seen.record.paused_boot_ms != 0 &&
+                container.state == ContainerState::running)
+                container.state = ContainerState::paused;
+}
+
 }  // namespace
 
 std::string phase_of(const LeaseRecord& r) {
@@ -78,11 +87,15 @@ Agent::Agent(AgentOptions options)
       signing_key_(PrivateKey::from_pem(read_file(state_.signing_key_file()))),
       boot_id_(current_boot_id()),
       engine_(options_.engine_socket),
+      guard_({options_.state_folder, options_.engine_socket, {}, options_.limits.fenced_ms_max}),
       highest_epoch_(state_.highest_epoch()),
-      acknowledged_boot_ms_(state_.acknowledged_heartbeat(boot_id_)),
       server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
     state_.lock();
-    options_.heartbeat_timeout_ms = std::min(options_.heartbeat_timeout_ms, options_.limits.fence_ms / 5);
+    const auto last = state_.acknowledged_heartbeat(boot_id_);
+    if (!last) return;
+    acknowledged_boot_ms_ = last->boot_ms;
+    server_offset_ms_ = last->server_offset_ms;
+    guard_.heartbeat(last->boot_ms);
 }
 
 Agent::~Agent() = default;
@@ -122,40 +135,48 @@ std::vector<LeasePhase> Agent::phases() {
     return found;
 }
 
-/// How long to wait for the next one.
-std::int64_t Agent::beat(ServerLink& server, std::int64_t interval_ms) {
+/// With a frozen container one waits to hear that it is still wanted, and a poll from before may hang.
+void Agent::poll_at_once() {
+    poll_at_once_ = true;
+    poll_stop_.request_stop();
+}
+
+void Agent::beat(ServerLink& server, Rhythm& rhythm) {
     const std::int64_t sent = boot_clock_ms();
     // The boot clock as the sequence: it rises across restarts of the agent without being stored.
-    const HeartbeatReply reply = server.heartbeat(boot_id_, sent, phases(), options_.heartbeat_timeout_ms);
+    const HeartbeatReply reply = server.heartbeat(boot_id_, sent, phases(), rhythm.timeout_ms);
     const std::int64_t middle = sent + (boot_clock_ms() - sent) / 2;
     if (!note_epoch(reply.epoch))
         throw std::runtime_error("the answer comes from a leader that has been replaced");
     server_offset_ms_ = reply.server_unix_ms - middle;
-    guard_->acknowledged(sent);
+    guard_.heartbeat(sent);
     bool after_gap = false;
     {
         const std::lock_guard lock(mutex_);
-        after_gap = sent - acknowledged_boot_ms_ >= options_.limits.fence_ms;
+        // The server keeps this below every fence, so that what was frozen since then saw a gap.
+        after_gap = contact_since_boot_ms_ == 0 ||
+                    sent - acknowledged_boot_ms_ >= rhythm.interval_ms + 2 * rhythm.timeout_ms;
         acknowledged_boot_ms_ = sent;
         if (after_gap) {
-            // Frozen containers wait to hear that they are still wanted; a poll from before may hang for
-            // long.
-            poll_at_once_ = true;
-            poll_stop_.request_stop();
+            contact_since_boot_ms_ = sent;
+            poll_at_once();
         }
     }
     if (after_gap) spdlog::info("the server acknowledges heartbeats");
-    state_.save_acknowledged_heartbeat(boot_id_, sent);
-    return reply.next_heartbeat_ms > 0 ? reply.next_heartbeat_ms : interval_ms;
+    state_.save_acknowledged_heartbeat(boot_id_, {sent, server_offset_ms_});
+    rhythm = {std::max<std::int64_t>(1, reply.next_heartbeat_ms),
+              std::max<std::int64_t>(1, reply.timeout_ms)};
 }
 
 void Agent::run_heartbeat(std::stop_token stop) {
-    ServerLink server(state_);
-    const std::int64_t interval_ms = state_.identity().heartbeat_interval_ms;
+    ServerLink server(state_, [this] { return server_unix_ms(); });
+    Rhythm rhythm;
+    rhythm.interval_ms = state_.identity().heartbeat_interval_ms;
     while (!stop.stop_requested()) {
         std::int64_t next_ms = retry_ms;
         try {
-            next_ms = with_jitter(beat(server, interval_ms));
+            beat(server, rhythm);
+            next_ms = with_jitter(rhythm.interval_ms);
         } catch (const std::exception& error) {
             spdlog::warn("a heartbeat was not acknowledged: {}", error.what());
         }
@@ -180,7 +201,7 @@ void Agent::take_desired(Desired desired) {
 }
 
 void Agent::run_desired(std::stop_token stop) {
-    ServerLink server(state_);
+    ServerLink server(state_, [this] { return server_unix_ms(); });
     std::string version;
     while (!stop.stop_requested()) {
         try {
@@ -191,7 +212,10 @@ void Agent::run_desired(std::stop_token stop) {
                 poll_stop_ = poll_stop;
             }
             const std::stop_callback on_stop(stop, [&] { poll_stop.request_stop(); });
-            Desired desired = server.desired(version, long_poll_ms, poll_stop.get_token());
+            // The certificate is renewed between two polls, so that none may last beyond that.
+            const std::int64_t until_renewal = certificate_renewal_unix_ms(state_) - server_unix_ms();
+            const std::int64_t wait_ms = std::clamp<std::int64_t>(until_renewal, 0, long_poll_ms);
+            Desired desired = server.desired(version, wait_ms, server_offset_ms_, poll_stop.get_token());
             version = desired.version;
             take_desired(std::move(desired));
             if (renew_certificate_if_due(state_, server, server_unix_ms()))
@@ -226,7 +250,7 @@ std::vector<CardFacts> Agent::find_cards() {
 }
 
 void Agent::run_inventory(std::stop_token stop) {
-    ServerLink server(state_);
+    ServerLink server(state_, [this] { return server_unix_ms(); });
     while (!stop.stop_requested()) {
         std::int64_t next_ms = inventory_every_ms;
         try {
@@ -272,15 +296,10 @@ void Agent::take_over() {
             "'containers' in /etc/subuid and /etc/subgid is needed for one");
     host.nofile_max = std::min(nofile_guest_max, hard_limit(RLIMIT_NOFILE));
     host.nproc_max = hard_limit(RLIMIT_NPROC);
-    const auto freezer = std::make_shared<Engine>(options_.engine_socket);
-    guard_ = std::make_unique<Guard>(
-        GuardOptions{options_.limits.fence_ms, boot_clock_ms,
-                     [freezer](const std::string& id) { return freezer->pause(id); }},
-        acknowledged_boot_ms_);
     context_ =
         std::make_unique<TaskContext>(TaskContext{.state = state_,
                                                   .signing_key = signing_key_,
-                                                  .guard = *guard_,
+                                                  .guard = guard_,
                                                   .engine_socket = options_.engine_socket,
                                                   .flavour = engine_facts_.flavour,
                                                   .host = host,
@@ -300,21 +319,49 @@ void Agent::take_over() {
         spdlog::error("the record {} cannot be read", path);
 }
 
+void Agent::heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks) {
+    if (tasks.empty()) return;
+    try {
+        const std::vector<guard::Watched> watched = guard_.list();
+        for (const auto& task : tasks)
+            task->heed_guard(watched);
+        if (!std::exchange(guard_was_reachable_, true)) spdlog::info("the guard is back");
+    } catch (const std::exception& error) {
+        if (std::exchange(guard_was_reachable_, false))
+            spdlog::error("no container can be started: {}", error.what());
+    }
+    ask_about_frozen(tasks);
+}
+
+void Agent::ask_about_frozen(const std::vector<std::shared_ptr<LeaseTask>>& tasks) {
+    std::int64_t latest = 0;
+    for (const auto& task : tasks)
+        latest = std::max(latest, task->seen().record.paused_boot_ms);
+    const std::lock_guard lock(mutex_);
+    const bool is_answered = desired_ != nullptr && desired_->asked_boot_ms > latest;
+    if (latest <= asked_about_boot_ms_ || is_answered) return;
+    asked_about_boot_ms_ = latest;
+    poll_at_once();
+}
+
 Observed Agent::observe() {
     Observed observed;
     std::vector<std::shared_ptr<LeaseTask>> tasks;
     {
         const std::lock_guard lock(mutex_);
         observed.heartbeat_acknowledged_boot_ms = acknowledged_boot_ms_;
+        observed.contact_since_boot_ms = contact_since_boot_ms_;
         for (const auto& [id, task] : tasks_)
             tasks.push_back(task);
     }
+    heed_guard(tasks);
     // Records before containers: a container that a record names has to be in the list, or it is gone.
     for (const auto& task : tasks)
         observed.leases.push_back(task->seen());
     try {
         observed.containers = engine_.list(host_id_);
         observed.engine_reachable = true;
+        mark_frozen(observed);
         if (!std::exchange(engine_was_reachable_, true)) spdlog::info("the container engine is back");
     } catch (const std::exception& error) {
         if (std::exchange(engine_was_reachable_, false))

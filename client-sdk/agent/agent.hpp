@@ -5,8 +5,8 @@
 // prices, ends and money are the server's; what it states of running time is signed and bounded by the
 // server's own clock.
 //
-// Threads: the heartbeat, the long-poll for the desired state, the guard, and the reconcile loop (the
-// caller's); besides two lanes per lease.
+// Threads: the heartbeat, the long-poll for the desired state, the inventory, and the reconcile loop (the
+// caller's); besides two lanes per lease. The fence is none of them but a process of its own (guard/).
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,7 @@
 
 #include "agent/crypto.hpp"
 #include "agent/engine.hpp"
-#include "agent/guard.hpp"
+#include "agent/guard_link.hpp"
 #include "agent/inventory.hpp"
 #include "agent/lease_task.hpp"
 #include "agent/planner.hpp"
@@ -37,8 +37,6 @@ struct AgentOptions {
     bool user_namespace = true;
     std::optional<StorageKind> storage;  ///< empty: the best that works here
     MeasureOptions measure;
-    /// Of one heartbeat. At most a fifth of the fence: two that fail in a row must not be a fence yet.
-    std::int64_t heartbeat_timeout_ms = 2000;
     PlannerLimits limits;
 };
 
@@ -55,9 +53,16 @@ class Agent {
 
   private:
     void run_heartbeat(std::stop_token stop);
-    std::int64_t beat(ServerLink& server, std::int64_t interval_ms);
+    struct Rhythm {
+        std::int64_t interval_ms = 5000;
+        std::int64_t timeout_ms = 2000;
+    };
+    void beat(ServerLink& server, Rhythm& rhythm);
     void run_desired(std::stop_token stop);
     [[nodiscard]] bool asked_to_poll_at_once();
+    void poll_at_once();
+    void heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
+    void ask_about_frozen(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
     void take_desired(Desired desired);
     void run_inventory(std::stop_token stop);
     [[nodiscard]] std::vector<CardFacts> find_cards();
@@ -81,7 +86,7 @@ class Agent {
     std::string boot_id_;
     Engine engine_;  ///< of the reconcile loop
     EngineFacts engine_facts_;
-    std::unique_ptr<Guard> guard_;
+    GuardLink guard_;
     std::unique_ptr<TaskContext> context_;
 
     std::mutex mutex_;
@@ -90,10 +95,13 @@ class Agent {
     std::shared_ptr<const Desired> desired_;
     std::int64_t highest_epoch_ = 0;
     std::int64_t acknowledged_boot_ms_ = 0;
+    std::int64_t contact_since_boot_ms_ = 0;      ///< the first heartbeat since the server was out of reach
+    std::int64_t asked_about_boot_ms_ = 0;        ///< the latest freeze that the server was asked about
     bool poll_at_once_ = true;                    ///< the next long-poll asks for an answer at once
     std::stop_source poll_stop_;                  ///< of the long-poll under way
     std::atomic<std::int64_t> server_offset_ms_;  ///< server's clock less the boot clock
     bool engine_was_reachable_ = true;            ///< of the reconcile loop
+    bool guard_was_reachable_ = true;             ///< of the reconcile loop
     std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;  // last: their threads use all of the above
 };
 

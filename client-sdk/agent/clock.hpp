@@ -8,13 +8,12 @@
 #include <string>
 #include <string_view>
 
+#include "guard/clock.hpp"
+
 namespace fallow::agent {
 
-/// Milliseconds on CLOCK_BOOTTIME. Comparable only within one boot of the host.
-[[nodiscard]] std::int64_t boot_clock_ms();
-
-/// The kernel's id of this boot. A stored boot-clock time means nothing under another one.
-[[nodiscard]] std::string current_boot_id();
+using guard::boot_clock_ms;
+using guard::current_boot_id;
 
 /// "2026-01-02T03:04:05.678Z" to milliseconds since 1970; the fraction may have 0 to 9 digits (engines
 /// write nanoseconds). Nothing unless the text is exactly that and in UTC.

@@ -62,13 +62,16 @@ struct DesiredLease {
     std::optional<std::int64_t> run_until_boot_ms;
     std::optional<std::int64_t> max_duration_ms;
     std::int64_t usage_interval_ms = 30'000;
+    /// From the send time of the last acknowledged heartbeat to the freeze: the server knows from when on
+    /// the cards may be given to somebody else, which is late for a rental that it pins.
+    std::int64_t fence_ms = 10'000;
     friend bool operator==(const DesiredLease&, const DesiredLease&) = default;
 };
 
 struct Desired {
     std::string version;
     std::int64_t epoch = 0;
-    std::int64_t received_boot_ms = 0;
+    std::int64_t asked_boot_ms = 0;  ///< when the request was sent: what is said is not older than that
     std::vector<DesiredLease> leases;
 };
 

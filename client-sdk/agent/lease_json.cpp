@@ -1,5 +1,6 @@
 #include "agent/lease_json.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -97,6 +98,7 @@ DesiredLease common_from(const json& object) {
     lease.usage_sequence = value_or<std::int64_t>(object, "usage_sequence", 0);
     lease.max_duration_ms = maybe_number(object, "max_duration_ms");
     lease.usage_interval_ms = value_or<std::int64_t>(object, "usage_interval_ms", lease.usage_interval_ms);
+    lease.fence_ms = value_or<std::int64_t>(object, "fence_ms", lease.fence_ms);
     return lease;
 }
 
@@ -122,7 +124,8 @@ json desired_json(const DesiredLease& lease) {
             {"paid_until_boot_ms", optional_json(lease.paid_until_boot_ms)},
             {"run_until_boot_ms", optional_json(lease.run_until_boot_ms)},
             {"max_duration_ms", optional_json(lease.max_duration_ms)},
-            {"usage_interval_ms", lease.usage_interval_ms}};
+            {"usage_interval_ms", lease.usage_interval_ms},
+            {"fence_ms", lease.fence_ms}};
 }
 
 json exit_json(const ContainerExit& exit) {
@@ -151,23 +154,25 @@ DesiredLease desired_from_disk(const json& object) {
 
 }  // namespace
 
-Desired parse_desired(std::string_view text, std::int64_t received_boot_ms) {
+Desired parse_desired(std::string_view text, const Exchanged& when) {
     try {
         const json reply = json::parse(text);
         Desired desired;
         desired.version = reply.at("version").get<std::string>();
         desired.epoch = reply.at("epoch").get<std::int64_t>();
-        desired.received_boot_ms = received_boot_ms;
+        desired.asked_boot_ms = when.asked_boot_ms;
         const std::int64_t server_ms = time_of(reply, "server_time");
+        const std::int64_t said_boot_ms =
+            std::clamp(server_ms - when.server_offset_ms, when.asked_boot_ms, when.received_boot_ms);
         const auto deadline = [&](const json& lease, const char* name) -> std::optional<std::int64_t> {
             if (!lease.contains(name) || lease.at(name).is_null()) return std::nullopt;
-            return received_boot_ms + time_of(lease, name) - server_ms;
+            return said_boot_ms + time_of(lease, name) - server_ms;
         };
         for (const json& item : reply.at("leases")) {
             DesiredLease lease = common_from(item);
             lease.paid_until_boot_ms = deadline(item, "paid_until");
             lease.run_until_boot_ms = deadline(item, "run_until");
-            lease.grace_until_boot_ms = received_boot_ms + value_or<std::int64_t>(item, "grace_ms", 0);
+            lease.grace_until_boot_ms = said_boot_ms + value_or<std::int64_t>(item, "grace_ms", 0);
             desired.leases.push_back(std::move(lease));
         }
         return desired;

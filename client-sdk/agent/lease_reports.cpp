@@ -19,6 +19,7 @@ void LeaseTask::report(const char* phase, const Change& acknowledged) {
     report.container_id = r.container_id;
     report.boot_id = r.boot_id;
     if (report.phase == "exited") report.exit = r.exit;
+    report.stop_cause = r.stop_cause;
     if (report.phase == "failed") report.failure = r.failure;
     std::string nonce;
     try {
@@ -62,7 +63,7 @@ void LeaseTask::report_gone() {
 
 void LeaseTask::read_nonce() {
     const std::string lease_id = record().desired.lease_id;
-    const Desired desired = server_.desired("", 0, {});
+    const Desired desired = server_.desired("", 0, context_.server_unix_ms() - boot_clock_ms(), {});
     for (const DesiredLease& lease : desired.leases) {
         if (lease.lease_id != lease_id) continue;
         change([&](LeaseRecord& r) {
@@ -73,7 +74,10 @@ void LeaseTask::read_nonce() {
 }
 
 void LeaseTask::state_usage(bool is_final) {
+    // Read first: should this process stand still from here on, it is the guard that knows until when the
+    // container ran.
     const std::int64_t now = boot_clock_ms();
+    if (!is_final) ask_guard();
     // On disk before it is sent: what was stated once is never undercut, even if the reply is lost.
     const LeaseRecord r = change([&](LeaseRecord& changed) {
         changed.stated_ms = std::max(changed.stated_ms, changed.meter.read(now));

@@ -3,13 +3,13 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "agent/clock.hpp"
 #include "agent/oom.hpp"
 #include "agent/transfer.hpp"
 #include "agent/usage.hpp"
+#include "guard/process.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -17,9 +17,14 @@ namespace {
 constexpr std::size_t detail_bytes_max = 500;
 constexpr std::int64_t exit_code_of_kill = 137;
 
-std::int64_t wall_clock_ms() {
-    using namespace std::chrono;
-    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+/// When a container began that this agent, or one before it, started without noting it. The wall clock,
+/// which somebody may have set since, has no part in it but for the length of a run that is over.
+std::int64_t began_boot_ms(const ContainerInspection& inspection, std::int64_t now) {
+    if (const auto ticks = guard::start_ticks_of(inspection.pid))
+        return std::clamp<std::int64_t>(guard::ticks_to_boot_ms(*ticks), 0, now);
+    if (inspection.finished_unix_ms == 0) return now;
+    return std::clamp<std::int64_t>(now - (inspection.finished_unix_ms - inspection.started_unix_ms), 0,
+                                    now);
 }
 
 /// A record from before this boot of the host: its moments on the boot clock mean nothing any more, and
@@ -45,19 +50,17 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
       record_(std::move(record)),
       storage_(context.state.lease_folder(record_.desired.lease_id)),
       engine_(context.engine_socket),
-      server_(context.state),
-      inputs_(context.state) {
+      server_(context.state, context.server_unix_ms),
+      inputs_(context.state, context.server_unix_ms) {
     forget_moments_of_another_boot(record_, context_.boot_id);
     context_.state.save_record(record_);
     if (record_.started && !record_.logs_drained) ship_logs();
-    if (record_.started && !record_.exit) watch();
     const std::string& id = record_.desired.lease_id;
     engine_lane_ = std::make_unique<Lane>(id, context_.wake);
     server_lane_ = std::make_unique<Lane>(id, context_.wake);
 }
 
 LeaseTask::~LeaseTask() {
-    context_.guard.drop(record_.container_id);
     engine_lane_.reset();
     server_lane_.reset();
     log_shipper_.reset();
@@ -196,16 +199,14 @@ void LeaseTask::prepare(std::stop_token stop) {
 
 void LeaseTask::note_started(const ContainerInspection& inspection, bool just_now) {
     const std::int64_t now = boot_clock_ms();
-    const std::int64_t ago =
-        just_now ? 0 : std::max<std::int64_t>(0, wall_clock_ms() - inspection.started_unix_ms);
     change([&](LeaseRecord& r) {
         r.started = true;
         r.boot_id = context_.boot_id;
-        r.started_boot_ms = std::max<std::int64_t>(0, now - ago);
+        r.started_boot_ms = just_now ? now : began_boot_ms(inspection, now);
         r.meter.resume(r.started_boot_ms);
         r.usage_stated_boot_ms = now;
     });
-    watch();
+    watch(inspection);
     ship_logs();
 }
 
@@ -217,23 +218,13 @@ void LeaseTask::start() {
         return;
     }
     if (inspection->ever_started) return note_started(*inspection, false);
+    watch({});  // before it runs: nothing computes unguarded
     try {
         engine_.start(id);
     } catch (const EngineError& error) {
         return fail("start_failed", error.what());
     }
-    note_started(*inspection, true);
-}
-
-void LeaseTask::watch() {
-    const std::string id = record().container_id;
-    context_.guard.watch(id, [this](std::int64_t at) {
-        change([&](LeaseRecord& r) {
-            r.meter.pause(at);
-            r.paused_boot_ms = at;
-        });
-        context_.wake();
-    });
+    if (const auto started = engine_.inspect(id)) note_started(*started, true);
 }
 
 void LeaseTask::ship_logs() {
@@ -243,7 +234,7 @@ void LeaseTask::ship_logs() {
     parts.lease_id = r.desired.lease_id;
     // The reader and the sender have threads of their own, so each gets a connection of its own.
     const auto engine = std::make_shared<Engine>(context_.engine_socket);
-    const auto server = std::make_shared<ServerLink>(context_.state);
+    const auto server = std::make_shared<ServerLink>(context_.state, context_.server_unix_ms);
     parts.read = [engine, id](bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop) {
         engine->logs(id, follow, on_data, stop);
     };
@@ -273,7 +264,9 @@ void LeaseTask::terminate(StopCause cause) {
         changed.terminated_boot_ms = boot_clock_ms();
     });
     spdlog::info("lease {} is told to stop: {}", r.desired.lease_id, name_of(cause));
-    engine_.signal(r.container_id, "SIGTERM");
+    if (engine_.signal(r.container_id, "SIGTERM")) return;
+    // It had ended by itself already, and is not to be taken for one that was stopped.
+    change([](LeaseRecord& changed) { changed.stop_cause = StopCause::none; });
 }
 
 void LeaseTask::kill(StopCause cause) {
@@ -282,18 +275,19 @@ void LeaseTask::kill(StopCause cause) {
         changed.kill_sent = true;
     });
     spdlog::info("lease {} is killed: {}", r.desired.lease_id, name_of(cause));
+    if (r.paused_boot_ms != 0) context_.guard.kill(r.container_id);
     engine_.signal(r.container_id, "SIGKILL");
-    engine_.resume(r.container_id);  // a frozen process dies only when it is thawed
+    engine_.resume(r.container_id);  // a paused process dies only when it is resumed
 }
 
 void LeaseTask::resume() {
     const std::string id = record().container_id;
-    engine_.resume(id);
-    change([](LeaseRecord& r) {
+    const std::int64_t at = context_.guard.thaw(id);
+    engine_.resume(id);  // no harm where the guard froze it without the engine
+    change([&](LeaseRecord& r) {
         r.paused_boot_ms = 0;
-        r.meter.resume(boot_clock_ms());
+        r.meter.resume(at);
     });
-    watch();
 }
 
 void LeaseTask::record_exit() {
@@ -304,7 +298,7 @@ void LeaseTask::record_exit() {
     exit.exit_code = inspection ? inspection->exit_code : exit_code_of_kill;
     const bool oom = (inspection && inspection->oom_killed) || kernel_saw_oom_kill(id);
     exit.oom_killed = oom && exit.exit_code != 0;
-    context_.guard.drop(id);
+    ask_guard();
     const LeaseRecord r = change([&](LeaseRecord& changed) {
         exit.duration_exceeded = changed.stop_cause == StopCause::duration;
         changed.exit = exit;
@@ -320,7 +314,7 @@ void LeaseTask::record_exit() {
 void LeaseTask::remove() {
     const std::string id = record().container_id;
     log_shipper_.reset();
-    context_.guard.drop(id);
+    end_at_guard();
     if (!id.empty()) engine_.remove(id);
     storage_.wipe();
     change([](LeaseRecord& r) { r.removed = true; });
@@ -330,7 +324,7 @@ void LeaseTask::discard() {
     const LeaseRecord r = record();
     spdlog::info("lease {} is no longer ours", r.desired.lease_id);
     log_shipper_.reset();
-    context_.guard.drop(r.container_id);
+    end_at_guard();
     if (!r.container_id.empty()) engine_.remove(r.container_id);
     storage_.wipe();
     context_.state.forget(r.desired.lease_id);

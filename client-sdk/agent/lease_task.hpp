@@ -7,11 +7,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/crypto.hpp"
 #include "agent/engine.hpp"
-#include "agent/guard.hpp"
+#include "agent/guard_link.hpp"
 #include "agent/lane.hpp"
 #include "agent/lease.hpp"
 #include "agent/log_shipper.hpp"
@@ -26,7 +28,7 @@ namespace fallow::agent {
 struct TaskContext {
     const StateFolder& state;
     const PrivateKey& signing_key;
-    Guard& guard;
+    GuardLink& guard;
     std::string engine_socket;
     EngineFlavour flavour = EngineFlavour::docker;
     HostFacts host;
@@ -49,6 +51,8 @@ class LeaseTask {
 
     void carry_out(const Action& action);
     void update(const DesiredLease& desired);
+    /// Takes over what the guard did to the container, or has it watched if the guard does not know of it.
+    void heed_guard(const std::vector<guard::Watched>& all);
 
   private:
     using Change = std::function<void(LeaseRecord&)>;
@@ -77,7 +81,10 @@ class LeaseTask {
     void read_nonce();
     void upload();
 
-    void watch();
+    void watch(const std::optional<ContainerInspection>& inspection);
+    void ask_guard();
+    void take_over(const guard::Watched& watched);
+    void end_at_guard();
     void ship_logs();
 
     const TaskContext& context_;

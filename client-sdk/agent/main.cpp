@@ -162,11 +162,6 @@ void add_run(CLI::App& app, RunArguments& arguments) {
         ->capture_default_str();
     command->add_flag("--no-measure", arguments.no_measure,
                       "List cards without measuring; they cannot be rented then");
-    command
-        ->add_option("--fence-ms", arguments.options.limits.fence_ms,
-                     "Guests are frozen this long after the last acknowledged heartbeat was sent")
-        ->check(CLI::Range(1000, 600'000))
-        ->capture_default_str();
 }
 
 }  // namespace

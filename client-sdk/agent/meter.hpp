@@ -13,7 +13,8 @@ struct Meter {
     void resume(std::int64_t boot_ms) {
         if (counting) return;
         counting = true;
-        counted_at_boot_ms = boot_ms;
+        // Never over what was counted already.
+        counted_at_boot_ms = boot_ms > counted_at_boot_ms ? boot_ms : counted_at_boot_ms;
     }
 
     [[nodiscard]] std::int64_t at(std::int64_t boot_ms) const {

@@ -14,7 +14,7 @@ struct Situation {
     const ContainerSeen* container = nullptr;
     bool engine_reachable = false;
     bool fenced = false;
-    std::int64_t desired_received_boot_ms = 0;
+    bool is_confirmed = false;  ///< by the server, since it heard of this host again: it may compute
     std::int64_t now = 0;
     const PlannerLimits& limits;
 };
@@ -52,8 +52,7 @@ std::optional<Action> plan_live(const Situation& s) {
     const bool in_grace = cause == StopCause::wanted && s.now < r.desired.grace_until_boot_ms;
     if (cause != StopCause::none && !in_grace) return act(ActionKind::kill, cause);
     if (s.container->state == ContainerState::paused) {
-        const bool still_ours = s.desired_received_boot_ms > r.paused_boot_ms;
-        if (s.fenced || !still_ours) return std::nullopt;
+        if (s.fenced || !s.is_confirmed) return std::nullopt;
         return act(ActionKind::resume, StopCause::none);
     }
     if (in_grace && r.terminated_boot_ms == 0) return act(ActionKind::terminate, cause);
@@ -87,7 +86,7 @@ std::optional<Action> plan_engine(const Situation& s) {
     }
     if (!r.accepted || !r.desired.run || !r.desired.spec || s.fenced) return std::nullopt;
     if (s.container == nullptr || r.container_id.empty()) return act(ActionKind::prepare);
-    return r.started ? std::nullopt : std::optional(act(ActionKind::start));
+    return r.started || !s.is_confirmed ? std::nullopt : std::optional(act(ActionKind::start));
 }
 
 bool usage_due(const Situation& s) {
@@ -119,6 +118,16 @@ const DesiredLease* find_desired(const Desired* desired, const std::string& leas
     const auto found = std::find_if(desired->leases.begin(), desired->leases.end(),
                                     [&](const DesiredLease& d) { return d.lease_id == lease_id; });
     return found == desired->leases.end() ? nullptr : &*found;
+}
+
+/// Whether the lease is still ours. The record may be older than the state that has just come, so it is
+/// that state which has to want it; and it has to have been asked for once the server had heard of us
+/// again, because it may have given the lease up before that.
+bool is_confirmed(const Desired* desired, const Observed& observed, const LeaseRecord& record,
+                  std::int64_t now) {
+    const DesiredLease* const wanted = find_desired(desired, record.desired.lease_id);
+    if (wanted == nullptr || (!wanted->run && now >= wanted->grace_until_boot_ms)) return false;
+    return desired->asked_boot_ms > std::max(record.paused_boot_ms, observed.contact_since_boot_ms);
 }
 
 const ContainerSeen* find_container(const Observed& observed, const LeaseRecord& record) {
@@ -228,8 +237,7 @@ std::string_view name_of(ActionKind kind) {
 std::vector<Action> reconcile(const Desired* desired, const Observed& observed, std::int64_t now_boot_ms,
                               const PlannerLimits& limits) {
     std::vector<Action> actions;
-    const bool fenced = now_boot_ms - observed.heartbeat_acknowledged_boot_ms >= limits.fence_ms ||
-                        observed.heartbeat_acknowledged_boot_ms == 0;
+    const std::int64_t acknowledged = observed.heartbeat_acknowledged_boot_ms;
     for (const LeaseSeen& seen : observed.leases) {
         if (plan_bookkeeping(desired, seen, actions)) continue;
         const Situation situation{
@@ -237,8 +245,8 @@ std::vector<Action> reconcile(const Desired* desired, const Observed& observed, 
             .seen = seen,
             .container = find_container(observed, seen.record),
             .engine_reachable = observed.engine_reachable,
-            .fenced = fenced,
-            .desired_received_boot_ms = desired == nullptr ? 0 : desired->received_boot_ms,
+            .fenced = acknowledged == 0 || now_boot_ms - acknowledged >= seen.record.desired.fence_ms,
+            .is_confirmed = is_confirmed(desired, observed, seen.record, now_boot_ms),
             .now = now_boot_ms,
             .limits = limits};
         if (const auto action = plan_engine(situation)) actions.push_back(*action);

@@ -34,12 +34,13 @@ struct Observed {
     bool engine_reachable = false;  ///< when false, `containers` says nothing
     std::vector<ContainerSeen> containers;
     std::vector<LeaseSeen> leases;
-    std::int64_t heartbeat_acknowledged_boot_ms =
-        0;  ///< send time of the last acknowledged heartbeat; 0: none
+    /// Send time of the last acknowledged heartbeat; 0: none.
+    std::int64_t heartbeat_acknowledged_boot_ms = 0;
+    /// Send time of the first one since the server was out of reach.
+    std::int64_t contact_since_boot_ms = 0;
 };
 
 struct PlannerLimits {
-    std::int64_t fence_ms = 10'000;
     std::int64_t fenced_ms_max = 600'000;
 };
 

@@ -75,9 +75,10 @@ ServerLink::ServerLink(const std::string& url, const std::string& ca_file) {
     options_.user_agent = "fallow-agent/" + std::string(agent_version);
 }
 
-ServerLink::ServerLink(const StateFolder& state)
+ServerLink::ServerLink(const StateFolder& state, std::function<std::int64_t()> server_unix_ms)
     : ServerLink(state.identity().url, state.ca_file().string()) {
     state_ = &state;
+    options_.unix_seconds = [now = std::move(server_unix_ms)] { return now() / 1000; };
     options_.client_certificate_file = state.certificate_file().string();
     options_.client_key_file = state.tls_key_file().string();
 }
@@ -159,10 +160,11 @@ HeartbeatReply ServerLink::heartbeat(const std::string& boot_id, std::int64_t se
     request.timeout_ms = timeout_ms;
     const json reply = parse_or_throw(send(std::move(request)));
     return {member<std::int64_t>(reply, "epoch"), time_member(reply, "server_time"),
-            member<std::int64_t>(reply, "next_heartbeat_ms")};
+            member<std::int64_t>(reply, "next_heartbeat_ms"), member<std::int64_t>(reply, "timeout_ms")};
 }
 
-Desired ServerLink::desired(const std::string& known_version, std::int64_t wait_ms, std::stop_token stop) {
+Desired ServerLink::desired(const std::string& known_version, std::int64_t wait_ms,
+                            std::int64_t server_offset_ms, std::stop_token stop) {
     sdk::HttpRequest request;
     request.path = "/v1/agent/desired";
     if (!known_version.empty())
@@ -170,8 +172,9 @@ Desired ServerLink::desired(const std::string& known_version, std::int64_t wait_
             sdk::query_string({{"version", known_version}, {"wait_ms", std::to_string(wait_ms)}});
     request.timeout_ms = (known_version.empty() ? 0 : wait_ms) + long_poll_slack_ms;
     request.stop = stop;
+    const std::int64_t asked = boot_clock_ms();
     const sdk::HttpResponse response = send(std::move(request));
-    return parse_desired(response.body, boot_clock_ms());
+    return parse_desired(response.body, {asked, boot_clock_ms(), server_offset_ms});
 }
 
 std::string ServerLink::report(const std::string& lease_id, const Report& report) {
@@ -184,6 +187,7 @@ std::string ServerLink::report(const std::string& lease_id, const Report& report
         body["exit_code"] = report.exit->exit_code;
         body["oom_killed"] = report.exit->oom_killed;
         body["duration_exceeded"] = report.exit->duration_exceeded;
+        body["stop"] = name_of(report.stop_cause);
     }
     if (report.failure) {
         body["reason"] = report.failure->reason;

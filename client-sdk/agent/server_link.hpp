@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -59,6 +60,7 @@ struct HeartbeatReply {
     std::int64_t epoch = 0;
     std::int64_t server_unix_ms = 0;
     std::int64_t next_heartbeat_ms = 0;
+    std::int64_t timeout_ms = 0;  ///< of the next one
 };
 
 /// What a report says beyond its phase; only the fields of that phase are sent.
@@ -68,6 +70,7 @@ struct Report {
     std::string container_id;
     std::string boot_id;
     std::optional<ContainerExit> exit;
+    StopCause stop_cause = StopCause::none;  ///< what made it exit; none: it ended by itself
     std::optional<LeaseFailure> failure;
 };
 
@@ -97,8 +100,9 @@ class ServerLink {
   public:
     /// Before enrolment: no client certificate.
     ServerLink(const std::string& url, const std::string& ca_file);
-    /// After it. The certificate is read anew once it has been renewed.
-    explicit ServerLink(const StateFolder& state);
+    /// After it. The certificate is read anew once it has been renewed; the server's is judged by its own
+    /// clock, as the heartbeats know it.
+    ServerLink(const StateFolder& state, std::function<std::int64_t()> server_unix_ms);
 
     [[nodiscard]] EnrollReply enroll(const EnrollRequest& request);
     /// The new certificate chain, PEM.
@@ -108,8 +112,9 @@ class ServerLink {
                                            const std::vector<LeasePhase>& leases, std::int64_t timeout_ms);
     /// Waits up to `wait_ms` for a state other than `known_version`; an empty one asks for an answer at
     /// once.
+    /// `server_offset_ms`: the server's clock less the boot clock, as far as known.
     [[nodiscard]] Desired desired(const std::string& known_version, std::int64_t wait_ms,
-                                  std::stop_token stop);
+                                  std::int64_t server_offset_ms, std::stop_token stop);
 
     /// The server's nonce for the next usage statement.
     std::string report(const std::string& lease_id, const Report& report);

@@ -15,6 +15,8 @@
 #include <system_error>
 
 #include "agent/lease_json.hpp"
+#include "guard/descriptor.hpp"
+#include "guard/protocol.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -26,20 +28,7 @@ using nlohmann::json;
     throw std::system_error(errno, std::generic_category(), what + " " + path.string());
 }
 
-/// A descriptor that closes itself.
-class Descriptor {
-  public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int get() const { return fd_; }
-
-  private:
-    int fd_;
-};
+using guard::Descriptor;
 
 void sync_folder(const fs::path& folder) {
     const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -130,15 +119,19 @@ void StateFolder::save_highest_epoch(std::int64_t epoch) const {
     write_file_atomically(root_ / "epoch", std::to_string(epoch) + "\n");
 }
 
-std::int64_t StateFolder::acknowledged_heartbeat(const std::string& boot_id) const {
-    std::ifstream file(root_ / "heartbeat");
+std::optional<StateFolder::Acknowledged> StateFolder::acknowledged_heartbeat(
+    const std::string& boot_id) const {
+    std::ifstream file(root_ / guard::heartbeat_file);
     std::string boot;
-    std::int64_t boot_ms = 0;
-    return file >> boot >> boot_ms && boot == boot_id ? boot_ms : 0;
+    Acknowledged last;
+    if (!(file >> boot >> last.boot_ms >> last.server_offset_ms) || boot != boot_id) return std::nullopt;
+    return last;
 }
 
-void StateFolder::save_acknowledged_heartbeat(const std::string& boot_id, std::int64_t boot_ms) const {
-    write_file_atomically(root_ / "heartbeat", boot_id + " " + std::to_string(boot_ms) + "\n");
+void StateFolder::save_acknowledged_heartbeat(const std::string& boot_id, const Acknowledged& last) const {
+    write_file_atomically(
+        root_ / guard::heartbeat_file,
+        boot_id + " " + std::to_string(last.boot_ms) + " " + std::to_string(last.server_offset_ms) + "\n");
 }
 
 std::vector<LeaseRecord> StateFolder::load_records(std::vector<std::string>& unreadable) const {

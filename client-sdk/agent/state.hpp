@@ -59,9 +59,15 @@ class StateFolder {
     [[nodiscard]] std::int64_t highest_epoch() const;
     void save_highest_epoch(std::int64_t epoch) const;
 
-    /// Send time of the last acknowledged heartbeat. 0 when there is none of this boot.
-    [[nodiscard]] std::int64_t acknowledged_heartbeat(const std::string& boot_id) const;
-    void save_acknowledged_heartbeat(const std::string& boot_id, std::int64_t boot_ms) const;
+    /// The last acknowledged heartbeat: when it was sent, and the server's clock less the boot clock by it.
+    struct Acknowledged {
+        std::int64_t boot_ms = 0;
+        std::int64_t server_offset_ms = 0;
+        friend bool operator==(const Acknowledged&, const Acknowledged&) = default;
+    };
+    /// Nothing when there is none of this boot. The guard reads the file, too.
+    [[nodiscard]] std::optional<Acknowledged> acknowledged_heartbeat(const std::string& boot_id) const;
+    void save_acknowledged_heartbeat(const std::string& boot_id, const Acknowledged& acknowledged) const;
 
     /// All records; one that cannot be read is left out and its path put into `unreadable`.
     [[nodiscard]] std::vector<LeaseRecord> load_records(std::vector<std::string>& unreadable) const;

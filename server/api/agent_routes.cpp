@@ -37,6 +37,7 @@ Result<http::Reply> heartbeat(const Call& call) {
         .field("epoch", *epoch)
         .field("server_time", call.services.now())
         .field("next_heartbeat_ms", call.services.config.heartbeat_interval_ms)
+        .field("timeout_ms", call.services.config.heartbeat_timeout_ms)
         .end_object();
     return json_reply(json.take());
 }

@@ -172,6 +172,7 @@ void write(JsonWriter& json, const DesiredLease& desired, const ops::Config& con
         .field("pull_deadline", pull_deadline)
         .field("start_deadline", pull_deadline + Millis(config.start_ms))
         .field("usage_interval_ms", config.usage_interval_ms)
+        .field("fence_ms", config.fence_ms + (lease.pinned ? config.pinned_lost_ms : 0))
         .end_object();
 }
 

@@ -21,7 +21,6 @@ class MainJob(unittest.TestCase):
         cls.addClassCleanup(cls.world.stop)
         cls.world.start_engine()
         cls.world.make_image(IMAGE)
-        cls.agent_words = ("--fence-ms", "2000")
         # A host is lost after 6.5 s and fenced after 2 s here, so that losing one does not take a minute.
         cls.world.start_server("heartbeat_interval_ms=1000", "heartbeat_timeout_ms=500", "fence_ms=2000",
                                "host_lost_ms=6500", "host_lost_declared_ms=8000",
@@ -31,7 +30,6 @@ class MainJob(unittest.TestCase):
         cls.seller_events = cls.world_events(cls.seller)
         cls.renter_events = cls.world_events(cls.renter)
         cls.host, cls.card, cls.listing = cls.world.host_with_listing(cls.seller, "alpha", cls.seller_events,
-                                                                      agent_words=cls.agent_words,
                                                                       reclaim_notice_ms=2000)
 
     @classmethod
@@ -163,6 +161,16 @@ class MainJob(unittest.TestCase):
         self.assertEqual(released["data"]["end_reason"], "reclaimed_by_owner")
         self.assertEqual(self.logs(placed["job"]["id"]), b"told\n")
 
+    def test_a_job_that_saves_its_work_and_leaves_has_not_completed(self):
+        placed = self.order(["/bin/sh", "-c", "trap 'echo saved; exit 0' TERM; while true; do sleep 0.1; done"])
+        self.await_job(placed["job"]["id"], "running")
+        self.world.post(f"/v1/leases/{placed['lease']['id']}/reclaim", {}, self.seller["key"])
+        released = self.await_lease(placed["lease"]["id"], "released")
+        self.assertEqual(released["data"]["end_reason"], "reclaimed_by_owner")
+        job = self.world.get("/v1/jobs/" + placed["job"]["id"], self.renter["key"])
+        self.assertEqual((job["state"], job["reason"]), ("failed", "reclaimed_by_owner"))
+        self.assertEqual(self.logs(placed["job"]["id"]), b"saved\n")
+
     def test_a_frozen_host_ends_its_leases(self):
         placed = self.order(["/bin/sleep", "600"])
         self.await_job(placed["job"]["id"], "running")
@@ -177,7 +185,7 @@ class MainJob(unittest.TestCase):
         placed = self.order(["/bin/sh", "-c", "echo one; sleep 6; echo two"])
         self.await_job(placed["job"]["id"], "running")
         next(p for p in self.world.processes if p.name == "agent-alpha" and p.alive()).kill()
-        self.world.start_agent("alpha", *self.agent_words)
+        self.world.start_agent("alpha")
         self.await_job(placed["job"]["id"], "succeeded")
         self.await_lease(placed["lease"]["id"], "released")
         self.assertEqual(self.logs(placed["job"]["id"]), b"one\ntwo\n")
@@ -195,7 +203,7 @@ class MainJob(unittest.TestCase):
         usage = self.world.get(f"/v1/leases/{lease_id}/usage", self.renter["key"])["items"]
         self.assertEqual(ended["data"]["running_ms"], usage[-1]["accepted_running_ms"])
         # The card is free again only when its host has reported the container gone.
-        self.world.start_agent("alpha", *self.agent_words)
+        self.world.start_agent("alpha")
         self.await_lease(lease_id, "released")
         self.assert_ledger_proved()
 

@@ -120,13 +120,14 @@ class World:
             self.folder = pathlib.Path(self.temporary.name)
         os.chmod(self.folder, 0o755)
         self.processes = []
+        self.environment = None  # of the programs that are spawned; None is our own
         self.data = self.folder / "server"
         self.engine = None
 
     # --- parts
 
     def spawn(self, name, command, environment=None):
-        process = Process(name, command, self.folder / f"{name}.log", environment)
+        process = Process(name, command, self.folder / f"{name}.log", environment or self.environment)
         self.processes.append(process)
         return process
 
@@ -263,6 +264,16 @@ class World:
                                              "ask_micros_per_hour": ask, **terms}, seller["key"], 201)
         return host, found["object"]["id"], listing
 
+    def guards(self):
+        """The process ids of the guards that the agents have started and that still live."""
+        alive = []
+        for lock in self.folder.glob("agent-*/guard.lock"):
+            pid = int(lock.read_text() or 0)
+            name = pathlib.Path(f"/proc/{pid}/comm")
+            if pid and name.exists() and name.read_text().strip() == "fallow-guard":
+                alive.append(pid)
+        return alive
+
     # --- the end
 
     def stop(self):
@@ -274,6 +285,8 @@ class World:
         self.processes = []
         if self.engine is not None:
             self.script("podman_service.sh", "stop", self.engine)
+        # They outlive their agents, and end with the last container.
+        self.until(lambda: not self.guards(), "the guards to end")
         if self.keep:
             print(f"kept: {self.folder}", file=sys.stderr)
         elif self.temporary is not None:

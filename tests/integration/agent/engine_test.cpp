@@ -52,7 +52,7 @@ TEST_CASE("a container goes through its states, and is found by its label") {
     CHECK_FALSE(guest.engine.pause(guest.id));
     CHECK(guest.engine.resume(guest.id));
     CHECK(guest.engine.signal(guest.id, "SIGUSR1"));
-    const ContainerInspection end = guest.wait_for(ContainerState::exited);
+    const ContainerInspection end = guest.wait_for_end();
     CHECK(end.exit_code == 3);
     CHECK(end.finished_unix_ms >= end.started_unix_ms);
     CHECK(seen_state() == ContainerState::exited);
@@ -68,7 +68,7 @@ TEST_CASE("a guest may clean up at SIGTERM; one that ignores it ends with SIGKIL
     polite.start();
     polite.wait_for_output("ready");
     CHECK(polite.engine.signal(polite.id, "SIGTERM"));
-    CHECK(polite.wait_for(ContainerState::exited).exit_code == 0);
+    CHECK(polite.wait_for_end().exit_code == 0);
     CHECK(polite.output().standard_output == "ready\ncleaned\n");
 
     Guest stubborn(a_lease("trap '' TERM; echo ready; while :; do sleep 0.05; done"));
@@ -76,7 +76,7 @@ TEST_CASE("a guest may clean up at SIGTERM; one that ignores it ends with SIGKIL
     stubborn.wait_for_output("ready");
     CHECK(stubborn.engine.signal(stubborn.id, "SIGTERM"));
     CHECK(stubborn.engine.signal(stubborn.id, "SIGKILL"));
-    CHECK(stubborn.wait_for(ContainerState::exited).exit_code == 137);
+    CHECK(stubborn.wait_for_end().exit_code == 137);
 }
 
 TEST_CASE("a frozen guest can be killed") {
@@ -86,7 +86,7 @@ TEST_CASE("a frozen guest can be killed") {
     CHECK(guest.engine.pause(guest.id));
     guest.engine.signal(guest.id, "SIGKILL");
     guest.engine.resume(guest.id);
-    CHECK(guest.wait_for(ContainerState::exited).exit_code == 137);
+    CHECK(guest.wait_for_end().exit_code == 137);
 }
 
 TEST_CASE("the two streams come apart, complete, while the guest runs and afterwards") {
@@ -103,7 +103,7 @@ TEST_CASE("the two streams come apart, complete, while the guest runs and afterw
     guest.start();
     const GuestOutput followed = guest.output(true);
     CHECK(followed.standard_error == err);
-    guest.wait_for(ContainerState::exited);
+    guest.wait_for_end();
     const GuestOutput after = guest.output();
     CHECK(after.standard_output == out);
     CHECK(after.standard_error == err);

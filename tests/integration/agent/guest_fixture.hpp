@@ -3,7 +3,10 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,6 +14,7 @@
 #include "agent/engine.hpp"
 #include "agent/guest_profile.hpp"
 #include "agent/storage.hpp"
+#include "fallow/http_client.hpp"
 #include "podman_fixture.hpp"
 
 namespace fallow::agent::testing {
@@ -42,15 +46,36 @@ inline HostFacts host_facts() {
     return host;
 }
 
-/// Polls: the engine has no call that waits for every kind of change. Fails the test after half a minute.
-template <class Condition>
-void eventually(const std::string& what, const Condition& condition) {
-    for (int i = 0; i < 3000; ++i) {
-        if (condition()) return;
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    FAIL("it did not come about: " << what);
+/// Long enough for a busy machine, and an end for a test that waits for what never comes.
+inline constexpr std::int64_t patience_ms = 60'000;
+
+/// Answered by the engine when the container does not run any more.
+inline void wait_for_end(const std::string& container_id) {
+    sdk::HttpClientOptions options;
+    options.base_url = "http://localhost";
+    options.unix_socket_path = PodmanService::instance().socket();
+    sdk::HttpRequest request;
+    request.method = "POST";
+    request.path = "/v1.41/containers/" + container_id + "/wait?condition=not-running";
+    request.timeout_ms = patience_ms;
+    REQUIRE(sdk::HttpClient(options).send(request).ok());
 }
+
+/// Stops what waits when the patience is over.
+class Watchdog {
+  public:
+    [[nodiscard]] std::stop_token token() const { return over_.get_token(); }
+
+  private:
+    std::stop_source over_;
+    std::mutex mutex_;
+    std::condition_variable_any never_;
+    std::jthread thread_{[this](std::stop_token stop) {
+        std::unique_lock lock(mutex_);
+        never_.wait_for(lock, stop, std::chrono::milliseconds(patience_ms), [] { return false; });
+        if (!stop.stop_requested()) over_.request_stop();
+    }};
+};
 
 struct GuestOutput {
     std::string standard_output;
@@ -83,13 +108,11 @@ class Guest {
 
     void start() { engine.start(id); }
 
-    ContainerInspection wait_for(ContainerState state) {
-        std::optional<ContainerInspection> found;
-        eventually("the container's state", [&] {
-            found = engine.inspect(id);
-            REQUIRE(found);
-            return found->state == state;
-        });
+    ContainerInspection wait_for_end() {
+        testing::wait_for_end(id);
+        const auto found = engine.inspect(id);
+        REQUIRE(found);
+        REQUIRE(found->state == ContainerState::exited);
         return *found;
     }
 
@@ -107,8 +130,16 @@ class Guest {
 
     /// Until the guest has written that to its standard output.
     void wait_for_output(const std::string& text) {
-        eventually("the output " + text,
-                   [&] { return output().standard_output.find(text) != std::string::npos; });
+        const Watchdog watchdog;
+        std::string seen;
+        engine.logs(
+            id, true,
+            [&](LogStream stream, std::string_view data) {
+                if (stream == LogStream::standard_output) seen += data;
+                return seen.find(text) == seen.npos;
+            },
+            watchdog.token());
+        REQUIRE(seen.find(text) != seen.npos);
     }
 
     Engine engine;

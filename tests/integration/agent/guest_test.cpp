@@ -18,7 +18,7 @@ std::string run(const std::string& script, EngineFlavour flavour = EngineFlavour
                 const HostFacts& host = host_facts()) {
     Guest guest(a_lease(script), flavour, host);
     guest.start();
-    guest.wait_for(ContainerState::exited);
+    guest.wait_for_end();
     return guest.output().standard_output;
 }
 
@@ -65,7 +65,7 @@ TEST_CASE("variables that steer the loader or the GPU runtime do not reach a gue
         {"GREETING", "hello world"}, {"LD_LIBRARY_PATH", "/evil"}, {"NVIDIA_DISABLE_REQUIRE", "1"}};
     Guest guest(lease, flavour);
     guest.start();
-    guest.wait_for(ContainerState::exited);
+    guest.wait_for_end();
     const std::string seen = guest.output().standard_output;
     INFO(seen);
     CHECK(seen.find("GREETING=hello world\n") != std::string::npos);
@@ -77,7 +77,7 @@ TEST_CASE("variables that steer the loader or the GPU runtime do not reach a gue
 TEST_CASE("a guest over its memory limit is killed, and the kill is seen") {
     Guest guest(a_lease("tail /dev/zero"));
     guest.start();
-    const ContainerInspection end = guest.wait_for(ContainerState::exited);
+    const ContainerInspection end = guest.wait_for_end();
     CHECK(end.exit_code == 137);
     CHECK((end.oom_killed || kernel_saw_oom_kill(guest.id)));
 }
@@ -85,7 +85,7 @@ TEST_CASE("a guest over its memory limit is killed, and the kill is seen") {
 TEST_CASE("a guest within its memory limit is not taken for one that was killed") {
     Guest guest(a_lease("exit 9"));
     guest.start();
-    const ContainerInspection end = guest.wait_for(ContainerState::exited);
+    const ContainerInspection end = guest.wait_for_end();
     CHECK(end.exit_code == 9);
     CHECK_FALSE(end.oom_killed);
     CHECK_FALSE(kernel_saw_oom_kill(guest.id));
@@ -107,7 +107,7 @@ TEST_CASE("a guest cannot fill more than its disk") {
                         "dd if=/dev/zero of=/work/out/b bs=1M count=5 2>/dev/null && echo second; true"),
                 EngineFlavour::podman, host_facts(), kind);
     guest.start();
-    guest.wait_for(ContainerState::exited);
+    guest.wait_for_end();
     CHECK(guest.output().standard_output == "first\n");
     CHECK(std::filesystem::file_size(guest.storage.outputs() / "a") == 5U << 20);
 }
@@ -124,7 +124,7 @@ TEST_CASE("a guest reads its inputs and cannot change them") {
     std::filesystem::create_directories(guest.storage.inputs() / "deep");
     std::ofstream(guest.storage.inputs() / "deep" / "data") << "forty-two\n";
     guest.start();
-    guest.wait_for(ContainerState::exited);
+    guest.wait_for_end();
     CHECK(guest.output().standard_output == "forty-two\nrefused\n");
 }
 
@@ -144,7 +144,7 @@ TEST_CASE("a card reaches a guest by its CDI name") {
         lease.cards = {{"card_x", "GPU-fallow-test", "nvml", "gpu", 0}};
         Guest guest(lease);
         guest.start();
-        guest.wait_for(ContainerState::exited);
+        guest.wait_for_end();
         seen = guest.output().standard_output;
     }
     std::filesystem::remove(spec);

@@ -2,11 +2,13 @@
 // on its own, and what it finds again after it was killed.
 #include "agent/lease_task.hpp"
 
-#include <atomic>
+#include <condition_variable>
 #include <fstream>
 #include <memory>
+#include <mutex>
 
 #include "agent/clock.hpp"
+#include "guard_fixture.hpp"
 #include "guest_fixture.hpp"
 
 using namespace fallow::agent;
@@ -17,24 +19,25 @@ namespace {
 /// An enrolled agent without its loops: the test plays the planner.
 class Host {
   public:
-    Host() : state_(make_folder()), key_(PrivateKey::generate_ed25519()) {
+    Host() : state_(state_folder), key_(PrivateKey::generate_ed25519()) {
         // A closed port: every call to the server fails at once.
         state_.save_identity({"https://127.0.0.1:1", "host_1", "", "test", 5000});
-        guard_ = std::make_unique<Guard>(
-            GuardOptions{1'000'000'000, [this] { return boot_clock_ms() + clock_ahead.load(); },
-                         [this](const std::string& id) { return freezer_.pause(id); }},
-            boot_clock_ms());
+        guard.heartbeat(boot_clock_ms());
         context_ =
             std::make_unique<TaskContext>(TaskContext{.state = state_,
                                                       .signing_key = key_,
-                                                      .guard = *guard_,
+                                                      .guard = guard,
                                                       .engine_socket = PodmanService::instance().socket(),
                                                       .flavour = EngineFlavour::podman,
                                                       .host = host_facts(),
                                                       .storage = storage_kind_here(),
                                                       .boot_id = current_boot_id(),
                                                       .server_unix_ms = [] { return std::int64_t{0}; },
-                                                      .wake = [] {}});
+                                                      .wake =
+                                                          [this] {
+                                                              const std::lock_guard lock(mutex_);
+                                                              changed_.notify_all();
+                                                          }});
     }
 
     ~Host() { task.reset(); }  // it uses what is declared after it
@@ -61,27 +64,25 @@ class Host {
 
     LeaseRecord carry_out(ActionKind kind, StopCause cause = StopCause::none) {
         task->carry_out({kind, task->seen().record.desired.lease_id, {}, cause});
-        return wait_until([](const LeaseSeen& seen) { return !seen.engine_lane_busy; });
+        // Every lane wakes the planner when it has become idle.
+        std::unique_lock lock(mutex_);
+        REQUIRE(changed_.wait_for(lock, std::chrono::milliseconds(patience_ms),
+                                  [&] { return !task->seen().engine_lane_busy; }));
+        return task->seen().record;
     }
 
-    LeaseRecord wait_until(const std::function<bool(const LeaseSeen&)>& condition) {
-        LeaseSeen seen;
-        eventually("the lease's state", [&] {
-            seen = task->seen();
-            return condition(seen);
-        });
-        return seen.record;
+    /// The record, once the guard has frozen the container and the task has heard of it.
+    LeaseRecord frozen() {
+        wait_for_book(state_folder, " frozen ");
+        task->heed_guard(guard.list());
+        return task->seen().record;
     }
 
-    void wait_for_exit(const std::string& container_id) {
-        eventually("the container's end",
-                   [&] { return freezer_.inspect(container_id)->state == ContainerState::exited; });
-    }
-
-    Engine& engine() { return freezer_; }
+    Engine& engine() { return engine_; }
     const StateFolder& state() { return state_; }
 
-    std::atomic<std::int64_t> clock_ahead = 0;  ///< moves the guard's clock alone
+    const std::string state_folder = make_folder();
+    GuardLink guard{{state_folder, PodmanService::instance().socket(), {}, 600'000}};
     std::unique_ptr<LeaseTask> task;
 
   private:
@@ -95,8 +96,9 @@ class Host {
 
     StateFolder state_;
     PrivateKey key_;
-    Engine freezer_{PodmanService::instance().socket()};
-    std::unique_ptr<Guard> guard_;
+    Engine engine_{PodmanService::instance().socket()};
+    std::mutex mutex_;
+    std::condition_variable changed_;
     std::unique_ptr<TaskContext> context_;
 };
 
@@ -110,7 +112,7 @@ TEST_CASE("a lease runs, ends and leaves nothing behind") {
     const LeaseRecord started = host.carry_out(ActionKind::start);
     CHECK(started.started);
     CHECK(started.meter.counting);
-    host.wait_for_exit(id);
+    wait_for_end(id);
     const LeaseRecord ended = host.carry_out(ActionKind::record_exit);
     REQUIRE(ended.exit);
     CHECK(*ended.exit == ContainerExit{4, false, false});
@@ -133,7 +135,7 @@ TEST_CASE("an agent killed while a container runs takes it over and goes on coun
     CHECK(after.started_boot_ms == before.started_boot_ms);
     CHECK(after.meter.counting);
     host.carry_out(ActionKind::terminate, StopCause::wanted);
-    host.wait_for_exit(id);
+    wait_for_end(id);
     const LeaseRecord ended = host.carry_out(ActionKind::record_exit);
     CHECK(ended.exit->exit_code == 0);
     CHECK(ended.stop_cause == StopCause::wanted);
@@ -151,7 +153,7 @@ TEST_CASE(
     const std::string id = host.carry_out(ActionKind::prepare).container_id;
     host.engine().start(id);
     const bool ends = std::string(script) == "exit 6";
-    if (ends) host.wait_for_exit(id);
+    if (ends) wait_for_end(id);
     host.restart();
     CHECK_FALSE(host.task->seen().record.started);
     const LeaseRecord started = host.carry_out(ActionKind::start);
@@ -166,23 +168,59 @@ TEST_CASE(
 
 TEST_CASE("the guard freezes a running lease, its time stops, and it goes on when it is thawed") {
     Host host;
-    host.adopt(a_lease("while :; do sleep 0.05; done"));
+    DesiredLease lease = a_lease("while :; do sleep 0.05; done");
+    lease.fence_ms = 1500;
+    host.adopt(lease);
     const std::string id = host.carry_out(ActionKind::prepare).container_id;
-    host.carry_out(ActionKind::start);
-    host.clock_ahead = 2'000'000'000;
-    const LeaseRecord frozen =
-        host.wait_until([](const LeaseSeen& seen) { return seen.record.paused_boot_ms != 0; });
+    host.guard.heartbeat(boot_clock_ms());
+    const LeaseRecord started = host.carry_out(ActionKind::start);
+    const LeaseRecord frozen = host.frozen();
     CHECK_FALSE(frozen.meter.counting);
-    CHECK(host.engine().inspect(id)->state == ContainerState::paused);
-    host.clock_ahead = 0;
+    REQUIRE(frozen.paused_boot_ms != 0);
+    CHECK(frozen.meter.accumulated_ms == frozen.paused_boot_ms - started.started_boot_ms);
+
+    const std::int64_t back = boot_clock_ms();
+    host.guard.heartbeat(back);
     const LeaseRecord thawed = host.carry_out(ActionKind::resume);
     CHECK(thawed.paused_boot_ms == 0);
     CHECK(thawed.meter.counting);
-    CHECK(host.engine().inspect(id)->state == ContainerState::running);
+    CHECK(thawed.meter.accumulated_ms == frozen.meter.accumulated_ms);
+    CHECK(thawed.meter.counted_at_boot_ms >= back);
     host.carry_out(ActionKind::kill, StopCause::paid_until);
-    host.wait_for_exit(id);
+    wait_for_end(id);
     CHECK(host.carry_out(ActionKind::record_exit).exit->exit_code == 137);
     host.carry_out(ActionKind::remove);
+    CHECK(host.guard.list().empty());
+}
+
+TEST_CASE("an agent that was killed while its container was frozen, or thawed, hears of it afterwards") {
+    Host host;
+    DesiredLease lease = a_lease("while :; do sleep 0.05; done");
+    lease.fence_ms = 1500;
+    host.adopt(lease);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.guard.heartbeat(boot_clock_ms());
+    host.carry_out(ActionKind::start);
+    wait_for_book(host.state_folder, " frozen ");
+    host.restart();
+    CHECK(host.task->seen().record.paused_boot_ms == 0);
+    host.task->heed_guard(host.guard.list());
+    const LeaseRecord frozen = host.task->seen().record;
+    CHECK(frozen.paused_boot_ms != 0);
+    CHECK_FALSE(frozen.meter.counting);
+
+    host.guard.heartbeat(boot_clock_ms());
+    const std::int64_t thawed_at = host.guard.thaw(id);
+    host.restart();
+    CHECK(host.task->seen().record.paused_boot_ms == frozen.paused_boot_ms);
+    host.task->heed_guard(host.guard.list());
+    const LeaseRecord thawed = host.task->seen().record;
+    CHECK(thawed.paused_boot_ms == 0);
+    CHECK(thawed.meter.counting);
+    CHECK(thawed.meter.counted_at_boot_ms == thawed_at);
+    host.carry_out(ActionKind::discard);
+    CHECK_FALSE(host.engine().inspect(id));
+    CHECK(host.guard.list().empty());
 }
 
 TEST_CASE("an image that cannot be had and a command that cannot be run are told apart") {

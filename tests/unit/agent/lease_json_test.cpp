@@ -18,7 +18,7 @@ const char* const reply = R"({
     "nonce": "0123456789abcdef0123456789abcdef", "usage_sequence": 4,
     "paid_until": "2026-01-02T03:05:05.250Z", "run_until": null, "max_duration_ms": 60000,
     "pull_deadline": "2026-01-02T03:24:05.000Z", "start_deadline": "2026-01-02T03:06:05.000Z",
-    "usage_interval_ms": 5000
+    "usage_interval_ms": 5000, "fence_ms": 610000
   }, {
     "lease_id": "lease_00000000000000000000000002", "lease_epoch": 12, "want": "run", "stop_reason": null,
     "grace_ms": 0, "attempt": 1, "job_id": null, "spec": null, "cards": [], "nonce": "", "usage_sequence": 0,
@@ -26,10 +26,15 @@ const char* const reply = R"({
     "start_deadline": null, "usage_interval_ms": 30000
   }]})";
 
+/// The reply's server_time, on the server's clock.
+constexpr std::int64_t server_ms = 1'767'323'045'000;
+/// Said and read at 500 s of the boot clock.
+constexpr Exchanged read_at_500s = {500'000, 500'000, server_ms - 500'000};
+
 }  // namespace
 
 TEST_CASE("the desired state's moments become moments of the boot clock") {
-    const Desired desired = parse_desired(reply, 500'000);
+    const Desired desired = parse_desired(reply, read_at_500s);
     CHECK(desired.version == "12-7");
     CHECK(desired.epoch == 12);
     REQUIRE(desired.leases.size() == 2);
@@ -41,6 +46,8 @@ TEST_CASE("the desired state's moments become moments of the boot clock") {
     CHECK_FALSE(lease.run_until_boot_ms);
     CHECK(lease.max_duration_ms == 60'000);
     CHECK(lease.usage_sequence == 4);
+    CHECK(lease.fence_ms == 610'000);
+    CHECK(desired.leases[1].fence_ms == 10'000);
     REQUIRE(lease.spec);
     CHECK(lease.spec->command == std::vector<std::string>{"sh", "-c", "true"});
     CHECK(lease.spec->inputs == std::vector<JobInput>{{"in.txt", "artifact_1"}});
@@ -50,16 +57,35 @@ TEST_CASE("the desired state's moments become moments of the boot clock") {
     CHECK(desired.leases[1].job_id.empty());
 }
 
+TEST_CASE("a reply that was read late was said when the server's clock stood there") {
+    struct Row {
+        const char* situation;
+        Exchanged when;
+        std::int64_t grace_until;
+    };
+    const Row rows[] = {
+        {"the agent stood still for a minute", {499'900, 560'000, server_ms - 500'000}, 502'500},
+        {"the offset is off by a day: not before it was asked", {499'900, 560'000, server_ms}, 502'400},
+        {"and not after it was read", {499'900, 560'000, server_ms - 90'000'000}, 562'500},
+    };
+    for (const Row& row : rows) {
+        INFO(row.situation);
+        const Desired desired = parse_desired(reply, row.when);
+        CHECK(desired.leases[0].grace_until_boot_ms == row.grace_until);
+        CHECK(desired.asked_boot_ms == 499'900);
+    }
+}
+
 TEST_CASE("a reply in another form is refused") {
-    CHECK_THROWS_AS(parse_desired("[]", 0), std::runtime_error);
-    CHECK_THROWS_AS(parse_desired(R"({"version":"1","epoch":1,"server_time":"soon","leases":[]})", 0),
+    CHECK_THROWS_AS(parse_desired("[]", {}), std::runtime_error);
+    CHECK_THROWS_AS(parse_desired(R"({"version":"1","epoch":1,"server_time":"soon","leases":[]})", {}),
                     std::runtime_error);
-    CHECK_THROWS_AS(parse_desired("{", 0), std::runtime_error);
+    CHECK_THROWS_AS(parse_desired("{", {}), std::runtime_error);
 }
 
 TEST_CASE("a record comes back from disk as it was written") {
     LeaseRecord record;
-    record.desired = parse_desired(reply, 500'000).leases[0];
+    record.desired = parse_desired(reply, read_at_500s).leases[0];
     record.boot_id = "boot";
     record.outputs = {"out.txt"};
     record.container_id = "c1";

@@ -20,6 +20,15 @@ TEST_CASE("only time between resume and pause counts") {
     CHECK(meter.read(9500) == 1600);
 }
 
+TEST_CASE("what was counted is not counted again when the pause and the thaw are heard of late") {
+    Meter meter;
+    meter.resume(1000);
+    CHECK(meter.read(5000) == 4000);
+    meter.pause(2000);   // frozen before the last reading
+    meter.resume(4000);  // and thawed before it
+    CHECK(meter.read(6000) == 5000);
+}
+
 TEST_CASE("a meter taken from disk goes on as if nothing had happened") {
     Meter meter{700, 5000, true};
     CHECK(meter.read(6000) == 1700);

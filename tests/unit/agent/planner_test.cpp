@@ -28,7 +28,7 @@ struct Host {
         lease.spec = JobSpec{};
         lease.usage_interval_ms = 30'000;
         desired.epoch = 5;
-        desired.received_boot_ms = now - 1000;
+        desired.asked_boot_ms = now - 1000;
         desired.leases = {lease};
         LeaseSeen seen;
         seen.record.desired = lease;
@@ -342,6 +342,35 @@ const Row rows[] = {
     {"frozen, the server is back, and has not told yet whether the lease is still ours",
      [](Host& h) { h.frozen(now - 1000); }, ""},
     {"frozen, and the lease is still ours", [](Host& h) { h.frozen(now - 1001); }, "resume"},
+    {"frozen, told that the lease is ours, but by a server that did not know us back yet",
+     [](Host& h) {
+         h.frozen(now - 5000);
+         h.observed.contact_since_boot_ms = now - 1000;
+     },
+     ""},
+    {"frozen, and given up by the server, which the record has not taken over yet",
+     [](Host& h) {
+         h.frozen(now - 5000);
+         h.desired.leases[0].run = false;
+     },
+     "update"},
+    {"about to start, when the server was away and may have given the lease up meanwhile",
+     [](Host& h) {
+         h.fresh();
+         h.record().accepted = true;
+         h.record().container_id = "c1";
+         h.observed.containers = {{"c1", lease_id, 5, ContainerState::created}};
+         h.observed.contact_since_boot_ms = now - 500;
+     },
+     ""},
+    {"a pinned rental is not fenced as early as a batch job",
+     [](Host& h) {
+         h.fresh();
+         h.want([](DesiredLease& d) { d.fence_ms = 610'000; });
+         h.record().accepted = true;
+         h.silent();
+     },
+     "prepare"},
     {"frozen, and a stop with grace is wanted: it has to run to hear of it",
      [](Host& h) {
          h.want([](DesiredLease& d) {

@@ -47,9 +47,10 @@ TEST_CASE("the folder keeps what it is given") {
     CHECK(state.highest_epoch() == 0);
     state.save_highest_epoch(17);
     CHECK(state.highest_epoch() == 17);
-    state.save_acknowledged_heartbeat("boot-a", 123);
-    CHECK(state.acknowledged_heartbeat("boot-a") == 123);
-    CHECK(state.acknowledged_heartbeat("boot-b") == 0);
+    CHECK_FALSE(state.acknowledged_heartbeat("boot-a"));
+    state.save_acknowledged_heartbeat("boot-a", {123, -4});
+    CHECK(state.acknowledged_heartbeat("boot-a") == StateFolder::Acknowledged{123, -4});
+    CHECK_FALSE(state.acknowledged_heartbeat("boot-b"));
     CHECK(state.log_position(lease_id) == LogPosition{});
     state.save_log_position(lease_id, {3, 99, {4, 5}});
     CHECK(state.log_position(lease_id) == LogPosition{3, 99, {4, 5}});
