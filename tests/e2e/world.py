@@ -61,12 +61,15 @@ class Process:
 class Events:
     """An organization's event stream, read by a thread; wait() returns the first unseen event that fits."""
 
-    def __init__(self, world, key):
-        self.seen = collections.deque(maxlen=10000)
+    def __init__(self, world, key, earlier=None):
+        """`earlier`: a stream that has ended, which this one goes on from."""
+        self.seen = earlier.seen if earlier else collections.deque(maxlen=10000)
+        self.last = earlier.last if earlier else None  # the last event's id
         self.arrived = queue.Queue()
         self.connection = world.connect(timeout=None)
+        resume = {"Last-Event-ID": self.last} if self.last else {}
         self.connection.request("GET", "/v1/events", headers={"Authorization": "Bearer " + key,
-                                                              "Accept": "text/event-stream"})
+                                                              "Accept": "text/event-stream", **resume})
         self.socket = self.connection.sock  # a reply without an end takes it from the connection
         self.reply = self.connection.getresponse()
         if self.reply.status != 200:
@@ -97,6 +100,7 @@ class Events:
                 raise Failure(f"no event for «{what}» within {seconds} s; seen: {seen}") from None
             if event is None:
                 raise Failure(f"the event stream ended while waiting for «{what}»")
+            self.last = event["id"]
             if fits(event):
                 return event
             self.seen.append(event)
@@ -274,6 +278,13 @@ class World:
                 alive.append(pid)
         return alive
 
+    def unmount_storage(self):
+        """What an agent that was ended in the middle of a lease has left mounted."""
+        for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+            mount = line.split()[4]
+            if mount.startswith(f"{self.folder}/agent-"):
+                subprocess.run(["umount", mount], check=True)
+
     # --- the end
 
     def stop(self):
@@ -287,6 +298,7 @@ class World:
             self.script("podman_service.sh", "stop", self.engine)
         # They outlive their agents, and end with the last container.
         self.until(lambda: not self.guards(), "the guards to end")
+        self.unmount_storage()
         if self.keep:
             print(f"kept: {self.folder}", file=sys.stderr)
         elif self.temporary is not None:

@@ -1,7 +1,12 @@
 // fallow-guard as a process of its own, over real containers: what it freezes, and what nothing can stop it
 // from.
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cstring>
 #include <fstream>
 #include <optional>
 
@@ -67,6 +72,18 @@ class Fenced {
     std::int64_t fence_ms_;
     std::int64_t fenced_ms_max_;
 };
+
+/// In a process of its own, which becomes that user. Allocates nothing after the fork.
+bool is_greeted_as(uid_t user, const std::filesystem::path& folder) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, guard::socket_file, sizeof address.sun_path - 1);
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    char first = 0;
+    return ::chdir(folder.c_str()) == 0 && ::setuid(user) == 0 &&
+           ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+           ::recv(fd, &first, 1, 0) == 1;
+}
 
 }  // namespace
 
@@ -190,6 +207,25 @@ TEST_CASE("there is one guard for a state folder") {
                                 fenced.folder.string() + " --engine-socket /nonexistent 2>/dev/null";
     CHECK(std::system(command.c_str()) != 0);
     CHECK(fenced.seen().state == guard::WatchState::running);
+}
+
+TEST_CASE("a connection of another user is closed without a word") {
+    Fenced fenced(600'000);
+    // What keeps others out first is the folder, which is opened up here.
+    std::filesystem::permissions(PodmanService::instance().folder(), std::filesystem::perms(0711));
+    std::filesystem::permissions(fenced.folder, std::filesystem::perms(0711));
+    std::filesystem::permissions(fenced.folder / guard::socket_file, std::filesystem::perms(0777));
+    const auto greeted = [&](uid_t user) {
+        const pid_t child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) ::_exit(is_greeted_as(user, fenced.folder) ? 0 : 1);
+        int status = 0;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        REQUIRE(WIFEXITED(status));
+        return WEXITSTATUS(status) == 0;
+    };
+    CHECK(greeted(0));
+    CHECK_FALSE(greeted(65'534));
 }
 
 TEST_CASE("where no control group is found the engine pauses, and what cannot be paused dies") {
