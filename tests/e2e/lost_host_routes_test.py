@@ -34,6 +34,8 @@ class LostHosts(RoutesTest):
         lost.use(200)
         self.renter.post(f"/v1/leases/{kept}/job", self.job(), 201)
         kept = first.take(kept)
+        # The rental's cards go to nobody for ten minutes after the loss, and its fence falls that much later.
+        self.assertEqual((lost.desired["fence_ms"], kept.desired["fence_ms"]), (1500, 1500 + 600_000))
         kept.start()
         kept.use(100)
 
