@@ -1,5 +1,6 @@
 #include "engine/presence.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace fallow::engine {
@@ -14,6 +15,12 @@ bool Presence::heard(HostId host, Time now) {
     Seen& seen = hosts_[host];
     seen.at = now;
     return !std::exchange(seen.online, true);
+}
+
+void Presence::excuse(Millis deaf, Time now) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [host, seen] : hosts_)
+        seen.at = std::min(now, seen.at + deaf);
 }
 
 std::vector<HostId> Presence::lost(Time now, Millis window) {

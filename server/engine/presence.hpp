@@ -17,6 +17,8 @@ class Presence {
     void expect(HostId host, Time now);
     /// True when the host was not believed to be online: the market should be told.
     [[nodiscard]] bool heard(HostId host, Time now);
+    /// For that long nobody listened: it does not count as silence.
+    void excuse(Millis deaf, Time now);
     /// Hosts believed online and silent for longer than `window`; they are no longer believed online.
     [[nodiscard]] std::vector<HostId> lost(Time now, Millis window);
     void clear();

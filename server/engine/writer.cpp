@@ -324,6 +324,11 @@ void Writer::step_down(const std::string& detail) {
 void Writer::run_timers() {
     if (!is_leading()) return;
     const Time now = deps_.now();
+    // Heartbeats are taken only while the database confirms the epoch, and by a process that runs: what was
+    // not heard in between says nothing of the hosts.
+    if (!confirmed_epoch() || now - last_timers_ > config_.confirmed_within)
+        presence_.excuse(now - last_timers_, now);
+    last_timers_ = now;
     for (const HostId host : presence_.lost(now, config_.host_lost))
         submit_internal(market::HostLost{host});
     if (ticks_pending_ == 0) submit_ticks(now);

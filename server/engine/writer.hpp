@@ -126,6 +126,7 @@ class Writer {
     ReplyCache replies_;
     Time last_now_;
     Time last_tick_;
+    Time last_timers_;
     /// After the database refused a tick, each deadline becomes a command of its own, and one that is
     /// refused by itself is left alone until somebody has looked and a leader starts anew.
     bool ticks_alone_ = false;

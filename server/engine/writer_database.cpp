@@ -37,6 +37,7 @@ void Writer::load() {
         replies_.add(record);
     presence_.clear();
     const Time now = deps_.now();
+    last_timers_ = now;
     for (const auto& [id, host] : state_->table<market::Host>()) {
         const bool expected =
             host.state == market::HostState::online || host.state == market::HostState::draining;

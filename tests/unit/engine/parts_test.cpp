@@ -26,6 +26,13 @@ TEST_CASE("Presence: who is new, who is silent, who is back") {
     CHECK(presence.lost(Time(17'001), seconds(15)).empty());
     CHECK(presence.lost(Time(17'501), seconds(15)) == Hosts{b});
     CHECK(presence.heard(a, Time(18'000)));
+    // A minute in which nobody could be heard is no silence of theirs; it does not reach into the future.
+    presence.excuse(seconds(60), Time(79'000));
+    CHECK(presence.lost(Time(93'000), seconds(15)).empty());
+    CHECK(presence.lost(Time(93'001), seconds(15)) == Hosts{a});
+    CHECK(presence.heard(a, Time(94'000)));
+    presence.excuse(seconds(60), Time(94'500));
+    CHECK(presence.lost(Time(109'501), seconds(15)) == Hosts{a});
     presence.clear();
     CHECK(presence.lost(Time(99'000), seconds(15)).empty());
     CHECK(presence.heard(a, Time(99'000)));
