@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
 #include "agent/clock.hpp"
@@ -16,6 +17,8 @@ namespace {
 
 constexpr std::size_t detail_bytes_max = 500;
 constexpr std::int64_t exit_code_of_kill = 137;
+/// Below what the server leaves between a fence and a loss (its settings confirm_ms and kill_ms).
+constexpr std::int64_t start_late_ms = 2000;
 
 /// When a container began that this agent, or one before it, started without noting it. The wall clock,
 /// which somebody may have set since, has no part in it but for the length of a run that is over.
@@ -116,7 +119,7 @@ void LeaseTask::carry_out(const Action& action) {
         case ActionKind::prepare:
             return on_engine([this](std::stop_token stop) { prepare(stop); });
         case ActionKind::start:
-            return on_engine([this](std::stop_token) { start(); });
+            return on_engine([this, planned = boot_clock_ms()](std::stop_token) { start(planned); });
         case ActionKind::terminate:
             return on_engine([this, cause](std::stop_token) { terminate(cause); });
         case ActionKind::kill:
@@ -210,7 +213,7 @@ void LeaseTask::note_started(const ContainerInspection& inspection, bool just_no
     ship_logs();
 }
 
-void LeaseTask::start() {
+void LeaseTask::start(std::int64_t planned_boot_ms) {
     const std::string id = record().container_id;
     auto inspection = engine_.inspect(id);
     if (!inspection) {
@@ -219,6 +222,8 @@ void LeaseTask::start() {
     }
     if (inspection->ever_started) return note_started(*inspection, false);
     watch({});  // before it runs: nothing computes unguarded
+    // This process may have stood still since the plan, and the server have given the lease up.
+    if (boot_clock_ms() - planned_boot_ms > start_late_ms) throw std::runtime_error("the plan is too old");
     try {
         engine_.start(id);
     } catch (const EngineError& error) {

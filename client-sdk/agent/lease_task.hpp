@@ -63,7 +63,7 @@ class LeaseTask {
     // The engine's lane.
     void prepare(std::stop_token stop);
     [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop);
-    void start();
+    void start(std::int64_t planned_boot_ms);
     void note_started(const ContainerInspection& inspection, bool just_now);
     void terminate(StopCause cause);
     void kill(StopCause cause);

@@ -40,6 +40,29 @@ inline void wait_for_book(const std::filesystem::path& state_folder, const std::
     }
 }
 
+/// The container engine, stopped; it goes on after so long, or at the end of the scope.
+class StoppedEngine {
+  public:
+    explicit StoppedEngine(std::int64_t for_ms)
+        : pid_(static_cast<pid_t>(
+              std::stol(whole_file(PodmanService::instance().folder() / "podman.pid")))) {
+        REQUIRE(::kill(pid_, SIGSTOP) == 0);
+        thread_ = std::jthread([this, for_ms](std::stop_token stop) {
+            std::unique_lock lock(mutex_);
+            over_.wait_for(lock, stop, std::chrono::milliseconds(for_ms), [] { return false; });
+            ::kill(pid_, SIGCONT);
+        });
+    }
+    StoppedEngine(const StoppedEngine&) = delete;
+    StoppedEngine& operator=(const StoppedEngine&) = delete;
+
+  private:
+    pid_t pid_;
+    std::mutex mutex_;
+    std::condition_variable_any over_;
+    std::jthread thread_;
+};
+
 /// The guard that holds a state folder's lock now.
 class GuardProcess {
   public:

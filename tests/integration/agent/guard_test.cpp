@@ -166,11 +166,8 @@ TEST_CASE("a guard that is told to end leaves nothing running unguarded") {
 
 TEST_CASE("the engine hangs, and the fence falls all the same") {
     Fenced fenced(700);
-    const auto service =
-        static_cast<pid_t>(std::stol(whole_file(PodmanService::instance().folder() / "podman.pid")));
-    REQUIRE(::kill(service, SIGSTOP) == 0);
+    const StoppedEngine engine(patience_ms);
     wait_for_book(fenced.folder, " frozen cgroup ");
-    REQUIRE(::kill(service, SIGCONT) == 0);
     CHECK(fenced.is_frozen());
 }
 
@@ -226,6 +223,29 @@ TEST_CASE("a connection of another user is closed without a word") {
     };
     CHECK(greeted(0));
     CHECK_FALSE(greeted(65'534));
+}
+
+TEST_CASE("either version of the control groups freezes, thaws and kills") {
+    const auto roots = guard::freezer_roots(whole_file("/proc/self/mountinfo"));
+    REQUIRE_FALSE(roots.empty());
+    for (const guard::CgroupRoot& root : roots) {
+        INFO((root.is_v2 ? "version 2 at " : "version 1 at ") << root.path);
+        Fenced fenced(600'000);
+        const auto group = guard::Cgroups({root}).find(fenced.guest.id);
+        REQUIRE(group);
+        CHECK_FALSE(guard::Cgroups::is_frozen(*group));
+        CHECK(guard::Cgroups::freeze(*group));
+        guard::Runtime runtime(guard::Cgroups({root}), guard::EngineSocket("/nonexistent"));
+        const std::int64_t deadline = boot_clock_ms() + patience_ms;
+        while (!runtime.is_frozen(fenced.watched) && boot_clock_ms() < deadline)
+            std::this_thread::yield();  // the kernel has no event for it that both versions know
+        CHECK(runtime.freeze(fenced.watched, false) == guard::Frozen::was_already);
+        CHECK(guard::Cgroups::thaw(*group));
+        fenced.guest.wait_for_output("\n");
+        CHECK(guard::Cgroups::freeze(*group));
+        CHECK(guard::Cgroups::kill(*group));
+        CHECK(fenced.guest.wait_for_end().exit_code == 137);
+    }
 }
 
 TEST_CASE("where no control group is found the engine pauses, and what cannot be paused dies") {

@@ -223,6 +223,20 @@ TEST_CASE("an agent that was killed while its container was frozen, or thawed, h
     CHECK(host.guard.list().empty());
 }
 
+TEST_CASE("a start that comes long after its plan starts nothing, and the next one does") {
+    Host host;
+    host.adopt(a_lease("sleep 60"));
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    {
+        // The engine answers the lane's question, which comes before the start, when the plan is too old.
+        const StoppedEngine engine(2500);
+        CHECK_FALSE(host.carry_out(ActionKind::start).started);
+    }
+    CHECK_FALSE(host.engine().inspect(id)->ever_started);
+    CHECK(host.carry_out(ActionKind::start).started);
+    host.carry_out(ActionKind::discard);
+}
+
 TEST_CASE("an image that cannot be had and a command that cannot be run are told apart") {
     Host host;
     DesiredLease no_image = a_lease("true");
