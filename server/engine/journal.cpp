@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <map>
 #include <set>
 
 #include "base/assert.hpp"
@@ -59,6 +60,70 @@ void append_entry(std::string& out, const market::Entry& entry) {
         row);
 }
 
+/// Rows of the state whose last change in a batch is no event. Without them a follower would not know it.
+class SilentChanges {
+  public:
+    void note(const market::Entry& entry) {
+        const market::AnyRow& any = entry.after ? *entry.after : *entry.before;
+        std::visit(
+            [&]<class Row>(const Row& row) {
+                if constexpr (HasId<Row> && !std::is_same_v<Row, ledger::Transfer>)
+                    note(entry, {any.index(), row.id.raw});
+            },
+            any);
+    }
+
+    /// ,"rows":[whole rows],"derived":[their key and the columns that the database derives]
+    void append_to(std::string& out) const {
+        append_list(out, R"(,"rows":[)", true);
+        append_list(out, R"(],"derived":[)", false);
+        out.push_back(']');
+    }
+
+  private:
+    struct Change {
+        const market::AnyRow* row = nullptr;
+        bool is_whole = false;
+    };
+    using Key = std::pair<std::size_t, RawId>;
+
+    void note(const market::Entry& entry, const Key& key) {
+        // An event carries the whole row; only what came after it is silent.
+        if (!entry.event.empty() || !entry.after) {
+            changes_.erase(key);
+            return;
+        }
+        Change& change = changes_[key];
+        change.row = &*entry.after;
+        change.is_whole = change.is_whole || !entry.derived;
+    }
+
+    void append_list(std::string& out, std::string_view opening, bool whole) const {
+        out += opening;
+        for (const auto& [key, change] : changes_) {
+            if (change.is_whole != whole) continue;
+            if (out.back() != '[') out.push_back(',');
+            append_change(out, change);
+        }
+    }
+
+    static void append_change(std::string& out, const Change& change) {
+        std::visit(
+            [&]<class Row>(const Row& row) {
+                out += R"({"t":)";
+                append_json_string(out, Row::table);
+                out += R"(,"row":)";
+                JsonRowWriter writer(out, change.is_whole ? JsonColumns::all : JsonColumns::derived);
+                Row::describe(row, writer);
+                writer.close();
+                out.push_back('}');
+            },
+            *change.row);
+    }
+
+    std::map<Key, Change> changes_;
+};
+
 ledger::ReceiptFacts facts_of(const market::Lease& lease, const std::string& server_key) {
     ledger::ReceiptFacts facts;
     facts.server_key = server_key;
@@ -105,15 +170,19 @@ void append_json_string(std::string& out, std::string_view text) {
 }
 
 std::string journal_text(const std::vector<market::Entry>& entries) {
-    std::string out = R"({"v":1,"entries":[)";
+    std::string out = R"({"v":2,"entries":[)";
+    SilentChanges silent;
     bool first = true;
     for (const market::Entry& entry : entries) {
+        silent.note(entry);
         if (entry.event.empty()) continue;
         if (!first) out.push_back(',');
         first = false;
         append_entry(out, entry);
     }
-    out += "]}";
+    out.push_back(']');
+    silent.append_to(out);
+    out.push_back('}');
     return out;
 }
 

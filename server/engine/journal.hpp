@@ -12,7 +12,11 @@
 
 namespace fallow::engine {
 
-/// {"v":1,"entries":[{"t","id","event","reason","actor","orgs","row"}…]}; only entries that are events.
+/// {"v":2,"entries":[{"t","id","event","reason","actor","orgs","row"}…],"rows":[{"t","row"}…],
+/// "derived":[{"t","row"}…]}. `entries` are the events, in their order, each with the whole row. `rows` are
+/// those whose last change is no event, whole; `derived` are those of which only columns have moved that
+/// the database derives, with their key and these columns. All three together make a follower's state the
+/// leader's.
 [[nodiscard]] std::string journal_text(const std::vector<market::Entry>& entries);
 
 /// SHA-256, lower-case hex.

@@ -17,30 +17,43 @@ namespace fallow::engine {
 
 void append_json_string(std::string& out, std::string_view text);
 
+enum class JsonColumns {
+    all,
+    derived,  ///< the key, and what the database derives
+};
+
 /// A visitor for describe(): appends {"column":value,…} to `out`. Ids in their typed text form, times as
 /// milliseconds, 128-bit integers as strings.
 class JsonRowWriter {
   public:
-    explicit JsonRowWriter(std::string& out) : out_(out) { out_.push_back('{'); }
+    explicit JsonRowWriter(std::string& out, JsonColumns columns = JsonColumns::all)
+        : out_(out), columns_(columns) {
+        out_.push_back('{');
+    }
     void close() { out_.push_back('}'); }
 
     template <class T>
     void key(std::string_view name, const T& value) {
-        field(name, value);
+        append(name, value);
     }
     template <class T>
     void derived(std::string_view name, const T& value) {
-        field(name, value);
+        append(name, value);
     }
     template <class T>
     void field(std::string_view name, const T& value) {
+        if (columns_ == JsonColumns::all) append(name, value);
+    }
+
+  private:
+    template <class T>
+    void append(std::string_view name, const T& value) {
         if (out_.back() != '{') out_.push_back(',');
         append_json_string(out_, name);
         out_.push_back(':');
         write(value);
     }
 
-  private:
     template <class Tag>
     void write(const Id<Tag>& value) {
         append_json_string(out_, value.text());
@@ -76,6 +89,7 @@ class JsonRowWriter {
     }
 
     std::string& out_;
+    JsonColumns columns_;
 };
 
 }  // namespace fallow::engine

@@ -64,7 +64,7 @@ struct JournalRecord {
     std::int64_t sequence = 0;
     std::int64_t epoch = 0;
     Time at;
-    std::string record;  ///< JSON: {"v":1,"entries":[…]}, row after-images and their events
+    std::string record;  ///< JSON of row after-images and the events they are: see journal.hpp
     std::string chain_hex;
 };
 
@@ -89,6 +89,13 @@ struct CommitResult {
     std::string detail;  ///< constraint name and message, for the log
 };
 
+/// How far the journal of a market was read: the last record, its link of the chain and its time.
+struct JournalPosition {
+    std::int64_t sequence = 0;
+    std::string chain_hex;
+    Time at;
+};
+
 struct Leadership {
     std::int64_t epoch = 0;
     std::int64_t sequence = 0;
@@ -110,6 +117,7 @@ struct LoadedMarket {
     std::vector<market::Job> jobs;          ///< not final, and those of loaded leases
     std::vector<market::Freeze> freezes;
     std::vector<IdempotencyRecord> recent_keys;  ///< those of the last minutes, newest last, bounded
+    JournalPosition position;                    ///< of the record that left the rows like this
 };
 
 /// The market that these rows are.

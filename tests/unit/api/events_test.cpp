@@ -24,7 +24,7 @@ TEST_CASE("a journal record is read into its entries") {
 
 TEST_CASE("a journal record that is none stops the reader") {
     CHECK_THROWS_AS(parse_journal_record("{}"), std::runtime_error);
-    CHECK_THROWS_AS(parse_journal_record(R"({"v":2,"entries":[]})"), std::runtime_error);
+    CHECK_THROWS_AS(parse_journal_record(R"({"v":3,"entries":[]})"), std::runtime_error);
     CHECK_THROWS_AS(parse_journal_record(R"({"v":1,"entries":[{"t":"leases"}]})"), std::runtime_error);
 }
 

@@ -98,7 +98,7 @@ TEST_CASE("A journal record is JSON of after-images, with who may see them") {
     World world;
     const auto seller = world.organization("seller \"quoted\"\n\\");
     const auto organization_text = nlohmann::json::parse(journal_text(world.last_entries()));
-    CHECK(organization_text["v"] == 1);
+    CHECK(organization_text["v"] == 2);
     REQUIRE(organization_text["entries"].size() == 1);
     CHECK(organization_text["entries"][0]["row"]["name"] == "seller \"quoted\"\n\\");
     CHECK(organization_text["entries"][0]["event"] == "organization.created");
