@@ -527,8 +527,21 @@ CREATE TABLE market_leader (
     seq     bigint NOT NULL DEFAULT 0,
     beat    timestamptz NOT NULL DEFAULT '-infinity',
     chain   text NOT NULL DEFAULT '',
+    address text,
     CONSTRAINT market_leader_not_negative CHECK (epoch >= 0 AND seq >= 0)
 ) WITH (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+COMMENT ON COLUMN market_leader.address IS 'Host and port at which other servers reach the holder.';
+
+-- What all servers on this database have in common, written by the first. A server with other keys would hand out
+-- certificates and signatures that nobody trusts, and does not start.
+CREATE TABLE server_keys (
+    single            boolean PRIMARY KEY DEFAULT true,
+    authority_sha256  text NOT NULL,
+    signing_key       text NOT NULL,
+    CONSTRAINT server_keys_one_row CHECK (single)
+);
+COMMENT ON COLUMN server_keys.authority_sha256 IS 'Of the certificate authority''s public key, in lower-case hex.';
+COMMENT ON COLUMN server_keys.signing_key IS 'The public key that receipts verify under, in base64.';
 
 -- Streams of the journal that no leader writes: what is not market. Appended to by journal_append().
 CREATE TABLE journal_streams (
@@ -673,6 +686,7 @@ INSERT INTO market_settings (market, fee_ppm, version) VALUES ('main', 0, 1);
 INSERT INTO journal_streams (stream) VALUES ('accounts');
 
 GRANT SELECT, INSERT, UPDATE ON market_leader TO fallow_engine;
+GRANT SELECT, INSERT ON server_keys TO fallow_auth;
 GRANT SELECT, INSERT ON journal, idempotency_keys TO fallow_engine;
 GRANT SELECT ON journal_streams, journal_anchors TO fallow_engine;
 GRANT SELECT, INSERT ON idempotency_keys TO fallow_request, fallow_admin;

@@ -35,7 +35,8 @@ struct JournalItem {
     std::vector<OrganizationId> organizations;
     std::string row;  ///< JSON
 };
-/// Reads the events of {"v":…,"entries":[…]}, version 1 or 2; throws std::runtime_error on anything else, which an operator must see.
+/// Reads the events of {"v":…,"entries":[…]}, version 1 or 2; throws std::runtime_error on anything
+/// else, which an operator must see.
 [[nodiscard]] std::vector<JournalItem> parse_journal_record(std::string_view record);
 
 struct Event {

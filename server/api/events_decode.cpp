@@ -8,7 +8,8 @@ namespace fallow::api {
 std::vector<JournalItem> parse_journal_record(std::string_view record) try {
     const auto document = nlohmann::ordered_json::parse(record);
     // Of version 2 the events are the same; what it adds is for followers.
-    if (document.at("v") != 1 && document.at("v") != 2) throw std::runtime_error("a journal record has an unknown version");
+    if (document.at("v") != 1 && document.at("v") != 2)
+        throw std::runtime_error("a journal record has an unknown version");
     std::vector<JournalItem> items;
     for (const auto& entry : document.at("entries")) {
         JournalItem item;

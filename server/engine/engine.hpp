@@ -75,6 +75,8 @@ struct EngineDeps {
     /// Asked once the leader row is ours: the market exactly as journal record `sequence` left it. Nothing,
     /// or no function: the market is read from the database. May throw; the row is then let go.
     std::function<std::optional<WarmMarket>(const Leadership&)> warm = {};
+    /// Where other servers reach this one, asked when it takes the leader row; empty where there are none.
+    std::function<std::string()> address = {};
 };
 
 struct EngineStats {

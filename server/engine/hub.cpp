@@ -29,6 +29,19 @@ void Hub::publish(const std::string& topic) {
         call(true);
 }
 
+void Hub::publish_all() {
+    Waiters waiters;
+    {
+        const std::lock_guard lock(mutex_);
+        for (std::uint64_t& version : versions_)
+            ++version;
+        waiters.swap(waiters_);
+        by_topic_.clear();
+    }
+    for (auto& [deadline, waiter] : waiters)
+        waiter.ready(true);
+}
+
 std::uint64_t Hub::version(const std::string& topic) const {
     const std::lock_guard lock(mutex_);
     return versions_[place_of(topic)];

@@ -27,6 +27,8 @@ class Hub {
     Hub& operator=(const Hub&) = delete;
 
     void publish(const std::string& topic);
+    /// Whatever may have changed: what was missed is not known.
+    void publish_all();
 
     /// Rises with every publish to the topic since the process began, and now and then with one to another.
     [[nodiscard]] std::uint64_t version(const std::string& topic) const;

@@ -103,6 +103,12 @@ struct Leadership {
     Time last_journal_at;
 };
 
+/// Who would lead: a name that no other process has, and where other servers reach it ("host:port").
+struct Candidate {
+    std::string name;
+    std::string address;
+};
+
 /// Everything a leader holds in memory. Ended leases that are released, final orders and final jobs are
 /// left out.
 struct LoadedMarket {
@@ -148,7 +154,7 @@ class MarketStore {
     /// Takes the leader row by compare-and-set when nobody holds it or its beat is older than `stale_after`
     /// (database clock), and raises the epoch; nothing while another holder is fresh. Done before load().
     [[nodiscard]] virtual std::optional<Leadership> take_leadership(const std::string& market,
-                                                                    const std::string& holder,
+                                                                    const Candidate& candidate,
                                                                     Millis stale_after) = 0;
     /// Renews the beat of (market, epoch); false when the row has another epoch.
     [[nodiscard]] virtual bool beat(const std::string& market, std::int64_t epoch) = 0;

@@ -13,7 +13,8 @@ void Writer::confirm(Time asked) {
 /// The row is bumped before the state is read: from then on nobody else writes.
 bool Writer::take_row() {
     const Time asked = deps_.now();
-    auto taken = deps_.store.take_leadership(config_.market, config_.holder, config_.stale_after);
+    const Candidate candidate{config_.holder, deps_.address ? deps_.address() : std::string()};
+    auto taken = deps_.store.take_leadership(config_.market, candidate, config_.stale_after);
     if (!taken) return false;
     leadership_ = std::move(*taken);
     const std::lock_guard lock(mutex_);

@@ -121,7 +121,7 @@ class PostgresMarketStore final : public engine::MarketStore {
     explicit PostgresMarketStore(ConnectionSettings settings)
         : settings_(std::move(settings)), connection_(settings_) {}
 
-    std::optional<Leadership> take_leadership(const std::string& market, const std::string& holder,
+    std::optional<Leadership> take_leadership(const std::string& market, const engine::Candidate& candidate,
                                               Millis stale_after) override;
     bool beat(const std::string& market, std::int64_t epoch) override;
     void release_leadership(const std::string& market, std::int64_t epoch) override;
@@ -137,7 +137,7 @@ class PostgresMarketStore final : public engine::MarketStore {
 };
 
 std::optional<Leadership> PostgresMarketStore::take_leadership(const std::string& market,
-                                                               const std::string& holder,
+                                                               const engine::Candidate& candidate,
                                                                Millis stale_after) {
     const auto leadership = [&]() -> std::optional<Leadership> {
         Transaction tx(connection_, "BEGIN");
@@ -147,13 +147,14 @@ std::optional<Leadership> PostgresMarketStore::take_leadership(const std::string
             "NOTHING",
             market);
         const pqxx::result taken = tx.query(
-            "UPDATE market_leader SET holder = $2, epoch = epoch + 1, beat = clock_timestamp() WHERE "
-            "market = $1 "
+            "UPDATE market_leader SET holder = $2, address = $4, epoch = epoch + 1, beat = "
+            "clock_timestamp() "
+            "WHERE market = $1 "
             "AND (holder IS NULL OR beat < clock_timestamp() - $3::bigint * interval '1 millisecond') "
             "RETURNING epoch, seq, chain, "
             "coalesce((SELECT at FROM journal WHERE stream = market AND journal.seq = market_leader.seq), "
             "0)",
-            market, holder, stale_after);
+            market, candidate.name, stale_after, candidate.address);
         tx.commit();
         if (taken.empty()) return std::nullopt;
         return Leadership{read_cell<std::int64_t>(taken[0][0]), read_cell<std::int64_t>(taken[0][1]),
@@ -233,6 +234,14 @@ LoadedMarket PostgresMarketStore::load(const std::string& market) {
     const auto settings = select_rows<market::Settings>(tx, "WHERE market = " + Connection::quote(market));
     if (!settings.empty()) loaded.settings = settings.front();
     loaded.settings.market = market;
+    // The leader row and the rows that it stands for change in one transaction, and this is one snapshot.
+    const auto position = tx.query(
+        "SELECT seq, chain, coalesce((SELECT at FROM journal WHERE stream = market AND journal.seq = "
+        "market_leader.seq), 0) FROM market_leader WHERE market = $1",
+        market);
+    if (!position.empty())
+        loaded.position = {read_cell<std::int64_t>(position[0][0]), read_cell<std::string>(position[0][1]),
+                           read_cell<Time>(position[0][2])};
     loaded.organizations = select_rows<market::Organization>(tx, "ORDER BY created_at, id");
     loaded.accounts = select_rows<ledger::Account>(tx, "ORDER BY id");
     loaded.hosts = select_rows<market::Host>(tx, "ORDER BY enrolled_at, id");

@@ -160,6 +160,7 @@ const std::vector<Refusal>& refusals() {
         {"market_settings_fee_within_limit", "UPDATE market_settings SET fee_ppm = 1000001"},
         // The engine's own
         {"market_leader_not_negative", "UPDATE market_leader SET epoch = -1"},
+        {"server_keys_one_row", "INSERT INTO server_keys VALUES (false, '', '')", "fallow_auth"},
         {"journal_seq_positive", "INSERT INTO journal VALUES ('main', 0, 1, 1, '', repeat('a', 64))"},
         {"journal_chain_form", "INSERT INTO journal VALUES ('main', 2, 1, 1, '', 'no chain')"},
         {"idempotency_keys_key_length",

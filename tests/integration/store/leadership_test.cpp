@@ -30,22 +30,22 @@ TEST_CASE("the leader row has one holder while its beat is fresh, and every taki
     const std::string url = PostgresFixture::instance().fresh_database();
     const auto first = store::make_market_store({.url = url});
     const auto second = store::make_market_store({.url = url});
-    const auto taken = first->take_leadership("main", "a", hours(1));
+    const auto taken = first->take_leadership("main", {"a", ""}, hours(1));
     REQUIRE(taken);
     CHECK(taken->epoch == 1);
     CHECK(taken->sequence == 0);
     CHECK(taken->chain_hex.empty());
-    CHECK_FALSE(second->take_leadership("main", "b", hours(1)));
+    CHECK_FALSE(second->take_leadership("main", {"b", ""}, hours(1)));
     CHECK(first->beat("main", 1));
     // Nobody's beat is younger than nothing: the takeover of a leader that has fallen silent.
-    const auto over = second->take_leadership("main", "b", Millis(-1000));
+    const auto over = second->take_leadership("main", {"b", "host:1"}, Millis(-1000));
     REQUIRE(over);
     CHECK(over->epoch == 2);
     CHECK_FALSE(first->beat("main", 1));
     first->release_leadership("main", 1);  // not its own any more: no effect
-    CHECK_FALSE(first->take_leadership("main", "a", hours(1)));
+    CHECK_FALSE(first->take_leadership("main", {"a", ""}, hours(1)));
     second->release_leadership("main", 2);
-    const auto again = first->take_leadership("main", "a", hours(1));
+    const auto again = first->take_leadership("main", {"a", ""}, hours(1));
     REQUIRE(again);
     CHECK(again->epoch == 3);
 }
@@ -53,7 +53,7 @@ TEST_CASE("the leader row has one holder while its beat is fresh, and every taki
 TEST_CASE("a batch of a lost epoch or of another sequence is stale and writes nothing", "[leader]") {
     SeededDatabase database;
     const auto successor = store::make_market_store({.url = database.url});
-    const auto taken = successor->take_leadership("main", "b", Millis(-1000));
+    const auto taken = successor->take_leadership("main", {"b", ""}, Millis(-1000));
     REQUIRE(taken);
     CHECK(taken->sequence == 1);
     CHECK(taken->chain_hex == database.leadership.chain_hex);
@@ -128,7 +128,7 @@ TEST_CASE("a commit whose answer was lost is unknown, and is found in the journa
     SeededDatabase database;
     Relay relay(database.url);
     const auto store = store::make_market_store({.url = relay.url()});
-    const auto taken = store->take_leadership("main", "through the relay", Millis(-1000));
+    const auto taken = store->take_leadership("main", {"through the relay", ""}, Millis(-1000));
     REQUIRE(taken);
     const engine::Batch batch = next_batch(*taken);
     relay.lose_next_commit_answer();
@@ -145,7 +145,7 @@ TEST_CASE("resolving tells a commit, its absence and another leader's record apa
     const engine::Batch never = next_batch(database.leadership);
     CHECK(database.store->resolve(never.journal) == CommitOutcome::failed);
     const auto successor = store::make_market_store({.url = database.url});
-    const auto taken = successor->take_leadership("main", "b", Millis(-1000));
+    const auto taken = successor->take_leadership("main", {"b", ""}, Millis(-1000));
     REQUIRE(taken);
     CHECK(database.store->resolve(never.journal) == CommitOutcome::stale);
     REQUIRE(successor->commit(next_batch(*taken, R"({"other":1})")).outcome == CommitOutcome::committed);

@@ -245,7 +245,7 @@ void World::rest() {
 
 SeededDatabase::SeededDatabase()
     : url(PostgresFixture::instance().fresh_database()), store(store::make_market_store({.url = url})) {
-    const auto taken = store->take_leadership("main", "test", seconds(1));
+    const auto taken = store->take_leadership("main", {"test", ""}, seconds(1));
     REQUIRE(taken);
     leadership = *taken;
     const engine::CommitResult result = store->commit(world.batch);

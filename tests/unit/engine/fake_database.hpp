@@ -162,6 +162,7 @@ class FakeDatabase {
         changed_.notify_all();
         engine::LoadedMarket loaded = rows_.load();
         if (offers_recent_keys_) loaded.recent_keys = keys_;
+        loaded.position = {sequence_, chain_, journal_.empty() ? Time() : journal_.back().at};
         return loaded;
     }
     engine::CommitResult commit(const engine::Batch& batch) {
@@ -251,9 +252,10 @@ class FakeDatabase {
 class FakeStore final : public engine::MarketStore {
   public:
     explicit FakeStore(FakeDatabase& database) : database_(database) {}
-    std::optional<engine::Leadership> take_leadership(const std::string&, const std::string& holder,
+    std::optional<engine::Leadership> take_leadership(const std::string&,
+                                                      const engine::Candidate& candidate,
                                                       Millis stale_after) override {
-        return database_.take(holder, stale_after);
+        return database_.take(candidate.name, stale_after);
     }
     bool beat(const std::string&, std::int64_t epoch) override { return database_.beat(epoch); }
     void release_leadership(const std::string&, std::int64_t epoch) override { database_.give_up(epoch); }

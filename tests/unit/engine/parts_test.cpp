@@ -94,6 +94,21 @@ TEST_CASE("The hub answers each wait once: at a change, a cancellation or its en
     CHECK(told.back() == "after the stop ended");
 }
 
+TEST_CASE("Everybody who waits is woken when nobody knows what was missed") {
+    Hub hub;
+    const auto far = Hub::Clock::now() + std::chrono::hours(1);
+    const auto seen = hub.version("unheard of");
+    int woken = 0;
+    for (const char* topic : {"a", "b", "b"})
+        hub.wait(topic, hub.version(topic), far, [&](bool changed) { woken += changed ? 1 : 0; });
+    hub.publish_all();
+    CHECK(woken == 3);
+    CHECK(hub.version("unheard of") != seen);
+    hub.publish_all();
+    hub.publish("b");
+    CHECK(woken == 3);
+}
+
 TEST_CASE("A journal record is JSON of after-images, with who may see them") {
     World world;
     const auto seller = world.organization("seller \"quoted\"\n\\");
