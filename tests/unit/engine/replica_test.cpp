@@ -94,17 +94,18 @@ TEST_CASE("A record that a replica cannot follow is refused") {
     JournalRecord edited = Scribe().record(empty);
     edited.record += ' ';
     CHECK_THROWS_AS(apply(edited), JournalBroken);
-    for (
-        const char* text : {
-            "",
-            "{",
-            R"({"v":2})",
-            // Of an older server, which told of events alone.
-            R"({"v":1,"entries":[]})",
-            R"({"v":2,"entries":[{"t":"hosts","row":{}}],"rows":[],"derived":[]})",
-            R"({"v":2,"entries":[{"t":"hosts","row":{"id":"card_00000000000000000000000003"}}],"rows":[],"derived":[]})",
-            R"({"v":2,"entries":[],"rows":[],"derived":[{"t":"cards","row":{"id":"card_00000000000000000000000003","used":1}}]})",
-        }) {
+    for (const char* text : {
+             "",
+             "{",
+             R"({"v":2})",
+             // Of an older server, which told of events alone.
+             R"({"v":1,"entries":[]})",
+             R"({"v":2,"entries":[{"t":"hosts","row":{}}],"rows":[],"derived":[]})",
+             R"({"v":2,"entries":[],"rows":[{"t":"hosts","row":{"id":"host_3"}}],"derived":[]})",
+             // A column of a card that nobody has told of.
+             R"({"v":2,"entries":[],"rows":[],)"
+             R"("derived":[{"t":"cards","row":{"id":"card_00000000000000000000000003","used":1}}]})",
+         }) {
         INFO(text);
         CHECK_THROWS_AS(apply(Scribe().record(text)), JournalBroken);
     }
