@@ -4,12 +4,14 @@
 
 #include "auth/certificates.hpp"
 #include "auth/files.hpp"
+#include "auth/sha256.hpp"
 
 namespace fallow::auth {
 namespace {
 
 constexpr Millis authority_life = days(3652);
 constexpr Millis server_certificate_life = days(365);
+constexpr Millis replica_certificate_life = days(1);
 /// A peer's clock may be this far behind ours.
 constexpr Millis clock_tolerance = minutes(5);
 constexpr std::size_t request_bytes_max = 16 * 1024;
@@ -78,6 +80,9 @@ struct CertificateAuthority::Impl {
     [[nodiscard]] Time end_of(Time now, Millis life) const {
         return std::min(now + life, not_after(certificate.get()));
     }
+    /// A certificate to present to a server, and for nothing else.
+    [[nodiscard]] CertificatePtr sign_client(const std::string& common_name, EVP_PKEY* public_key, Time now,
+                                             Millis life) const;
     [[nodiscard]] bool is_usable(X509* server, EVP_PKEY* server_key, const std::vector<std::string>& names,
                                  Time now) const;
 };
@@ -91,6 +96,25 @@ bool CertificateAuthority::Impl::is_usable(X509* server, EVP_PKEY* server_key,
                       left.count * 3 >= life.count && not_before(server) <= now;
     ERR_clear_error();
     return good;
+}
+
+CertificatePtr CertificateAuthority::Impl::sign_client(const std::string& common_name, EVP_PKEY* public_key,
+                                                       Time now, Millis life) const {
+    return sign_certificate(
+        {
+            .common_name = common_name,
+            .public_key = public_key,
+            // Little of a short life: an agent renews when two thirds of what the certificate states are
+            // over.
+            .not_before = now - std::min(clock_tolerance, Millis(life.count / 10)),
+            .not_after = end_of(now, life),
+            .extensions = {{NID_basic_constraints, "critical,CA:FALSE"},
+                           {NID_key_usage, "critical,digitalSignature"},
+                           {NID_ext_key_usage, "clientAuth"},
+                           {NID_subject_key_identifier, "hash"},
+                           {NID_authority_key_identifier, "keyid:always"}},
+        },
+        certificate.get(), key.get());
 }
 
 CertificateAuthority::CertificateAuthority(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -126,10 +150,10 @@ const std::string& CertificateAuthority::certificate_pem() const {
     return impl_->pem;
 }
 
-ServerCertificate CertificateAuthority::server_certificate(const std::vector<std::string>& names,
-                                                           Time now) const {
-    const std::filesystem::path key_path = impl_->folder / "server.key";
-    const std::filesystem::path chain_path = impl_->folder / "server.pem";
+ServerCertificate CertificateAuthority::server_certificate(const std::vector<std::string>& names, Time now,
+                                                           const std::filesystem::path& folder) const {
+    const std::filesystem::path key_path = (folder.empty() ? impl_->folder : folder) / "server.key";
+    const std::filesystem::path chain_path = (folder.empty() ? impl_->folder : folder) / "server.pem";
     const std::vector<std::string> wanted = server_names(names);
     const auto key_text = read_private_file(key_path);
     const auto chain_text = read_file(chain_path);
@@ -162,6 +186,23 @@ ServerCertificate CertificateAuthority::server_certificate(const std::vector<std
     return result;
 }
 
+ServerCertificate CertificateAuthority::replica_certificate(Time now) const {
+    const KeyPtr key = generate_p256_key();
+    const CertificatePtr made =
+        impl_->sign_client(std::string(replica_common_name), key.get(), now, replica_certificate_life);
+    return {auth::certificate_pem(made.get()) + impl_->pem, private_key_pem(key.get()),
+            not_after(made.get())};
+}
+
+std::string CertificateAuthority::key_sha256() const {
+    unsigned char* der = nullptr;
+    const int size = i2d_PUBKEY(impl_->key.get(), &der);
+    check_openssl(size > 0, "writing the authority's public key");
+    std::string digest = sha256_hex({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)});
+    OPENSSL_free(der);
+    return digest;
+}
+
 Result<AgentCertificate> CertificateAuthority::issue_agent(std::string_view request_pem, HostId host,
                                                            Time now, Millis life) const {
     if (request_pem.size() > request_bytes_max)
@@ -174,21 +215,7 @@ Result<AgentCertificate> CertificateAuthority::issue_agent(std::string_view requ
         return refuse_request("The request's key must be EC P-256, EC P-384 or Ed25519.");
     if (X509_REQ_verify(request.get(), key) != 1)
         return refuse_request("The request is not signed by its own key.");
-    const CertificatePtr made = sign_certificate(
-        {
-            .common_name = host.text(),
-            .public_key = key,
-            // Little of a short life: the agent renews when two thirds of what the certificate states are
-            // over.
-            .not_before = now - std::min(clock_tolerance, Millis(life.count / 10)),
-            .not_after = impl_->end_of(now, life),
-            .extensions = {{NID_basic_constraints, "critical,CA:FALSE"},
-                           {NID_key_usage, "critical,digitalSignature"},
-                           {NID_ext_key_usage, "clientAuth"},
-                           {NID_subject_key_identifier, "hash"},
-                           {NID_authority_key_identifier, "keyid:always"}},
-        },
-        impl_->certificate.get(), impl_->key.get());
+    const CertificatePtr made = impl_->sign_client(host.text(), key, now, life);
     return AgentCertificate{auth::certificate_pem(made.get()) + impl_->pem, serial_hex(made.get()),
                             not_after(made.get())};
 }

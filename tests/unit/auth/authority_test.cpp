@@ -170,6 +170,37 @@ TEST_CASE("the server's certificate covers localhost and the configured names", 
     CHECK(server.chain_pem.ends_with(pinned));
 }
 
+TEST_CASE("replicas share an authority, know each other, and keep certificates of their own",
+          "[authority]") {
+    const TemporaryFolder shared;
+    const TemporaryFolder first_own;
+    const TemporaryFolder second_own;
+    const auto first = CertificateAuthority::open(shared.path(), now);
+    const auto second = CertificateAuthority::open(shared.path(), now);
+    CHECK(first.key_sha256() == second.key_sha256());
+    const TemporaryFolder elsewhere;
+    CHECK(first.key_sha256() != CertificateAuthority::open(elsewhere.path(), now).key_sha256());
+
+    const auto replica = first.replica_certificate(now);
+    const std::string& pinned = second.certificate_pem();
+    CHECK(verdict(pinned, replica.chain_pem, X509_PURPOSE_SSL_CLIENT, now) == X509_V_OK);
+    CHECK(verdict(pinned, replica.chain_pem, X509_PURPOSE_SSL_SERVER, now) == X509_V_ERR_INVALID_PURPOSE);
+    CHECK(common_name(replica.chain_pem) == replica_common_name);
+    CHECK(replica.not_after == now + days(1));
+    CHECK(first.replica_certificate(now).private_key_pem != replica.private_key_pem);
+    // However a host asks, its certificate has its own name.
+    const KeyPtr key = generate_p256_key();
+    const auto host_certificate =
+        first.issue_agent(request_pem(key.get(), std::string(replica_common_name)), host, now);
+    REQUIRE(host_certificate.ok());
+    CHECK(common_name(host_certificate->chain_pem) == host.text());
+
+    const auto a = first.server_certificate({"a.example"}, now, first_own.path());
+    static_cast<void>(second.server_certificate({"b.example"}, now, second_own.path()));
+    CHECK(first.server_certificate({"a.example"}, now, first_own.path()).chain_pem == a.chain_pem);
+    CHECK_FALSE(std::filesystem::exists(shared.path() / "server.key"));
+}
+
 TEST_CASE("a name that is no name cannot reach the certificate", "[authority]") {
     const TemporaryFolder folder;
     const auto authority = CertificateAuthority::open(folder.path(), now);
