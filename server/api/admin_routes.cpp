@@ -88,14 +88,25 @@ Result<http::Reply> ledger_proof(JobCall& call) {
     return json_reply(json.take());
 }
 
+std::optional<std::string> leader_name(const std::optional<engine::KnownLeader>& leader) {
+    return leader ? std::optional(leader->holder) : std::nullopt;
+}
+
+/// Of this server: where another one leads, the counts of commands are those of its own leaderships.
 Result<http::Reply> scheduler(const Call& call) {
-    const engine::EngineStats stats = call.services.engine.stats();
+    const Services& services = call.services;
+    const engine::EngineStats stats = services.engine.stats();
+    const auto leader = services.follower.leader();
+    const bool leads = services.engine.accepts();
     JsonWriter json;
     json.begin_object()
-        .field("market", call.services.config.market)
-        .field("leader", stats.holder)
-        .field("epoch", stats.epoch)
-        .field("sequence", stats.sequence)
+        .field("market", services.config.market)
+        .field("server", stats.holder)
+        .field("role", leads ? "leader" : "follower")
+        .field("leader", leads ? std::optional(stats.holder) : leader_name(leader))
+        .field("leader_address", leader ? std::optional(leader->address) : std::nullopt)
+        .field("epoch", leads || !leader ? stats.epoch : leader->epoch)
+        .field("sequence", leads ? stats.sequence : services.follower.sequence())
         .field("last_confirmed_at", stats.confirmed_at)
         .field("queue_depth", stats.queue_depth)
         .field("active_leases", stats.active_leases)

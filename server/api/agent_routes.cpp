@@ -84,13 +84,14 @@ Result<std::string> verify_usage(JobCall& call, market::Command& made) {
 void add_agent_routes(std::vector<Route>& routes) {
     const auto agent = Access::agent();
     // The token in the body is what authenticates an enrolment.
-    routes.push_back(
-        {post, "/v1/agent/enroll", Access::open(), small_json, not_keyed, AsyncHandler{enroll}});
+    routes.push_back({post, "/v1/agent/enroll", Access::open(), small_json, not_keyed, AsyncHandler{enroll},
+                      false, for_leader});
     routes.push_back({post, "/v1/agent/certificate", agent, small_json, not_keyed,
                       JobHandler{renew_certificate, JobHandler::As::auth}});
     routes.push_back({put, "/v1/agent/inventory", agent, large_json, not_keyed,
                       CommandHandler{decode_put_inventory, encode_cards}});
-    routes.push_back({post, "/v1/agent/heartbeat", agent, job_json, not_keyed, DirectHandler{heartbeat}});
+    routes.push_back({post, "/v1/agent/heartbeat", agent, job_json, not_keyed, DirectHandler{heartbeat},
+                      false, for_leader});
     routes.push_back({get, "/v1/agent/desired", agent, no_body, not_keyed, AsyncHandler{desired}});
     routes.push_back({post, "/v1/agent/leases/{lease}/report", agent, small_json, not_keyed,
                       CommandHandler{decode_lease_report, encode_lease_report}});

@@ -92,7 +92,7 @@ class Poll : public std::enable_shared_from_this<Poll> {
         : services_(services), host_(host), done_(std::move(done)) {}
 
     void start(const std::string& known, Millis wait) {
-        const auto epoch = services_.engine.confirmed_epoch();
+        const auto epoch = services_.confirmed_epoch();
         if (!epoch)
             return done_(
                 refuse(ErrorCode::not_leader, "The market's leader is not confirmed at the moment."));
@@ -104,8 +104,9 @@ class Poll : public std::enable_shared_from_this<Poll> {
     }
 
   private:
-    static std::string version(std::int64_t epoch, std::uint64_t seen) {
-        return fmt::format("{}-{}", epoch, seen);
+    /// What was seen counts on the server that saw it alone, which the middle names.
+    [[nodiscard]] std::string version(std::int64_t epoch, std::uint64_t seen) const {
+        return fmt::format("{}-{}-{}", epoch, services_.instance, seen);
     }
 
     void answer() {
@@ -123,7 +124,7 @@ class Poll : public std::enable_shared_from_this<Poll> {
 
     Result<http::Reply> read(store::Connection& connection) {
         // The version is taken before the rows: a change in between is seen as new at the next poll.
-        const auto epoch = services_.engine.confirmed_epoch();
+        const auto epoch = services_.confirmed_epoch();
         if (!epoch)
             return refuse(ErrorCode::not_leader, "The market's leader is not confirmed at the moment.");
         const std::string current = version(*epoch, services_.hub.version(topic_of(host_)));

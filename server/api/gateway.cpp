@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/command_run.hpp"
+#include "api/forwarded.hpp"
 #include "api/job_run.hpp"
 #include "api/reply.hpp"
 #include "api/routes.hpp"
@@ -75,11 +76,20 @@ Result<http::BodyLimit> Gateway::on_head(const http::Request& head) {
     const auto found = match(head);
     if (!found) return http::BodyLimit{0};  // handle() answers, with Allow where the method is wrong
     const Route& route = routes_[found->index];
-    if (services_.draining.load() && route.access.kind() != Access::Kind::open)
+    if (services_.draining.load() && route.access.kind() != Access::Kind::open &&
+        !is_served_while_draining(head))
         return refuse(ErrorCode::draining, "The server is stopping; try again in a moment.");
+    // What a forwarded request was sent with is looked at in handle().
+    if (is_from_replica(head)) return http::BodyLimit{route.body.bytes_max};
     if (const Status good = Authenticator::check_form(head, route.access.kind()); !good)
         return good.error();
     return http::BodyLimit{route.body.bytes_max};
+}
+
+/// While another server leads, this one answers to the end: nobody need notice that it stops.
+bool Gateway::is_served_while_draining(const http::Request& head) const {
+    const auto leader = services_.follower.leader();
+    return is_from_replica(head) || (leader && !leader->is_self);
 }
 
 http::Reply Gateway::no_route(const http::Request& request, const Error& error) const {
@@ -91,6 +101,7 @@ http::Reply Gateway::no_route(const http::Request& request, const Error& error) 
 
 void Gateway::handle(http::Request request, std::function<void(http::Reply)> respond) {
     const auto exchange = std::make_shared<Exchange>();
+    exchange->is_forwarded = take_forwarded(request);
     exchange->request = std::move(request);
     exchange->respond = std::move(respond);
     try {
@@ -116,6 +127,22 @@ void Gateway::handle(http::Request request, std::function<void(http::Reply)> res
 
 void Gateway::dispatch(const ExchangePtr& exchange) {
     if (const Status good = check_request(*exchange); !good) return finish(exchange, good.error());
+    const bool is_for_leader =
+        exchange->route->is_for_leader || std::holds_alternative<CommandHandler>(exchange->route->handler);
+    if (!is_for_leader || services_.engine.accepts()) return run(exchange);
+    // Once is enough: a server that was taken for the leader says that it is not.
+    if (exchange->is_forwarded)
+        return finish(exchange, refuse(ErrorCode::not_leader, "This server does not lead the market."));
+    services_.forwarder.forward(exchange, [this](const ExchangePtr& here) {
+        try {
+            run(here);
+        } catch (const std::exception& error) {
+            finish_failed(here, services_, error.what());
+        }
+    });
+}
+
+void Gateway::run(const ExchangePtr& exchange) {
     const auto& handler = exchange->route->handler;
     if (std::holds_alternative<CommandHandler>(handler)) return run_command(exchange, services_);
     if (std::holds_alternative<JobHandler>(handler)) return run_job(exchange, services_);

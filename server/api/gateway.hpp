@@ -23,6 +23,8 @@ class Gateway : public http::Service {
     Result<http::RouteMatch> match(const http::Request& request) const;
     http::Reply no_route(const http::Request& request, const Error& error) const;
     void dispatch(const ExchangePtr& exchange);
+    void run(const ExchangePtr& exchange);
+    [[nodiscard]] bool is_served_while_draining(const http::Request& head) const;
 
     Services& services_;
     Authenticator authenticator_;

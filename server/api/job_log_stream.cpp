@@ -12,6 +12,8 @@ namespace fallow::api {
 namespace {
 
 constexpr std::int64_t entries_per_read = 100;
+/// Lines may have been sent to another server, which the journal does not tell.
+constexpr Millis refresh = seconds(1);
 
 bool is_final(market::JobState state) {
     using enum market::JobState;
@@ -29,7 +31,7 @@ class JobLogStream : public PolledStream {
   public:
     JobLogStream(Services& services, std::unique_ptr<StreamLimits::Place> place,
                  OrganizationId organization, LogPosition position)
-        : PolledStream(services, "job/" + position.job.text(), std::move(place), Millis()),
+        : PolledStream(services, "job/" + position.job.text(), std::move(place), Millis(), refresh),
           organization_(organization),
           position_(position) {}
 

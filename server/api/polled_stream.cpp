@@ -11,8 +11,13 @@ constexpr auto quiet_topic = "quiet";
 }  // namespace
 
 PolledStream::PolledStream(Services& services, std::string topic,
-                           std::unique_ptr<StreamLimits::Place> place, Millis pause)
-    : services_(services), topic_(std::move(topic)), place_(std::move(place)), pause_(pause) {}
+                           std::unique_ptr<StreamLimits::Place> place, Millis pause,
+                           std::optional<Millis> refresh)
+    : services_(services),
+      topic_(std::move(topic)),
+      place_(std::move(place)),
+      pause_(pause),
+      refresh_(refresh) {}
 
 void PolledStream::next(std::function<void(std::optional<std::string>)> ready) {
     {
@@ -21,6 +26,8 @@ void PolledStream::next(std::function<void(std::optional<std::string>)> ready) {
         ready_ = std::move(ready);
     }
     if (is_cancelled_ || is_ended_) return deliver(std::nullopt);
+    heartbeat_at_ =
+        engine::Hub::Clock::now() + std::chrono::milliseconds(services_.config.stream_heartbeat_ms);
     start_read();
 }
 
@@ -68,11 +75,12 @@ void PolledStream::wait(std::uint64_t seen) {
 }
 
 void PolledStream::after_pause(bool) {
-    wait_on(topic_, seen_, Millis(services_.config.stream_heartbeat_ms), &PolledStream::after_wait);
+    wait_on(topic_, seen_, refresh_.value_or(Millis(services_.config.stream_heartbeat_ms)),
+            &PolledStream::after_wait);
 }
 
 void PolledStream::after_wait(bool changed) {
-    if (changed) return start_read();
+    if (changed || (refresh_ && engine::Hub::Clock::now() < heartbeat_at_)) return start_read();
     deliver(std::string());  // a heartbeat
 }
 

@@ -26,9 +26,11 @@ class PolledStream : public http::ByteStream, public std::enable_shared_from_thi
         bool is_end = false;  ///< nothing follows `text`
     };
 
-    /// `pause` is waited after a read that found nothing, however soon the topic changes again.
+    /// `pause` is waited after a read that found nothing, however soon the topic changes again. What
+    /// another server may add to without a word in the journal is looked at `refresh` after the last look
+    /// anyway.
     PolledStream(Services& services, std::string topic, std::unique_ptr<StreamLimits::Place> place,
-                 Millis pause);
+                 Millis pause, std::optional<Millis> refresh = std::nullopt);
 
     /// On a worker's thread, never two at a time. A database failure is thrown.
     virtual Chunk read(store::Connection& connection) = 0;
@@ -50,6 +52,8 @@ class PolledStream : public http::ByteStream, public std::enable_shared_from_thi
     const std::string topic_;
     const std::unique_ptr<StreamLimits::Place> place_;
     const Millis pause_;
+    const std::optional<Millis> refresh_;
+    engine::Hub::Clock::time_point heartbeat_at_;
     std::mutex mutex_;
     Ready ready_;  ///< empty while nobody waits
     std::optional<engine::Hub::Ticket> ticket_;

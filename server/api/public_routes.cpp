@@ -15,11 +15,11 @@ Result<http::Reply> livez(const Call&) {
 }
 
 Result<http::Reply> readyz(const Call& call) {
-    if (call.services.draining.load())
+    if (call.services.stopping.load())
         return refuse(ErrorCode::draining, "The server is stopping; ask another replica.");
-    if (!call.services.engine.ready())
+    if (!call.services.is_ready())
         return refuse(ErrorCode::not_leader,
-                      "The market's leader is not confirmed by the database at the moment.");
+                      "The market has no leader that the database confirms at the moment.");
     return json_reply(R"({"status":"ready"})");
 }
 

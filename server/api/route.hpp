@@ -70,8 +70,9 @@ struct Exchange {
     http::Request request;
     http::Fields parameters;  ///< of the path
     const Route* route = nullptr;
-    auth::Actor actor;       ///< of an open route: nobody
-    bool is_frozen = false;  ///< the actor's organization is
+    auth::Actor actor;          ///< of an open route: nobody
+    bool is_frozen = false;     ///< the actor's organization is
+    bool is_forwarded = false;  ///< another server has taken it for the leader
     std::function<void(http::Reply)> respond;
 };
 using ExchangePtr = std::shared_ptr<Exchange>;
@@ -154,6 +155,7 @@ struct Route {
     bool needs_idempotency_key;
     std::variant<CommandHandler, JobHandler, DirectHandler, AsyncHandler> handler;
     bool reply_is_secret = false;  ///< its stored reply is sealed: see sealed_reply.hpp
+    bool is_for_leader = false;    ///< no command, and yet only the market's leader can answer
 
     /// "POST /v1/orders/{order}/cancel": the name of the route, also in idempotency records.
     [[nodiscard]] std::string name() const;
@@ -161,5 +163,6 @@ struct Route {
 
 inline constexpr bool keyed = true;
 inline constexpr bool not_keyed = false;
+inline constexpr bool for_leader = true;
 
 }  // namespace fallow::api

@@ -17,10 +17,13 @@
 #include "api/json_writer.hpp"
 #include "api/openapi_document.hpp"
 #include "api/services.hpp"
+#include "api/shared_keys.hpp"
 #include "api/version.hpp"
 #include "auth/base64.hpp"
 #include "auth/random.hpp"
+#include "engine/follower_thread.hpp"
 #include "http/server.hpp"
+#include "store/journal_source.hpp"
 #include "store/maintenance.hpp"
 #include "store/managed_postgres.hpp"
 #include "store/market_store.hpp"
@@ -92,6 +95,37 @@ std::string listen_url(const ops::Config& config, std::uint16_t port) {
                  : fmt::format("https://{}:{}", config.listen_address, port);
 }
 
+/// Where other servers reach this one. A listener on every address is reached by the machine's name.
+std::string advertised_address(const ops::Config& config, std::uint16_t port) {
+    if (!config.advertise_address.empty()) return config.advertise_address;
+    std::string host = config.listen_address;
+    if (host == "0.0.0.0" || host == "::") {
+        std::array<char, 256> name{};
+        if (gethostname(name.data(), name.size() - 1) == 0) host = name.data();
+    }
+    if (host.find(':') != std::string::npos) host = '[' + host + ']';
+    return fmt::format("{}:{}", host, port);
+}
+
+engine::FollowerConfig follower_config(const engine::EngineConfig& engine) {
+    engine::FollowerConfig follower;
+    follower.market = engine.market;
+    follower.holder = engine.holder;
+    follower.rules = engine.rules;
+    follower.stale_after = engine.stale_after;
+    follower.fresh_within = engine.confirmed_within;
+    return follower;
+}
+
+ForwarderSettings forwarder_settings(const ops::Config& config) {
+    return {config.forward_connections, config.forward_wait_ms, 30'000,
+            static_cast<std::size_t>(config.engine_queue_max)};
+}
+
+/// How long a server that stops waits for another one to take the leader row: some looks at it, and the
+/// transaction that takes it.
+constexpr std::chrono::milliseconds successor_wait{500};
+
 }  // namespace
 
 struct ServerApp::Impl {
@@ -103,6 +137,10 @@ struct ServerApp::Impl {
     void open_engine();
     void open_http();
     void lead(const std::function<void()>& on_failure);
+    void on_look(const engine::Looked& looked);
+    void announce();
+    void hand_over();
+    std::function<void(const std::string&, const std::string&)> engine_log();
     store::ConnectionSettings connection_settings(const std::string& name) const;
     engine::EngineDeps engine_deps();
     http::ServerConfig http_config();
@@ -114,21 +152,26 @@ struct ServerApp::Impl {
     std::optional<store::ManagedPostgres> postgres;
     std::string database_url;
     ops::Metrics metrics{program_version};
-    std::optional<auth::CertificateAuthority> authority;
-    std::optional<auth::SigningKey> signing_key;
-    std::atomic<bool> draining = false;
+    std::optional<SharedKeys> keys;
+    std::atomic<bool> stopping = false;  ///< told by /readyz from the first moment
+    std::atomic<bool> draining = false;  ///< and the leadership is handed over
     engine::Hub hub;
     KeyFilter key_filter;
     StreamLimits stream_limits;
     std::optional<store::WorkerPool> workers;
     std::unique_ptr<engine::MarketStore> market_store;
     std::unique_ptr<engine::MarketStore> beat_store;
+    std::unique_ptr<engine::JournalSource> journal_source;
+    std::optional<engine::Follower> follower;
     std::optional<engine::Engine> engine;
+    std::optional<engine::FollowerThread> follower_thread;
+    std::optional<Forwarder> forwarder;
     std::optional<Housekeeping> housekeeping;
     std::optional<Services> services;
     std::optional<Gateway> gateway;
     std::optional<http::Server> server;
     std::thread leader;
+    std::atomic<bool> is_announced = false;
     bool is_stopped = false;
 };
 
@@ -163,51 +206,73 @@ void ServerApp::Impl::open_database() {
 }
 
 void ServerApp::Impl::open_keys() {
-    authority.emplace(auth::CertificateAuthority::open(folder.file(""), system_now()));
-    signing_key.emplace(auth::SigningKey::load_or_create(folder.file("server_signing.key")));
-    folder.write_public("server_signing.pub", auth::base64_encode(signing_key->public_key()) + "\n");
+    const bool are_own = config.keys_folder.empty();
+    keys.emplace(open_shared_keys(are_own ? folder.file("") : std::filesystem::path(config.keys_folder),
+                                  system_now()));
+    store::Connection connection(connection_settings("start"));
+    require_same_keys(connection, *keys);
+    if (!are_own) folder.write_public("ca.pem", keys->authority.certificate_pem());
+    folder.write_public("server_signing.pub", auth::base64_encode(keys->signing_key.public_key()) + "\n");
+}
+
+std::function<void(const std::string&, const std::string&)> ServerApp::Impl::engine_log() {
+    return [this](const std::string& level, const std::string& message) {
+        switch (ops::parse_level(level).value_or(ops::Level::error)) {
+            case ops::Level::debug:
+                return log.debug(message);
+            case ops::Level::info:
+                return log.info(message);
+            case ops::Level::warn:
+                return log.warn(message);
+            case ops::Level::error:
+                return log.error(message);
+        }
+    };
 }
 
 engine::EngineDeps ServerApp::Impl::engine_deps() {
-    return {*market_store,
-            *beat_store,
-            [this](const std::string& topic) { hub.publish(topic); },
-            system_now,
-            auth::random_id,
-            [this](const std::string& bytes) { return auth::base64_encode(signing_key->sign(bytes)); },
-            auth::base64_encode(signing_key->public_key()),
-            [this](const std::string& level, const std::string& message) {
-                switch (ops::parse_level(level).value_or(ops::Level::error)) {
-                    case ops::Level::debug:
-                        return log.debug(message);
-                    case ops::Level::info:
-                        return log.info(message);
-                    case ops::Level::warn:
-                        return log.warn(message);
-                    case ops::Level::error:
-                        return log.error(message);
-                }
-            },
-            [this](std::size_t commands, std::int64_t commit_us) {
-                metrics.engine_batch(commands, commit_us);
-            }};
+    return {
+        *market_store, *beat_store, [this](const std::string& topic) { hub.publish(topic); }, system_now,
+        auth::random_id,
+        [this](const std::string& bytes) { return auth::base64_encode(keys->signing_key.sign(bytes)); },
+        auth::base64_encode(keys->signing_key.public_key()), engine_log(),
+        [this](std::size_t commands, std::int64_t commit_us) { metrics.engine_batch(commands, commit_us); },
+        // Keyed commands are looked up in the database until its keys are known here, so none is brought.
+        [this](const engine::Leadership& leadership) -> std::optional<engine::WarmMarket> {
+            auto state = follower->take(leadership);
+            log.info("the market is led by this server",
+                     {{"epoch", leadership.epoch}, {"warm", state.has_value()}});
+            if (!state) return std::nullopt;
+            return engine::WarmMarket{std::move(*state), {}};
+        },
+        [this] { return advertised_address(config, server->port()); }};
 }
 
 void ServerApp::Impl::open_engine() {
-    market_store = store::make_market_store(connection_settings("engine"));
+    store::ConnectionSettings engine_settings = connection_settings("engine");
+    // A leader that hangs within a batch holds the leader row's lock, which a successor waits for.
+    engine_settings.idle_in_transaction_timeout = Millis(config.leader_takeover_ms);
+    market_store = store::make_market_store(engine_settings);
     beat_store = store::make_market_store(connection_settings("beat"));
-    engine.emplace(engine_config(config), engine_deps());
+    const engine::EngineConfig settings = engine_config(config);
+    journal_source = store::make_journal_source(connection_settings("follower"));
+    follower.emplace(
+        follower_config(settings),
+        engine::FollowerDeps{*journal_source, [this](const std::string& topic) { hub.publish(topic); },
+                             [this] { hub.publish_all(); }, system_now, engine_log()});
+    engine.emplace(settings, engine_deps());
+    forwarder.emplace(forwarder_settings(config), *engine, *follower, keys->authority, log, system_now);
     housekeeping.emplace(connection_settings("housekeeping"), key_filter, *engine, log, system_now);
 }
 
 http::ServerConfig ServerApp::Impl::http_config() {
     const auth::ServerCertificate certificate =
-        authority->server_certificate(certificate_names(config), system_now());
+        keys->authority.server_certificate(certificate_names(config), system_now(), folder.file(""));
     http::ServerConfig http;
     http.address = config.listen_address;
     http.port = static_cast<std::uint16_t>(config.listen_port);
     http.threads = http_threads(config);
-    http.tls = {certificate.chain_pem, certificate.private_key_pem, authority->certificate_pem(),
+    http.tls = {certificate.chain_pem, certificate.private_key_pem, keys->authority.certificate_pem(),
                 [] { return system_now().ms / 1000; }};
     http.limits.connections_max = static_cast<std::size_t>(config.connections_max);
     http.limits.stream_heartbeat_ms = config.stream_heartbeat_ms;
@@ -224,27 +289,56 @@ http::ServerConfig ServerApp::Impl::http_config() {
 }
 
 void ServerApp::Impl::open_http() {
-    services.emplace(Services{*engine, hub, *workers, key_filter, stream_limits, *authority, *signing_key,
-                              metrics, log, config, draining, std::string(program_version),
-                              openapi_document(), system_now, auth::random_id});
+    services.emplace(Services{*engine, *follower, *forwarder, hub, *workers, key_filter, stream_limits,
+                              keys->authority, keys->signing_key, metrics, log, config, stopping, draining,
+                              std::string(program_version),
+                              fmt::format("{:08x}", auth::random_id().low & 0xffffffff), openapi_document(),
+                              system_now, auth::random_id});
     gateway.emplace(*services);
     server.emplace(http_config(), *gateway);
     server->start();
+    follower_thread.emplace(
+        *follower, std::chrono::milliseconds(config.follow_ms),
+        [this](const engine::Looked& looked) { on_look(looked); }, engine_log());
+}
+
+void ServerApp::Impl::on_look(const engine::Looked& looked) {
+    if (looked.is_free) engine->on_row_free();
+    if (services->is_ready()) announce();
+}
+
+/// Once: a server that lost its leader for a moment is still to be found at the same address.
+void ServerApp::Impl::announce() {
+    if (is_announced.exchange(true)) return;
+    JsonWriter json;
+    json.begin_object().field("url", listen_url(config, server->port())).end_object();
+    folder.write_public("listen.json", json.take() + "\n");
+    log.info("ready", {{"url", std::string_view(listen_url(config, server->port()))}});
 }
 
 /// On a thread of its own: another server may lead the market for as long as it likes, and this one serves
-/// reads.
+/// reads and forwards commands. It is ready when the market is led, wherever.
 void ServerApp::Impl::lead(const std::function<void()>& on_failure) {
     try {
         engine->start();
-        JsonWriter json;
-        json.begin_object().field("url", listen_url(config, server->port())).end_object();
-        folder.write_public("listen.json", json.take() + "\n");
-        log.info("ready", {{"url", std::string_view(listen_url(config, server->port()))}});
+        announce();
     } catch (const std::exception& error) {
-        if (draining.load()) return;
+        if (stopping.load()) return;
         log.error("the market could not be started", {{"error", error.what()}});
         on_failure();
+    }
+}
+
+/// Commands that are queued are carried out, and another server may lead at once. It is waited for, because
+/// until it leads this server could not tell whether it should go on answering.
+void ServerApp::Impl::hand_over() {
+    if (!engine) return;
+    engine->stop();
+    const auto give_up_at = std::chrono::steady_clock::now() + successor_wait;
+    while (std::chrono::steady_clock::now() < give_up_at) {
+        const auto successor = follower->leader();
+        if (successor && !successor->is_self) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
 }
 
@@ -268,17 +362,23 @@ void ServerApp::start(std::function<void()> on_failure) {
 void ServerApp::stop() {
     if (impl_->is_stopped) return;
     impl_->is_stopped = true;
-    impl_->draining = true;
+    impl_->stopping = true;
     impl_->folder.remove("listen.json");
+    impl_->hand_over();
+    impl_->draining = true;
     impl_->hub.stop();  // long-polls and streams end now
     if (impl_->server) impl_->server->drain(impl_->config.drain_timeout_ms);
-    if (impl_->engine) impl_->engine->stop();
     if (impl_->leader.joinable()) impl_->leader.join();
+    impl_->follower_thread.reset();
+    if (impl_->forwarder) impl_->forwarder->stop();
     impl_->housekeeping.reset();
     if (impl_->workers) impl_->workers->stop();
     impl_->server.reset();
     impl_->gateway.reset();
+    impl_->forwarder.reset();
     impl_->engine.reset();
+    impl_->follower.reset();
+    impl_->journal_source.reset();
     impl_->market_store.reset();
     impl_->beat_store.reset();
     impl_->workers.reset();

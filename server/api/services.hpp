@@ -4,13 +4,16 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 
+#include "api/forwarder.hpp"
 #include "api/key_filter.hpp"
 #include "api/stream_limits.hpp"
 #include "auth/authority.hpp"
 #include "auth/signing.hpp"
 #include "engine/engine.hpp"
+#include "engine/follower.hpp"
 #include "engine/hub.hpp"
 #include "ops/config.hpp"
 #include "ops/log.hpp"
@@ -21,6 +24,8 @@ namespace fallow::api {
 
 struct Services {
     engine::Engine& engine;
+    engine::Follower& follower;
+    Forwarder& forwarder;
     engine::Hub& hub;
     store::WorkerPool& workers;
     KeyFilter& key_filter;
@@ -30,11 +35,26 @@ struct Services {
     ops::Metrics& metrics;
     ops::Log& log;
     const ops::Config& config;
-    const std::atomic<bool>& draining;
+    const std::atomic<bool>& stopping;  ///< told to those who ask whether to send more here
+    const std::atomic<bool>& draining;  ///< streams and long-polls end
     std::string version;
+    std::string instance;  ///< names this run of this server among all there are
     std::string openapi_json;
     std::function<Time()> now;
     std::function<RawId()> random;
+
+    /// The epoch under which the market is led, here or elsewhere, as the database has just confirmed it.
+    [[nodiscard]] std::optional<std::int64_t> confirmed_epoch() const {
+        if (const auto own = engine.confirmed_epoch()) return own;
+        const auto leader = follower.leader();
+        return leader ? std::optional(leader->epoch) : std::nullopt;
+    }
+    /// Whether requests of every kind are answered: commands here, or by a leader that is known.
+    [[nodiscard]] bool is_ready() const {
+        if (engine.accepts()) return engine.ready();
+        const auto leader = follower.leader();
+        return leader && !leader->is_self;
+    }
 };
 
 }  // namespace fallow::api

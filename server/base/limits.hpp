@@ -14,6 +14,7 @@ inline constexpr std::size_t request_body_bytes_max = 1024 * 1024;
 inline constexpr std::int64_t request_header_timeout_ms = 10'000;
 inline constexpr std::size_t request_body_bytes_per_s_min = 1024;
 inline constexpr std::int64_t connection_idle_timeout_ms = 60'000;
+inline constexpr std::int64_t connection_drain_grace_ms = 500;
 inline constexpr std::size_t connections_max = 4096;
 inline constexpr std::size_t connections_refused_max = 64;  // above connections_max, each told 503
 inline constexpr std::int64_t tls_handshake_timeout_ms = 10'000;

@@ -32,6 +32,12 @@ void Engine::heartbeat(HostId host) {
 EngineStats Engine::stats() const {
     return impl_->writer().stats();
 }
+bool Engine::accepts() const {
+    return impl_->writer().is_accepting();
+}
+void Engine::on_row_free() {
+    impl_->on_row_free();
+}
 bool Engine::ready() const {
     return impl_->writer().confirmed_epoch().has_value();
 }

@@ -103,7 +103,7 @@ class Engine {
     /// of reach.
     void start();
     /// Decides and commits what is queued, refuses what comes after with `draining`, gives the leader row
-    /// up.
+    /// up, so that another server may have it at once.
     void stop();
 
     /// Queues a command, or refuses at once: queue_full, draining, not_leader. Any thread.
@@ -116,6 +116,10 @@ class Engine {
     void heartbeat(HostId host);
     [[nodiscard]] EngineStats stats() const;
     [[nodiscard]] bool ready() const;
+    /// Whether commands are taken here: this process leads, and does not stop.
+    [[nodiscard]] bool accepts() const;
+    /// The leader row was seen free: an engine that waits for it tries at once.
+    void on_row_free();
 
   private:
     struct Impl;

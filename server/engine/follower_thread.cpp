@@ -9,11 +9,12 @@ constexpr std::chrono::milliseconds after_failure{200};
 
 }  // namespace
 
-FollowerThread::FollowerThread(Follower& follower, Span between_looks, std::function<void()> on_free,
+FollowerThread::FollowerThread(Follower& follower, Span between_looks,
+                               std::function<void(const Looked&)> on_look,
                                std::function<void(const std::string&, const std::string&)> log)
     : follower_(follower),
       between_looks_(between_looks),
-      on_free_(std::move(on_free)),
+      on_look_(std::move(on_look)),
       log_(std::move(log)),
       thread_([this] { run(); }) {}
 
@@ -37,7 +38,7 @@ FollowerThread::Span FollowerThread::look() {
         if (is_failing_) follower_.reconnect();
         const Looked looked = follower_.look();
         is_failing_ = false;
-        if (looked.is_free) on_free_();
+        on_look_(looked);
         if (looked.has_more) return Span{};
         return looked.is_own ? between_looks_of_leader : between_looks_;
     } catch (const std::exception& error) {

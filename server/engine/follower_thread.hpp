@@ -1,4 +1,4 @@
-// The thread of a Follower: looks at the leader row all the time, and calls when it may be taken.
+// The thread of a Follower: looks at the leader row all the time, and tells what it saw.
 #pragma once
 
 #include <chrono>
@@ -15,8 +15,8 @@ class FollowerThread {
   public:
     using Span = std::chrono::milliseconds;
 
-    /// `on_free` is called from the thread at every look that finds the leader row free; it must not block.
-    FollowerThread(Follower& follower, Span between_looks, std::function<void()> on_free,
+    /// `on_look` is called from the thread after every look; it must not block.
+    FollowerThread(Follower& follower, Span between_looks, std::function<void(const Looked&)> on_look,
                    std::function<void(const std::string& level, const std::string& message)> log);
     ~FollowerThread();
     FollowerThread(const FollowerThread&) = delete;
@@ -30,7 +30,7 @@ class FollowerThread {
 
     Follower& follower_;
     const Span between_looks_;
-    const std::function<void()> on_free_;
+    const std::function<void(const Looked&)> on_look_;
     const std::function<void(const std::string& level, const std::string& message)> log_;
     bool is_failing_ = false;
     std::mutex mutex_;

@@ -19,6 +19,12 @@ bool Runner::pause(Millis span) {
     return !stop_.wait(0, std::chrono::milliseconds(span.count));
 }
 
+bool Runner::await_row() {
+    const std::uint64_t seen = row_.count();
+    if (!writer_.is_draining()) row_.wait(seen, std::chrono::milliseconds(beat_.count));
+    return !writer_.is_draining();
+}
+
 Status Runner::submit(Submission submission) {
     Status queued = writer_.submit(std::move(submission));
     if (queued) work_.raise();
@@ -53,9 +59,13 @@ void Runner::start() {
 /// The beat begins before the market is read, which may take longer than a leader may be silent.
 void Runner::run_start() {
     beater_ = std::thread([this] { beat_loop(); });
-    while (!writer_.take_row())
-        if (!pause(beat_)) throw std::runtime_error("stopped while waiting for the leader row");
-    writer_.load();
+    if (!writer_.take_row()) {
+        // Others lead for as long as they like; what the database says meanwhile is no reason to give up.
+        lead_again();
+        if (!writer_.is_leading()) throw std::runtime_error("stopped while waiting for the leader row");
+    } else {
+        writer_.load();
+    }
     if (writer_.is_draining()) throw std::runtime_error("stopped while the market was read");
     decider_ = std::thread([this] { decide_loop(); });
     committer_ = std::thread([this] { commit_loop(); });
@@ -68,6 +78,7 @@ void Runner::stop() {
         stopped_ = true;
         writer_.drain();
         stop_.raise();
+        row_.raise();
         work_.raise();
         start_ended_.wait(lock, [this] { return !starting_; });
     }
@@ -99,13 +110,11 @@ void Runner::decide_loop() {
 }
 
 void Runner::lead_again() {
-    while (!writer_.is_draining()) {
+    while (await_row()) {
         try {
-            if (writer_.take_row()) {
-                writer_.load();
-                return;
-            }
-            pause(beat_);
+            if (!writer_.take_row()) continue;
+            writer_.load();
+            return;
         } catch (const std::exception& error) {
             writer_.let_go(error.what());
             pause(retry_pause);

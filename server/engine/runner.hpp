@@ -22,6 +22,8 @@ class Runner {
     void stop();
     [[nodiscard]] Status submit(Submission submission);
     void heartbeat(HostId host);
+    /// The leader row was seen free: who waits for it tries at once.
+    void on_row_free() { row_.raise(); }
     [[nodiscard]] const Writer& writer() const { return writer_; }
 
   private:
@@ -33,6 +35,8 @@ class Runner {
     void beat_loop();
     /// False when there is no time left: the engine stops.
     bool pause(Millis span);
+    /// Until the leader row should be tried again; false when the engine stops.
+    bool await_row();
 
     const Millis beat_;
     const std::function<void(std::size_t commands, std::int64_t commit_us)> on_batch_;
@@ -41,6 +45,7 @@ class Runner {
     Signal work_;   ///< for the deciding thread: a command, or a commit that is done
     Signal batch_;  ///< for the committing thread: a batch was handed over, or there will be none
     Signal stop_;
+    Signal row_;  ///< for who waits for the leader row: it is free, or the engine stops
     std::atomic<bool> decider_done_{false};
 
     std::mutex mutex_;

@@ -55,6 +55,11 @@ void Writer::submit_internal(market::Command command) {
     queue_.push_back(std::move(submission));
 }
 
+bool Writer::is_accepting() const {
+    const std::lock_guard lock(mutex_);
+    return accepting_ && !draining_;
+}
+
 void Writer::drain() {
     const std::lock_guard lock(mutex_);
     draining_ = true;

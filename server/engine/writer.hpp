@@ -34,6 +34,8 @@ class Writer {
     /// From now on nothing is queued, and a batch whose commit fails is not tried again.
     void drain();
     [[nodiscard]] bool is_draining() const;
+    /// Whether submit() would take a command, as far as the room in the queue allows.
+    [[nodiscard]] bool is_accepting() const;
     [[nodiscard]] std::optional<std::int64_t> confirmed_epoch() const;
     [[nodiscard]] EngineStats stats() const;
 

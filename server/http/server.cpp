@@ -29,6 +29,7 @@ ServerLimits::ServerLimits()
       header_timeout_ms(limits::request_header_timeout_ms),
       body_bytes_per_s_min(limits::request_body_bytes_per_s_min),
       idle_timeout_ms(limits::connection_idle_timeout_ms),
+      drain_grace_ms(limits::connection_drain_grace_ms),
       write_timeout_ms(limits::reply_write_timeout_ms),
       stream_heartbeat_ms(limits::stream_heartbeat_ms),
       linger_timeout_ms(limits::linger_timeout_ms),

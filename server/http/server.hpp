@@ -27,6 +27,7 @@ struct ServerLimits {
     std::int64_t header_timeout_ms;    ///< from a head's first byte to its last
     std::size_t body_bytes_per_s_min;  ///< after a first header_timeout_ms that a body may take in any case
     std::int64_t idle_timeout_ms;
+    std::int64_t drain_grace_ms;    ///< while draining, an idle connection may bring one more request
     std::int64_t write_timeout_ms;  ///< for each 64 KiB of a reply: slower readers are cut
     std::int64_t stream_heartbeat_ms;
     std::int64_t linger_timeout_ms;
@@ -74,7 +75,8 @@ class Server {
     /// Starts the threads; called once.
     void start();
     [[nodiscard]] std::uint16_t port() const;
-    /// Closes the listener and idle connections, lets what is in flight finish, ends streams; returns when
+    /// Closes the listener, lets what is in flight finish, ends streams, and closes connections after their
+    /// next reply, or after drain_grace_ms without a request; returns when
     /// all sessions are gone or `timeout_ms` has passed (then the rest are cut). Idempotent. Never from a
     /// thread of the server, and so not from within the Service.
     void drain(std::int64_t timeout_ms);

@@ -69,7 +69,7 @@ void Session::abandon() noexcept {
 void Session::drain() {
     asio::post(connection_->executor(), [self = shared_from_this()] {
         if (self->is_idle_)
-            self->connection_->set_deadline(0);
+            self->connection_->set_deadline(self->context_.config.limits.drain_grace_ms);
         else
             self->connection_->wake();
     });
@@ -94,7 +94,8 @@ asio::awaitable<void> Session::run() {
 asio::awaitable<bool> Session::await_first_byte() {
     if (!connection_->input().empty()) co_return !context_.is_draining;
     is_idle_ = true;
-    connection_->set_deadline(context_.is_draining ? 0 : context_.config.limits.idle_timeout_ms);
+    connection_->set_deadline(context_.is_draining ? context_.config.limits.drain_grace_ms
+                                                   : context_.config.limits.idle_timeout_ms);
     const IoOutcome outcome = co_await connection_->read_more();
     is_idle_ = false;
     co_return outcome == IoOutcome::done;

@@ -33,8 +33,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
     /// `ended` is called on the connection's executor when the session is over.
     void start(std::function<void()> ended);
-    /// From any thread: closes the connection when it is idle, ends a stream, lets a request in flight
-    /// finish.
+    /// From any thread: closes an idle connection unless a request comes soon, ends a stream, lets a
+    /// request in flight finish.
     void drain();
     /// From any thread: ends everything now.
     void cut();
