@@ -81,7 +81,7 @@ TEST_CASE("A market's life on PostgreSQL leaves the rows that the pure market ha
             if (lease.released) continue;
             next.submit(HostLost{lease.host}, World::system()).answer();
             const Caller agent{lease.seller, false, lease.host, lease.host.text()};
-            const AgentReport gone{id, lease.epoch, AgentPhase::gone, {}, {}, {}, false, false, {}};
+            const AgentReport gone{id, lease.epoch, AgentPhase::gone, {}, {}, {}, false, false, {}, {}};
             const Answer answer = next.submit(gone, agent).answer();
             CHECK(answer.status == 200);
         }
