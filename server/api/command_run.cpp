@@ -35,6 +35,15 @@ engine::Reply encode(const Exchange& exchange, Services& services, const Encodin
     return {handler.status, handler.encode(*outcome, encoding)};
 }
 
+/// The engine took it not, because the leadership had just ended: whoever leads next may.
+void on_refused(const ExchangePtr& exchange, Services& services, const Error& error) {
+    if (error.code == ErrorCode::queue_full) return finish(exchange, error);
+    if (exchange->is_forwarded)
+        return finish(exchange, refuse(ErrorCode::not_leader, "This server does not lead the market."));
+    services.forwarder.forward(exchange,
+                               [&services](const ExchangePtr& here) { run_command(here, services); });
+}
+
 void submit(const ExchangePtr& exchange, Services& services, Decoded decoded, Encoding encoding) {
     engine::Submission submission;
     submission.command = std::move(decoded.command);
@@ -54,7 +63,7 @@ void submit(const ExchangePtr& exchange, Services& services, Decoded decoded, En
         finish(exchange, stored_reply(reply.status, std::move(reply.body), replayed));
     };
     if (const Status queued = services.engine.submit(std::move(submission)); !queued)
-        finish(exchange, queued.error());
+        on_refused(exchange, services, queued.error());
 }
 
 bool may_be_a_repeat(const Exchange& exchange, const Services& services) {

@@ -136,13 +136,13 @@ def restart(world, server, other):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binaries", default=os.environ.get("FALLOW_BIN_DIR", "build/release/bin"))
+    parser.add_argument("--bin", default=os.environ.get("FALLOW_BIN_DIR", "build/release/bin"))
     parser.add_argument("--restarts", type=int, default=20)
     parser.add_argument("--rate", type=int, default=300)
     parser.add_argument("--clients", type=int, default=30)
     options = parser.parse_args(arguments)
     bad = []
-    with Replicas(options.binaries, settings=SETTINGS) as world:
+    with Replicas(options.bin, settings=SETTINGS) as world:
         servers = [world.servers.first, world.servers.second]
         renters = [world.organization(f"renter {n}", "FR", ["renter:read", "renter:write"], 10**9) for n in range(8)]
         for server in servers:

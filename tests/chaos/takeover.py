@@ -86,13 +86,13 @@ def take_over(world, leader, follower, renter):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binaries", default=os.environ.get("FALLOW_BIN_DIR", "build/release/bin"))
+    parser.add_argument("--bin", default=os.environ.get("FALLOW_BIN_DIR", "build/release/bin"))
     parser.add_argument("--leases", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--limit", type=float, default=3.0)
     options = parser.parse_args(arguments)
     bad = []
-    with Replicas(options.binaries, settings=SETTINGS) as world:
+    with Replicas(options.bin, settings=SETTINGS) as world:
         leader, follower = world.servers.first, world.servers.second
         renter = fill(world, leader, options.leases)
         print(f"{'round':>5} {'active leases':>13} {'order placed after':>18} {'refusals':>8} {'warm':>5} {'epoch':>5}"

@@ -12,7 +12,7 @@ from routes_fixture import run_tests
 
 class RollingTest(unittest.TestCase):
     def test_restarts_in_turn_lose_no_request(self):
-        words = ["--binaries", os.environ["FALLOW_BIN_DIR"], "--restarts", "4", "--rate", "60", "--clients", "6"]
+        words = ["--bin", os.environ["FALLOW_BIN_DIR"], "--restarts", "4", "--rate", "60", "--clients", "6"]
         self.assertEqual(rolling.main(words), 0, "see the lines above")
 
 
