@@ -16,11 +16,8 @@ Looked Follower::look() {
     Looked looked;
     looked.is_free = row.holder.empty() || row.beat_age > config_.stale_after;
     looked.is_own = row.holder == config_.holder;
-    if (looked.is_own) {
-        replica_.reset();  // the engine has the market
-        sequence_ = 0;
-        return looked;
-    }
+    // The engine has the market, or is about to take it from here: what is followed stays as it is.
+    if (looked.is_own) return looked;
     if (replica_)
         follow(row);
     else if (!looked.is_free)  // else this process may be the next leader, which reads the market itself

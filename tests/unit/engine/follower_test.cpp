@@ -214,9 +214,12 @@ TEST_CASE("Nothing is read while the row is free or this server's own, and a war
     on.organizations(1);
     static_cast<void>(on.follower.look());
     CHECK(on.follower.sequence() == 1);  // the tail of a leader that has died
+    // Between taking the row and taking the market there may be a look.
     on.source.row.holder = "this";
     static_cast<void>(on.follower.look());
+    CHECK(on.follower.take(on.source.leadership()));
     CHECK(on.follower.sequence() == 0);
+    CHECK(on.source.loads == 1);
 }
 
 TEST_CASE("What is not market wakes the journal's readers, too") {
