@@ -1,5 +1,5 @@
-// engine::JournalSource on PostgreSQL: the leader row and the journal's tail, read in a bounded way. It asks
-// again rather than being told: a question costs 0.02 ms of PostgreSQL's time, and the leader nothing.
+// engine::JournalSource on PostgreSQL: the leader row and the journal's tail, read in a bounded way. It
+// asks again rather than being told: a question costs 0.02 ms of PostgreSQL's time, and the leader nothing.
 #pragma once
 
 #include <memory>
