@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-from rig import LOST, Cut, Failure, Rig
+from rig import Cut, Failure, Rig
 from routes_client import Client
 from simulated_host import HostKeys, SimulatedHost, reported_cards
 from world import SOURCE

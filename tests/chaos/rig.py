@@ -105,14 +105,17 @@ class Rig(World):
             except ProcessLookupError:
                 pass  # it ended with the others
         self.until(lambda: not any(map(is_alive, pids)), "PostgreSQL to die")
+        # While nobody has reaped it, its number would be taken for a PostgreSQL that lives.
+        (self.postgres.data / "postmaster.pid").unlink()
+        (self.postgres.folder / f".s.PGSQL.{self.postgres.port}.lock").unlink()
 
     def answered(self, send, seconds=30):
-        """The reply to what is sent again and again while nobody is there to answer, as a client would."""
+        """The reply to what is sent again as long as nobody answers, or is told to try again, as a client would."""
         deadline = time.monotonic() + seconds
         while True:
             try:
                 reply = send()
-                if reply.status != 503:
+                if reply.status < 500 or not reply.body["retryable"]:
                     return reply
                 said = reply
             except LOST as error:
