@@ -3,9 +3,9 @@ much of the time from order to running is its own.
 
 The leases are made by real orders. The server's own share is what an agent that does nothing and a renter see of
 it: the order, the desired state that the order wakes, and the reports `accepted` and `running`, one after the other
-over keep-alive TLS, this script's own time included. Two starts are timed, from the process's start to /readyz:
-after a clean stop, PostgreSQL's start included, and after kill -9, which has to wait until the dead leader's beat
-is stale.
+over keep-alive TLS, this script's own time included. Two starts are timed, from the process's start until /readyz
+says so and the server leads: after a clean stop, PostgreSQL's start included, and after kill -9, which has to wait
+until the dead leader's beat is stale.
 """
 import argparse
 import json
@@ -31,6 +31,8 @@ def seconds_to_ready(world):
     begun = time.monotonic()
     world.start_server(*LASTING)
     while world.call("GET", "/readyz")[0] != 200:
+        pass
+    while world.get("/v1/admin/scheduler", world.admin_key)["role"] != "leader":
         pass
     return time.monotonic() - begun
 
