@@ -48,6 +48,14 @@ SETTINGS = ("heartbeat_interval_ms=1000", "heartbeat_timeout_ms=500", "usage_int
             "leader_takeover_ms=500")
 
 
+def octets_of(name):
+    """The 16 octets of an id: what stands after its type is Crockford's base 32."""
+    number = 0
+    for letter in name.split("_")[1]:
+        number = number * 32 + "0123456789abcdefghjkmnpqrstvwxyz".index(letter)
+    return number.to_bytes(16, "big")
+
+
 class EngineConnection(http.client.HTTPConnection):
     """To the container engine itself, past the relay."""
 
@@ -104,6 +112,7 @@ class Matrix:
         self.starts = collections.Counter()  # of containers, by lease
         self.charged = 0
         self.ordered = []  # jobs
+        self.lease = None  # of the job whose life it is, as PostgreSQL is sent it
         self.prepare()
 
     def prepare(self):
@@ -124,7 +133,8 @@ class Matrix:
         self.watcher = Client(rig, self.renter["key"])
         self.listings = {name: self.host(name) for name in ("alpha", "beta")}
         self.bystander = self.order_of(self.neighbour, "beta", WAITS)
-        rig.until(lambda: len(self.containers()) == 1, "the neighbour's container", 60)
+        job = "/v1/jobs/" + self.bystander["job"]["id"]
+        self.until(lambda: rig.get(job, self.neighbour["key"])["state"] == "running", "the neighbour's job to run")
         self.undisturbed = self.containers()
 
     def host(self, name):
@@ -149,7 +159,8 @@ class Matrix:
 
     def on_commit(self, commit):
         for what, table in TABLES.items():
-            if table in commit.tables:
+            # The neighbour's job states its usage, too.
+            if table in commit.tables and (what != "usage" or self.lease and self.lease in commit.values):
                 self.reach("after" if commit.answered else "before", what, ("server", "postgres"))
 
     def on_reply(self, session, piece):
@@ -230,6 +241,7 @@ class Matrix:
         placed = reply.body
         job, lease = placed["job"]["id"], placed["lease"]["id"]
         self.ordered.append(job)
+        self.lease = octets_of(lease)
         if cancelled:
             self.until(lambda: self.ask("/v1/jobs/" + job)["state"] == "running" and self.logs(job), "the job to run")
             strike.armed = True  # not before: every create begins with a kill of what may be there
@@ -242,13 +254,13 @@ class Matrix:
         orphans = max(0.0, time.monotonic() - since)
         self.until(lambda: self.ask("/v1/listings/" + self.listings["alpha"])["cards_free"] == 1, "the card", 60)
         settled = time.monotonic() - strike.at
-        self.strike = None
+        self.strike = self.lease = None
         self.check(job, self.ask("/v1/leases/" + lease), cancelled, orphans)
         return settled, orphans
 
     def give_up(self):
         """After a kill that broke something: the next one begins with an empty host."""
-        self.strike = None
+        self.strike = self.lease = None
         for job in self.ordered[-1:]:
             again = uuid.uuid4().hex
             self.rig.answered(lambda: self.watcher.call("POST", f"/v1/jobs/{job}/cancel", {}, idempotency_key=again))

@@ -23,6 +23,7 @@ class Session:
         self.database = socket.create_connection(proxy.database)
         self.name = ""
         self.prepared = {}
+        self.message = b""  # the one that on_query is called for, parameters and all
 
     def close(self):
         for end in (self.client, self.database):
@@ -58,7 +59,7 @@ class Session:
             while True:
                 head = self.read(self.client, 5)
                 body = self.read(self.client, struct.unpack("!I", head[1:])[0] - 4)
-                text = self.statement_of(head[:1], body)
+                text, self.message = self.statement_of(head[:1], body), body
                 if text is not None:
                     self.proxy.on_query(self, text)
                 self.database.sendall(head + body)

@@ -24,7 +24,7 @@ from world import Failure, World  # noqa: E402
 INSERT = re.compile(r'INSERT INTO "?([a-z_]+)"?')
 # What a client sees of a server that was killed, or has not come back yet.
 LOST = (OSError, http.client.HTTPException, ssl.SSLError)
-Commit = collections.namedtuple("Commit", "session tables answered")
+Commit = collections.namedtuple("Commit", "session tables values answered")
 
 
 class Transactions:
@@ -32,22 +32,24 @@ class Transactions:
 
     def __init__(self, proxy):
         self.on_commit = lambda commit: None
-        self.open = {}  # by session: the tables inserted into since BEGIN
+        self.open = {}  # by session: the tables inserted into since BEGIN, and the values as they were sent
         self.asked = {}
         proxy.on_query, proxy.on_reply = self._query, self._reply
 
     def _query(self, session, text):
         if text.startswith("BEGIN"):
-            self.open[session] = set()
+            self.open[session] = set(), []
         elif text == "COMMIT":
-            self.asked[session] = self.open.pop(session, set())
-            self.on_commit(Commit(session.name, self.asked[session], False))
-        elif session in self.open:
-            self.open[session].update(INSERT.findall(text))
+            tables, values = self.open.pop(session, (set(), []))
+            self.asked[session] = Commit(session.name, tables, b"".join(values), True)
+            self.on_commit(self.asked[session]._replace(answered=False))
+        elif session in self.open and (found := INSERT.findall(text)):
+            self.open[session][0].update(found)
+            self.open[session][1].append(session.message)
 
     def _reply(self, session, tag):
         if tag == "COMMIT" and session in self.asked:
-            self.on_commit(Commit(session.name, self.asked.pop(session), True))
+            self.on_commit(self.asked.pop(session))
 
 
 class Rig(World):
