@@ -46,6 +46,18 @@ void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot
     if (!record.started) record.boot_id = boot_id;
 }
 
+/// When the container ended. An exit is noticed late; the engine knows how long it was there, so the time
+/// since is not counted, and neither is a freeze that lies within. A wall clock that was set back meanwhile
+/// proves nothing.
+std::int64_t finished_boot_ms(const LeaseRecord& record,
+                              const std::optional<ContainerInspection>& inspection, std::int64_t now) {
+    const bool is_known = inspection && inspection->finished_unix_ms > 0 && record.started_boot_ms != 0 &&
+                          inspection->finished_unix_ms >= inspection->started_unix_ms;
+    if (!is_known) return now;
+    const std::int64_t span = inspection->finished_unix_ms - inspection->started_unix_ms;
+    return std::min(now, record.started_boot_ms + span);
+}
+
 }  // namespace
 
 LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
@@ -307,7 +319,7 @@ void LeaseTask::record_exit() {
     const LeaseRecord r = change([&](LeaseRecord& changed) {
         exit.duration_exceeded = changed.stop_cause == StopCause::duration;
         changed.exit = exit;
-        changed.meter.pause(now);
+        changed.meter.pause(finished_boot_ms(changed, inspection, now));
         if (inspection && inspection->finished_unix_ms > 0)
             changed.meter.settle(inspection->finished_unix_ms - inspection->started_unix_ms,
                                  changed.stated_ms);

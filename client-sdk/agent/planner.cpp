@@ -89,8 +89,11 @@ std::optional<Action> plan_engine(const Situation& s) {
     return r.started || !s.is_confirmed ? std::nullopt : std::optional(act(ActionKind::start));
 }
 
+/// Only of a container that was seen running just now: one that has exited unseen must not be billed
+/// further.
 bool usage_due(const Situation& s) {
-    return s.record.running_reported && s.record.meter.counting &&
+    const bool runs = s.container != nullptr && s.container->state == ContainerState::running;
+    return runs && s.record.running_reported && s.record.meter.counting &&
            s.now - s.record.usage_stated_boot_ms >= s.record.desired.usage_interval_ms;
 }
 

@@ -161,6 +161,19 @@ const Row rows[] = {
      "start"},
     {"started", [](Host& h) { h.record().running_reported = false; }, "report_running"},
     {"usage is due", [](Host& h) { h.record().usage_stated_boot_ms = now - 30'000; }, "state_usage"},
+    {"usage is due, and the engine does not say whether the container still runs",
+     [](Host& h) {
+         h.record().usage_stated_boot_ms = now - 30'000;
+         h.observed.engine_reachable = false;
+         h.observed.containers.clear();
+     },
+     ""},
+    {"usage is due, and the container has exited since",
+     [](Host& h) {
+         h.record().usage_stated_boot_ms = now - 30'000;
+         h.observed.containers[0].state = ContainerState::exited;
+     },
+     "record_exit"},
     {"usage is due, and the server's lane is busy",
      [](Host& h) {
          h.record().usage_stated_boot_ms = now - 30'000;
