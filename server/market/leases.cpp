@@ -76,10 +76,12 @@ void on_running_deadline(Transaction& tx, const Lease& lease) {
     top_up(tx, next);
     // Counted from the last statement: what ran since then has used up the old hold already.
     next.paid_until = paid_until(next, *next.usage_at);
-    if (next.held > lease.held && *next.paid_until > now)
-        tx.update(std::move(next), "lease.funded");
-    else
-        stop_lease(tx, lease.id, EndReason::funds_exhausted, tx.state().rules().stop_grace);
+    const bool is_funded = next.held > lease.held;
+    const bool is_paid = is_funded && *next.paid_until > now;
+    const LeaseId id = lease.id;
+    // What little was found is held either way, or the transfer would have no owner.
+    if (is_funded) tx.update(std::move(next), "lease.funded");
+    if (!is_paid) stop_lease(tx, id, EndReason::funds_exhausted, tx.state().rules().stop_grace);
 }
 
 /// Looks again whether the deadline has passed: what was done before may have served it, as when an order

@@ -256,6 +256,16 @@ TEST_CASE("When the money ends the lease ends, and not before") {
         CHECK(world.job_of(rental.lease).state == JobState::failed);
         CHECK(world.job_of(rental.lease).reason == EndReason::funds_exhausted);
     }
+    SECTION("with too little for the time that has passed it is told to stop, and the little is held") {
+        world.deposit(rental.renter, ledger::Micros(1'000));
+        world.tick_after(minutes(30) + seconds(20));
+        CHECK(world.events() == "lease.funded lease.stopping");
+        CHECK(rental.row().stop_reason == EndReason::funds_exhausted);
+        CHECK(rental.available() == 0);
+        world.tick_after(seconds(10));
+        world.reported(rental.lease, AgentPhase::gone);
+        CHECK(rental.held() == 0);
+    }
     SECTION("with a deposit it goes on, for as long as that pays from where the old hold ended") {
         world.deposit(rental.renter, ledger::Micros(100'000));
         world.tick_after(minutes(30) + Millis(3));
