@@ -27,11 +27,12 @@ Result<Decoded> decode_put_inventory(const Call& call) {
 /// may say that a host's leases are still its own.
 Result<http::Reply> heartbeat(const Call& call) {
     if (const Status good = decode_heartbeat(call.request().body); !good) return good.error();
+    // Noted even if it must be refused: the host is not silent because the database is.
+    call.services.engine.heartbeat(*call.actor().host());
     const auto epoch = call.services.engine.confirmed_epoch();
     if (!epoch)
         return refuse(ErrorCode::not_leader,
                       "The database has not confirmed this server's leadership just now.");
-    call.services.engine.heartbeat(*call.actor().host());
     JsonWriter json;
     json.begin_object()
         .field("epoch", *epoch)

@@ -26,7 +26,6 @@ engine::Reply encode(const Exchange& exchange, Services& services, const Encodin
                      const Result<market::Outcome>& outcome) {
     if (!outcome) {
         services.metrics.command(outcome.error().code);
-        if (outcome.error().code == ErrorCode::quarantined) services.metrics.quarantined();
         http::Reply problem = http::problem(outcome.error(), exchange.request.request_id);
         return {problem.status, std::move(problem.body)};
     }

@@ -245,7 +245,7 @@ engine::EngineDeps ServerApp::Impl::engine_deps() {
             if (!state) return std::nullopt;
             return engine::WarmMarket{std::move(*state), {}};
         },
-        [this] { return advertised_address(config, server->port()); }};
+        [this] { return advertised_address(config, server->port()); }, [this] { metrics.quarantined(); }};
 }
 
 void ServerApp::Impl::open_engine() {

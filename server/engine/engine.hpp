@@ -77,6 +77,7 @@ struct EngineDeps {
     std::function<std::optional<WarmMarket>(const Leadership&)> warm = {};
     /// Where other servers reach this one, asked when it takes the leader row; empty where there are none.
     std::function<std::string()> address = {};
+    std::function<void()> on_quarantined = {};  ///< for the metrics
 };
 
 struct EngineStats {

@@ -7,14 +7,16 @@ namespace fallow::engine {
 
 void Presence::expect(HostId host, Time now) {
     const std::lock_guard lock(mutex_);
-    hosts_[host] = Seen{now, true};
+    hosts_[host] = Seen{now, true, false};
 }
 
 bool Presence::heard(HostId host, Time now) {
     const std::lock_guard lock(mutex_);
     Seen& seen = hosts_[host];
     seen.at = now;
-    return !std::exchange(seen.online, true);
+    if (std::exchange(seen.online, true)) return false;
+    seen.back = true;
+    return true;
 }
 
 void Presence::excuse(Millis deaf, Time now) {
@@ -28,10 +30,16 @@ std::vector<HostId> Presence::lost(Time now, Millis window) {
     std::vector<HostId> lost;
     for (auto& [host, seen] : hosts_) {
         if (!seen.online || now - seen.at <= window) continue;
-        seen.online = false;
+        seen.online = seen.back = false;
         lost.push_back(host);
     }
     return lost;
+}
+
+bool Presence::is_back(HostId host) const {
+    const std::lock_guard lock(mutex_);
+    const auto at = hosts_.find(host);
+    return at != hosts_.end() && at->second.back;
 }
 
 void Presence::clear() {

@@ -21,14 +21,17 @@ class Presence {
     void excuse(Millis deaf, Time now);
     /// Hosts believed online and silent for longer than `window`; they are no longer believed online.
     [[nodiscard]] std::vector<HostId> lost(Time now, Millis window);
+    /// Heard again since lost() named it.
+    [[nodiscard]] bool is_back(HostId host) const;
     void clear();
 
   private:
     struct Seen {
         Time at;
         bool online = false;
+        bool back = false;
     };
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::unordered_map<HostId, Seen> hosts_;
 };
 

@@ -196,6 +196,9 @@ void Writer::decide_one(Submission submission, DecidedBatch& batch) {
     last_now_ = std::max(last_now_, deps_.now());
     batch.now = last_now_;
     if (answer_twin(submission, batch)) return;
+    // It waited, and the host has been heard since: to take its leases now would be wrong.
+    if (const auto* lost = std::get_if<market::HostLost>(&submission.command))
+        if (presence_.is_back(lost->host)) submission.command = market::HostBack{lost->host};
     const market::Context context{last_now_, deps_.random(), epoch_, submission.caller};
     market::Decision decision = market::decide(*state_, submission.command, context);
     Decided decided;
@@ -288,6 +291,7 @@ void Writer::requeue(DecidedBatch batch, CommitOutcome outcome) {
 
 void Writer::quarantine(Decided& decided, const std::string& detail) {
     ++quarantined_;
+    if (deps_.on_quarantined) deps_.on_quarantined();
     log("error", "a command was refused by the database and set aside: " + detail + "; command " +
                      std::to_string(decided.submission.command.index()) + " of " +
                      decided.submission.caller.name);
@@ -327,7 +331,10 @@ void Writer::step_down(const std::string& detail) {
 }
 
 void Writer::run_timers() {
-    if (!is_leading()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!accepting_) return;
+    }
     const Time now = deps_.now();
     // Heartbeats are taken only while the database confirms the epoch, and by a process that runs: what was
     // not heard in between says nothing of the hosts.

@@ -69,6 +69,9 @@ class EngineUnderTest {
         deps.publish = [this](const std::string& topic) { hub.publish(topic); };
         deps.now = [this] { return Time(now_.load()); };
         deps.random = random_;
+        deps.on_quarantined = [this] {
+            if (on_quarantined) on_quarantined();
+        };
         deps.sign = [](const std::string& bytes) { return "signed " + std::to_string(bytes.size()); };
         deps.log = [this](const std::string& level, const std::string& message) {
             const std::lock_guard lock(mutex_);
@@ -136,6 +139,7 @@ class EngineUnderTest {
     engine::Hub hub;
     engine::EngineConfig config;
     std::function<void(const engine::Reply&)> on_done;
+    std::function<void()> on_quarantined;
 
   private:
     /// A body that names what was made, so that an order of answers can be read.

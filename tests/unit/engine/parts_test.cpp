@@ -26,6 +26,8 @@ TEST_CASE("Presence: who is new, who is silent, who is back") {
     CHECK(presence.lost(Time(17'001), seconds(15)).empty());
     CHECK(presence.lost(Time(17'501), seconds(15)) == Hosts{b});
     CHECK(presence.heard(a, Time(18'000)));
+    CHECK(presence.is_back(a));
+    CHECK_FALSE(presence.is_back(b));
     // A minute in which nobody could be heard is no silence of theirs; it does not reach into the future.
     presence.excuse(seconds(60), Time(79'000));
     CHECK(presence.lost(Time(93'000), seconds(15)).empty());

@@ -1,0 +1,151 @@
+// The writer one step at a time, for what no thread can be stopped at.
+#include "engine/writer.hpp"
+#include "fake_database.hpp"
+#include "support/market_world.hpp"
+
+using namespace fallow;
+using namespace fallow::engine;
+using namespace fallow::testing;
+
+namespace {
+
+class Stepped {
+  public:
+    explicit Stepped(const MemoryDatabase& rows)
+        : database(rows), store_(database), beat_store_(database) {}
+
+    /// Leads, with `warm` for a follower's market.
+    void lead(std::function<std::optional<WarmMarket>(const Leadership&)> warm = {}) {
+        EngineConfig config;
+        config.holder = "this";
+        config.confirmed_within = confirmed_within;
+        EngineDeps deps{store_, beat_store_, {}, {}, {}, {}, "server-key", {}, {}};
+        deps.publish = [](const std::string&) {};
+        deps.now = [this] { return now; };
+        deps.random = [this] { return RawId{9, ++ids_}; };
+        deps.sign = [](const std::string&) { return std::string("signed"); };
+        deps.warm = std::move(warm);
+        writer.emplace(std::move(config), std::move(deps));
+        REQUIRE(writer->take_row());
+        writer->load();
+    }
+    void decide() {
+        while (writer->decide()) {
+        }
+    }
+    Writer::Commit commit() {
+        const Writer::Commit came = writer->commit();
+        writer->settle();
+        return came;
+    }
+    /// Until nothing is left to do.
+    void run() {
+        for (decide(); writer->has_batch(); decide())
+            commit();
+    }
+
+    FakeDatabase database;
+    Time now{1'800'000'000'000};
+    Millis confirmed_within = hours(1);
+    std::optional<Writer> writer;
+
+  private:
+    FakeStore store_;
+    FakeStore beat_store_;
+    std::uint64_t ids_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("A host that is heard while its loss waits for a commit is not lost") {
+    World world;
+    const HostId host = world.host(world.organization("seller"));
+    Stepped stepped(world.database());
+    stepped.lead();
+    stepped.now = stepped.now + seconds(16);
+    stepped.writer->run_timers();
+    stepped.decide();
+    REQUIRE(stepped.writer->has_batch());
+    SECTION("it is lost when nothing is heard") {
+        stepped.run();
+        CHECK(stepped.database.rows().rows<market::Host>().at(host).unreachable_since);
+    }
+    SECTION("it is heard before the batch is decided again") {
+        stepped.database.script({Fate::failed});
+        CHECK(stepped.commit() == Writer::Commit::failed);
+        stepped.writer->heartbeat(host);
+        stepped.run();
+        CHECK_FALSE(stepped.database.rows().rows<market::Host>().at(host).unreachable_since);
+        CHECK(stepped.database.journal().empty());
+    }
+}
+
+TEST_CASE("A leader that stood still blames no host for its own silence") {
+    World world;
+    const HostId host = world.host(world.organization("seller"));
+    Stepped stepped(world.database());
+    stepped.confirmed_within = seconds(2);
+    stepped.lead();
+    stepped.now = stepped.now + minutes(2);
+    stepped.writer->run_timers();
+    stepped.run();
+    const auto is_lost = [&] {
+        return stepped.database.rows().rows<market::Host>().at(host).unreachable_since.has_value();
+    };
+    CHECK_FALSE(is_lost());
+    for (int second = 0; second <= 15; ++second) {
+        stepped.now = stepped.now + seconds(1);
+        stepped.writer->beat();
+        stepped.writer->run_timers();
+        stepped.run();
+        CHECK(is_lost() == (second == 15));
+    }
+}
+
+TEST_CASE("A new leader goes on from the market that it followed, and reads nothing") {
+    World world;
+    world.organization("known");
+    Stepped stepped(world.database());
+    Leadership told;
+    stepped.lead([&](const Leadership& leadership) {
+        told = leadership;
+        return std::optional(WarmMarket{state_of(world.database().load(), market::Rules{}), {}});
+    });
+    CHECK(told.epoch == 1);
+    CHECK(stepped.database.loads() == 0);
+    std::string body;
+    Submission submission;
+    submission.command = market::CreateOrganization{"known", "DE"};
+    submission.caller = World::admin();
+    submission.encode = [](const Result<market::Outcome>& outcome) {
+        return Reply{409, outcome ? "made" : std::string(name_of(outcome.error().code))};
+    };
+    submission.done = [&](const Reply& reply, bool) { body = reply.body; };
+    REQUIRE(stepped.writer->submit(std::move(submission)));
+    stepped.run();
+    CHECK(body == "name_taken");
+}
+
+TEST_CASE("A commit whose outcome is unknown is asked about until the journal tells") {
+    Stepped stepped{MemoryDatabase()};
+    stepped.lead();
+    std::string body;
+    Submission submission;
+    submission.command = market::CreateOrganization{"a", "DE"};
+    submission.caller = World::admin();
+    submission.encode = [](const Result<market::Outcome>& outcome) {
+        return Reply{201, outcome ? "made" : "refused"};
+    };
+    submission.done = [&](const Reply& reply, bool) { body = reply.body; };
+    REQUIRE(stepped.writer->submit(std::move(submission)));
+    stepped.decide();
+    stepped.database.script({Fate::lost_after});
+    stepped.database.fail_reconnects(1);
+    CHECK(stepped.writer->commit() == Writer::Commit::unknown);
+    CHECK(stepped.writer->commit() == Writer::Commit::out_of_reach);
+    CHECK(stepped.writer->commit() == Writer::Commit::known);
+    CHECK(body.empty());
+    CHECK(stepped.writer->settle() == 1);
+    CHECK(body == "made");
+    CHECK(stepped.database.journal().size() == 1);
+}
