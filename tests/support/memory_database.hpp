@@ -2,10 +2,13 @@
 // alone, cards.used by lease cards alone. What a constraint would refuse is refused here too.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "engine/store.hpp"
 #include "market/state.hpp"
@@ -34,9 +37,21 @@ class MemoryDatabase {
         put(market::Settings{});
     }
 
-    /// Throws ConstraintViolated in the middle; whoever wants all or nothing keeps a copy.
+    /// All or nothing: what was written before a ConstraintViolated is taken back.
     void apply(const market::Changes& changes) {
-        market::Changes::each(changes, [&](const auto& writes) { write(writes); });
+        undo_.clear();
+        try {
+            market::Changes::each(changes, [&](const auto& writes) { write(writes); });
+        } catch (...) {
+            roll_back();
+            throw;
+        }
+    }
+    /// Takes the last apply() back.
+    void roll_back() {
+        for (auto step = undo_.rbegin(); step != undo_.rend(); ++step)
+            (*step)(*this);
+        undo_.clear();
     }
     /// The constraints that look at whole rows.
     void check() const {
@@ -108,45 +123,79 @@ class MemoryDatabase {
     template <class Row>
     void write(const market::RowWrites<Row>& writes) {
         auto& table = rows<Row>();
-        for (const Row& row : writes.removes)
-            if (table.erase(market::KeyOf<Row>::of(row)) != 1)
-                fail(Row::table, "removes a row that is not there");
+        for (const Row& row : writes.removes) {
+            const auto at = table.find(market::KeyOf<Row>::of(row));
+            if (at == table.end()) fail(Row::table, "removes a row that is not there");
+            undo_.push_back([known = at->second](MemoryDatabase& self) { self.put(known); });
+            table.erase(at);
+        }
         for (const Row& row : writes.updates) {
             const auto at = table.find(market::KeyOf<Row>::of(row));
             if (at == table.end()) fail(Row::table, "updates a row that is not there");
+            undo_.push_back([key = at->first, known = at->second](MemoryDatabase& self) {
+                self.rows<Row>().insert_or_assign(key, known);
+            });
             at->second = without_derived(row, at->second);
         }
-        for (const Row& row : writes.inserts)
-            if (!table.emplace(market::KeyOf<Row>::of(row), without_derived(row, Row{})).second)
+        for (const Row& row : writes.inserts) {
+            const auto key = market::KeyOf<Row>::of(row);
+            if (!table.emplace(key, without_derived(row, Row{})).second)
                 fail(Row::table, "inserts a row twice");
+            undo_.push_back([key](MemoryDatabase& self) { self.rows<Row>().erase(key); });
+        }
     }
     void write(const market::RowWrites<ledger::Transfer>& writes) {
         for (const ledger::Transfer& row : writes.inserts) {
-            rows<ledger::Account>().at(row.debit).balance.count -= row.amount.count;
-            rows<ledger::Account>().at(row.credit).balance.count += row.amount.count;
-            transfers_.push_back(row);
+            move(row.debit, -row.amount.count);
+            move(row.credit, row.amount.count);
+            append(&MemoryDatabase::transfers_, row);
         }
     }
     void write(const market::RowWrites<market::LeaseCard>& writes) {
         for (const market::LeaseCard& row : writes.updates) {
             market::LeaseCard& known = lease_cards_.at({row.lease, row.card});
+            undo_.push_back([before = known](MemoryDatabase& self) {
+                self.lease_cards_.at({before.lease, before.card}) = before;
+            });
             use(row.card, (row.released ? 0 : row.thousandths) - (known.released ? 0 : known.thousandths));
             known = row;
         }
         for (const market::LeaseCard& row : writes.inserts) {
-            if (!lease_cards_.emplace(std::pair{row.lease, row.card}, row).second)
-                fail("lease_cards", "inserts a row twice");
+            const std::pair key{row.lease, row.card};
+            if (!lease_cards_.emplace(key, row).second) fail("lease_cards", "inserts a row twice");
+            undo_.push_back([key](MemoryDatabase& self) { self.lease_cards_.erase(key); });
             if (!row.released) use(row.card, row.thousandths);
         }
     }
     void write(const market::RowWrites<market::Usage>& writes) {
-        usage_.insert(usage_.end(), writes.inserts.begin(), writes.inserts.end());
+        for (const market::Usage& row : writes.inserts) {
+            const std::pair key{row.lease, row.sequence};
+            if (!usage_keys_.insert(key).second) fail("usage_statements", "usage_statements_pkey");
+            undo_.push_back([key](MemoryDatabase& self) { self.usage_keys_.erase(key); });
+            append(&MemoryDatabase::usage_, row);
+        }
     }
     void write(const market::RowWrites<market::JobSpec>& writes) {
-        job_specs_.insert(job_specs_.end(), writes.inserts.begin(), writes.inserts.end());
+        for (const market::JobSpec& row : writes.inserts)
+            append(&MemoryDatabase::job_specs_, row);
     }
 
-    void use(CardId card, std::int32_t by) { rows<market::Card>().at(card).used += by; }
+    void use(CardId card, std::int32_t by) {
+        rows<market::Card>().at(card).used += by;
+        undo_.push_back(
+            [card, by](MemoryDatabase& self) { self.rows<market::Card>().at(card).used -= by; });
+    }
+    void move(AccountId account, std::int64_t by) {
+        rows<ledger::Account>().at(account).balance.count += by;
+        undo_.push_back([account, by](MemoryDatabase& self) {
+            self.rows<ledger::Account>().at(account).balance.count -= by;
+        });
+    }
+    template <class Row>
+    void append(std::vector<Row> MemoryDatabase::*table, const Row& row) {
+        (this->*table).push_back(row);
+        undo_.push_back([table](MemoryDatabase& self) { (self.*table).pop_back(); });
+    }
 
     template <class Row>
     static Row without_derived(Row row, const Row& known) {
@@ -180,6 +229,8 @@ class MemoryDatabase {
     std::map<std::pair<LeaseId, CardId>, market::LeaseCard> lease_cards_;
     std::vector<market::Usage> usage_;
     std::vector<market::JobSpec> job_specs_;
+    std::set<std::pair<LeaseId, std::int64_t>> usage_keys_;
+    std::vector<std::function<void(MemoryDatabase&)>> undo_;
 };
 
 }  // namespace fallow::testing

@@ -1,0 +1,215 @@
+// The rules that hold after every transaction.
+#include "simulation/auditor.hpp"
+
+#include "engine/journal.hpp"
+
+namespace fallow::sim {
+namespace {
+
+using ledger::AccountKind;
+using ledger::TransferReason;
+using market::LeaseState;
+
+void require(bool holds, const char* rule, const std::string& detail) {
+    if (!holds) throw Violation(rule, detail);
+}
+
+/// What the design allows: state to state, "-" before the first.
+const std::set<std::string> allowed_transitions{
+    "hosts -→enrolled", "hosts enrolled→online", "hosts online→unreachable", "hosts unreachable→online",
+    "hosts online→draining", "hosts unreachable→draining", "hosts draining→online",
+    "hosts draining→unreachable", "listings -→open", "listings open→paused", "listings paused→open",
+    "listings open→withdrawn", "listings paused→withdrawn", "orders -→standing", "orders -→filled",
+    "orders standing→filled", "orders standing→cancelled", "orders standing→expired",
+    // A batch writes each row once: what happened in between is one step in the database.
+    "orders -→cancelled", "orders -→expired", "jobs -→failed", "jobs -→running", "leases -→allocated",
+    "leases -→ended", "leases allocated→preparing", "leases allocated→ended", "leases preparing→running",
+    "leases preparing→reclaiming", "leases preparing→ended", "leases running→reclaiming",
+    "leases running→ended", "leases reclaiming→ended", "leases allocated→reclaiming",
+    "leases allocated→running", "jobs -→queued", "jobs -→assigned", "jobs -→cancelled",
+    "jobs queued→assigned", "jobs queued→cancelled", "jobs queued→failed", "jobs assigned→running",
+    "jobs assigned→queued", "jobs assigned→failed", "jobs assigned→cancelled", "jobs running→succeeded",
+    "jobs running→failed", "jobs running→cancelled", "jobs running→queued", "jobs assigned→succeeded",
+    "jobs assigned→assigned", "jobs running→assigned"};
+
+}  // namespace
+
+void Auditor::committed(const engine::Batch& batch) {
+    for (const market::JobSpec& spec : batch.changes.job_specs.inserts)
+        machines_.programs[spec.job.text()] = machines_.plans.at(spec.document);
+    check_journal(batch);
+    check_transitions(batch.changes);
+    check_lost_hosts(batch.changes);
+    for (; transfers_seen_ < database_.rows().transfers().size(); ++transfers_seen_) {
+        const ledger::Transfer& row = database_.rows().transfers()[transfers_seen_];
+        balances_[row.debit] -= row.amount.count;
+        balances_[row.credit] += row.amount.count;
+        if (row.lease) moved_[*row.lease][row.reason] += row.amount.count;
+    }
+    check_ledger();
+    check_cards();
+    const auto check_all = [&](const auto& writes) {
+        for (const market::Lease& lease : writes.inserts)
+            check_lease(lease);
+        for (const market::Lease& lease : writes.updates)
+            check_lease(lease);
+    };
+    check_all(batch.changes.leases);
+}
+
+void Auditor::check_journal(const engine::Batch& batch) {
+    const engine::JournalRecord& record = batch.journal;
+    require(record.sequence == static_cast<std::int64_t>(database_.journal().size()), "journal_in_order",
+            std::to_string(record.sequence));
+    require(record.epoch >= epoch_ && record.epoch == database_.epoch(), "leader_alone_writes",
+            "epoch " + std::to_string(record.epoch) + " of " + std::to_string(database_.epoch()));
+    require(record.at >= last_at_, "time_never_goes_back", std::to_string(record.at.ms));
+    chain_ = engine::sha256_hex(chain_ + record.record);
+    require(record.chain_hex == chain_, "journal_chain", std::to_string(record.sequence));
+    epoch_ = record.epoch;
+    last_at_ = record.at;
+}
+
+void Auditor::check_transitions(const market::Changes& changes) {
+    const auto look = [&](const auto& row, const std::string& state) {
+        std::string& known = states_[row.id.text()];
+        const std::string before = known.empty() ? "-" : known;
+        if (before == state) return;
+        using Row = std::decay_t<decltype(row)>;
+        const std::string step = std::string(Row::table) + ' ' + before + "→" + state;
+        require(allowed_transitions.contains(step), "states", step + " of " + row.id.text());
+        world_.note("  {} of {}", step, row.id.text());
+        world_.hit("transition " + step);
+        known = state;
+    };
+    const auto look_at_all = [&](const auto& writes) {
+        for (const auto* rows : {&writes.inserts, &writes.updates})
+            for (const auto& row : *rows)
+                look(row, std::string(name_of(row.state)));
+    };
+    look_at_all(changes.hosts);
+    look_at_all(changes.listings);
+    look_at_all(changes.orders);
+    look_at_all(changes.jobs);
+    look_at_all(changes.leases);
+    for (const auto* rows : {&changes.leases.inserts, &changes.leases.updates})
+        for (const market::Lease& lease : *rows)
+            if (lease.state == LeaseState::ended && !lease.released)
+                world_.hit("end " + std::string(name_of(*lease.end_reason)));
+            else if (lease.state == LeaseState::ended)
+                world_.hit("end " + std::string(name_of(*lease.end_reason)));
+}
+
+/// Nobody is lost because a leader changed: a full lost-window of silence, of this leader's own time.
+void Auditor::check_lost_hosts(const market::Changes& changes) {
+    for (const market::Host& host : changes.hosts.updates) {
+        if (!host.unreachable_since || host.version < 2) continue;
+        const std::string mark = "lost " + host.id.text();
+        const std::string since = std::to_string(host.unreachable_since->ms);
+        if (states_[mark] == since) continue;
+        states_[mark] = since;
+        // The clocks of two servers differ by less than a second; what comes within it may cross the
+        // decision.
+        const Time decided = *host.unreachable_since;
+        for (const Time heard : heard_[host.id])
+            require(heard <= decided - seconds(14) || heard >= decided - seconds(1),
+                    "host_lost_only_when_silent", host.id.text() + " was heard just now");
+        require(world_.now() - database_.taken_at() >= seconds(14), "host_lost_only_when_silent",
+                host.id.text() + " by a leader that is new");
+    }
+}
+
+void Auditor::check_ledger() const {
+    std::int64_t sum = 0;
+    std::map<OrganizationId, std::int64_t> held;
+    for (const auto& [id, lease] : rows<market::Lease>())
+        held[lease.renter] += lease.held.count;
+    for (const auto& [id, account] : rows<ledger::Account>()) {
+        sum += account.balance.count;
+        const auto moved = balances_.find(id);
+        require(account.balance.count == (moved == balances_.end() ? 0 : moved->second),
+                "balance_is_its_transfers", id.text());
+        require(account.kind == AccountKind::external || account.balance.count >= 0, "floor", id.text());
+        if (account.kind == AccountKind::held)
+            require(account.balance.count == held[account.organization], "held_is_what_leases_hold",
+                    account.organization.text());
+    }
+    require(sum == 0, "sums_zero", std::to_string(sum));
+}
+
+void Auditor::check_cards() const {
+    std::map<CardId, int> used;
+    for (const auto& [key, row] : database_.rows().lease_cards())
+        if (!row.released) used[row.card] += row.thousandths;
+    for (const auto& [card, thousandths] : used)
+        require(thousandths <= 1000, "card_capacity", card.text());
+}
+
+void Auditor::check_lease(const market::Lease& lease) const {
+    const std::string id = lease.id.text();
+    const auto found = moved_.find(lease.id);
+    const auto moved = [&](TransferReason reason) -> std::int64_t {
+        if (found == moved_.end()) return 0;
+        const auto at = found->second.find(reason);
+        return at == found->second.end() ? 0 : at->second;
+    };
+    const Int128 numerator =
+        static_cast<Int128>(lease.price.micros_per_hour) * lease.meter.running.count * lease.thousandths;
+    const auto charged = static_cast<std::int64_t>(numerator / 3'600'000'000);
+    const auto fee = static_cast<std::int64_t>(static_cast<Int128>(charged) * lease.fee_ppm / 1'000'000);
+    require(lease.meter.charged.count == charged, "charge_is_the_time_run", id);
+    require(moved(TransferReason::fee) == fee, "fee_reaches_the_operator", id);
+    require(moved(TransferReason::charge) == charged - fee, "seller_gets_the_rest", id);
+    const std::int64_t left = moved(TransferReason::hold) - moved(TransferReason::release) -
+                              moved(TransferReason::charge) - moved(TransferReason::fee);
+    require(left == lease.held.count, "hold_is_accounted_for", id);
+    require(lease.state != LeaseState::ended || left == 0, "holds_released", id);
+    if (lease.state == LeaseState::ended)
+        require(database_.receipts().contains(lease.id), "receipt_at_the_end", id);
+    check_metering(lease);
+}
+
+/// Never more than what the server's own clock saw, and of an honest host never more than what ran.
+void Auditor::check_metering(const market::Lease& lease) const {
+    if (lease.meter.running.count == 0) return;
+    const std::string id = lease.id.text();
+    require(lease.running_at.has_value(), "only_running_bills", id);
+    const Time end = lease.reclaiming_at.value_or(lease.ended_at.value_or(last_at_));
+    require(lease.meter.running <= end - *lease.running_at + rules_.heartbeat, "server_clock_bounds_time",
+            id + " was charged " + std::to_string(lease.meter.running.count));
+    require(lease.meter.running <= lease.term, "term_bounds_time", id);
+    if (hosts_.at(lease.host)->is_lying) return;
+    const Container& container = machines_.containers.at(*lease.container);
+    // A statement may be under way while the container exits: a round of the agent, and a lane's delay.
+    const Millis slack = seconds(2);
+    require(lease.meter.running <= container.ran_until(world_.now()) + slack, "only_proved_time_charged",
+            id + " ran " + std::to_string(container.ran_until(world_.now()).count) +
+                " ms and was charged " + std::to_string(lease.meter.running.count));
+}
+
+void Auditor::answered(const engine::IdempotencyKey& key, const Answer& answer) {
+    if (answer.status == 500) {
+        require(may_quarantine_ && answer.body == "quarantined", "nothing_is_refused_by_the_database",
+                key.route + ' ' + answer.body);
+        world_.hit("answer quarantined");
+        return;
+    }
+    if (answer.status > 500) return;
+    const std::string reply = std::to_string(answer.status) + ' ' + answer.body;
+    const auto [known, is_first] = replies_.emplace(key.key, reply);
+    require(known->second == reply, "twins_get_the_same_bytes",
+            key.key + " got " + known->second + ", then " + reply);
+    const engine::IdempotencyRecord* stored = database_.find(key);
+    require(stored != nullptr && stored->reply == answer.body && stored->status == answer.status,
+            "acknowledged_is_durable", key.route + ' ' + key.key + ": " + reply);
+    if (answer.replayed) world_.hit("answer replayed");
+}
+
+std::map<std::string, int> Auditor::phases(std::optional<HostId> host) const {
+    std::map<std::string, int> found;
+    for (const auto& [id, lease] : rows<market::Lease>())
+        if (!lease.released && (!host || lease.host == *host)) ++found[std::string(name_of(lease.state))];
+    return found;
+}
+
+}  // namespace fallow::sim

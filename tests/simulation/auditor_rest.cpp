@@ -1,0 +1,149 @@
+// The rules that hold once everything has come to rest: nothing is stuck, nothing is left over, and all
+// that ran was paid for once.
+#include "simulation/auditor.hpp"
+
+namespace fallow::sim {
+namespace {
+
+using ledger::AccountKind;
+using market::LeaseState;
+
+void require(bool holds, const char* rule, const std::string& detail) {
+    if (!holds) throw Violation(rule, detail);
+}
+
+}  // namespace
+
+bool Auditor::is_quiet() const {
+    for (const auto& [id, lease] : rows<market::Lease>())
+        if (!lease.released) return false;
+    return true;
+}
+
+void Auditor::finish(const std::vector<std::unique_ptr<Server>>& servers) {
+    for (const auto& server : servers)
+        require(server->unanswered() == 0, "every_command_is_answered",
+                server->name() + " owes " + std::to_string(server->unanswered()));
+    for (const auto& [id, lease] : rows<market::Lease>()) {
+        require(lease.released, "queues_drain", id.text() + " is " + std::string(name_of(lease.state)));
+        check_lease(lease);
+    }
+    for (const auto& [id, host] : rows<market::Host>())
+        require(host.state == market::HostState::online && !host.unreachable_since, "queues_drain",
+                id.text() + " is " + std::string(name_of(host.state)));
+    for (const auto& [id, card] : rows<market::Card>())
+        require(card.used == 0, "cards_are_free_again", id.text());
+    for (const auto& [id, job] : rows<market::Job>())
+        check_job(job);
+    check_containers();
+    check_effects();
+    check_standing_orders();
+}
+
+void Auditor::check_job(const market::Job& job) const {
+    const std::string id = job.id.text();
+    if (!job.finished_at) {
+        const bool stands = job.state == market::JobState::queued && job.order &&
+                            rows<market::Order>().at(*job.order).state == market::OrderState::standing;
+        require(stands, "queues_drain", id + " is " + std::string(name_of(job.state)));
+        return;
+    }
+    if (job.state != market::JobState::succeeded) return;
+    require(machines_.uploads.contains(job.lease->text()), "success_has_its_outputs", id);
+    const market::Lease& lease = rows<market::Lease>().at(*job.lease);
+    const Container& container = machines_.containers.at(*lease.container);
+    require(container.state == agent::ContainerState::exited && container.exit_code == 0,
+            "success_is_exit_0", id);
+}
+
+void Auditor::check_containers() const {
+    for (const auto& [id, host] : hosts_)
+        require(host->list().empty(), "no_container_is_left",
+                host->list().empty() ? "" : host->list().front().id);
+    for (const auto& [id, lease] : rows<market::Lease>()) {
+        if (!lease.container || hosts_.at(lease.host)->is_lying) continue;
+        const Container& container = machines_.containers.at(*lease.container);
+        // What ran since the last statement cannot be proved when the host goes down.
+        const bool is_stated_to_the_end =
+            !container.saw_reboot && lease.exit_code && lease.usage_sequence > 0 &&
+            lease.claimed == lease.meter.running && lease.end_reason != market::EndReason::host_lost;
+        bool has_final = false;
+        for (const market::Usage& usage : database_.rows().usage())
+            has_final = has_final || (usage.lease == id && usage.final);
+        if (!is_stated_to_the_end || !has_final) continue;
+        // What is lost between a start, a thaw or a freeze and its record is the host's loss.
+        const Millis slack = Millis(1500 + 2500 * container.freezes);
+        require(lease.meter.running + slack >= container.ran, "all_proved_time_charged",
+                id.text() + " ran " + std::to_string(container.ran.count) + " ms and was charged " +
+                    std::to_string(lease.meter.running.count));
+    }
+}
+
+/// One effect a key, however often it was sent.
+void Auditor::check_effects() const {
+    std::map<std::string, int> effects;
+    for (const market::JobSpec& spec : database_.rows().job_specs())
+        ++effects["job " + spec.document];
+    for (const ledger::Transfer& transfer : database_.rows().transfers())
+        if (transfer.reference) ++effects["transfer " + *transfer.reference];
+    for (const auto& [id, order] : rows<market::Order>())
+        if (!order.job)
+            ++effects["rental " + order.organization.text() + ' ' + std::to_string(order.term.count)];
+    for (const auto& [what, count] : effects)
+        require(count == 1, "one_effect_a_key", what + " happened " + std::to_string(count) + " times");
+    // Sequences of statements have no gap: each was taken once.
+    std::map<LeaseId, std::int64_t> last;
+    for (const market::Usage& usage : database_.rows().usage())
+        require(usage.sequence == ++last[usage.lease], "statements_in_order", usage.lease.text());
+}
+
+std::int64_t Auditor::balance(OrganizationId owner, AccountKind kind) const {
+    for (const auto& [id, account] : rows<ledger::Account>())
+        if (account.organization == owner && account.kind == kind) return account.balance.count;
+    return 0;
+}
+
+bool Auditor::is_frozen(const std::string& target) const {
+    for (const auto& [id, freeze] : rows<market::Freeze>())
+        if (freeze.target == target) return true;
+    return false;
+}
+
+bool Auditor::could_serve(const market::Listing& listing, const market::Order& order) const {
+    const market::Host& host = rows<market::Host>().at(listing.host);
+    const bool is_open = listing.state == market::ListingState::open && listing.ask <= order.price_max &&
+                         order.term >= listing.term_min && order.term <= listing.term_max &&
+                         order.count >= listing.bundle_min;
+    const bool is_there = host.state == market::HostState::online && !host.unreachable_since &&
+                          !is_frozen(host.id.text()) && !is_frozen(listing.organization.text());
+    if (!is_open || !is_there) return false;
+    int free = 0;
+    for (const CardId id : listing.cards)
+        if (rows<market::Card>().at(id).used == 0) ++free;
+    if (free < order.count) return false;
+    const Millis window =
+        rules_.hold_window + rules_.disconnect_window + std::max(listing.reclaim_notice, rules_.stop_grace);
+    const Int128 numerator = static_cast<Int128>(listing.ask.micros_per_hour) *
+                             std::min(window, order.term).count * (order.count * 1000);
+    const auto hold = static_cast<std::int64_t>((numerator + 3'599'999'999) / 3'600'000'000);
+    return balance(order.organization, AccountKind::available) >= hold;
+}
+
+bool Auditor::could_be_filled(const market::Order& order) const {
+    if (is_frozen(order.organization.text()) || is_frozen("main")) return false;
+    if (order.job && is_frozen(rows<market::Job>().at(*order.job).image)) return false;
+    for (const auto& [id, listing] : rows<market::Listing>())
+        if (could_serve(listing, order)) return true;
+    return false;
+}
+
+void Auditor::check_standing_orders() const {
+    for (const auto& [id, order] : rows<market::Order>()) {
+        if (order.state != market::OrderState::standing) continue;
+        require(order.expires_at > world_.now() - seconds(10), "queues_drain", id.text() + " has expired");
+        require(!could_be_filled(order), "standing_orders_are_filled", id.text());
+        world_.hit("order stands for want of a fit");
+    }
+}
+
+}  // namespace fallow::sim

@@ -1,0 +1,260 @@
+#include "simulation/people.hpp"
+
+namespace fallow::sim {
+
+using market::LeaseState;
+
+Person::Person(Scene& scene, std::string name, market::Caller caller)
+    : Process(scene.world, std::move(name)), scene_(scene), caller_(std::move(caller)) {}
+
+void Person::live() {
+    if (!world_.is_calm) act();
+    later(pause(), [this] { live(); });
+}
+
+void Person::perform(const std::string& route, const market::Command& command, Then then, std::string key) {
+    const auto errand = std::make_shared<Errand>();
+    errand->key = {caller_.organization, route, key.empty() ? make_key() : std::move(key), "hash"};
+    errand->command = command;
+    errand->then = std::move(then);
+    send(errand);
+    // An impatient client: a twin of the request before there is an answer.
+    if (world_.random.chance(60)) send(errand);
+}
+
+void Person::ask_server(const std::shared_ptr<Errand>& errand, Server& server,
+                        std::function<void(const Answer*)> then) {
+    ask<Answer>(
+        scene_.network, *this, line_, server, seconds(5),
+        [this, &server, errand](auto answer) {
+            server.request(errand->command, caller_, errand->key, std::move(answer));
+        },
+        [this, errand, then = std::move(then)](const Answer* answer) {
+            if (answer != nullptr) scene_.auditor.answered(errand->key, *answer);
+            then(answer);
+        });
+}
+
+void Person::send(const std::shared_ptr<Errand>& errand) {
+    ask_server(errand, *world_.random.pick(scene_.servers), [this, errand](const Answer* answer) {
+        if (errand->is_over) return;
+        if (answer == nullptr || answer->status == 503) {
+            later(world_.random.span(300, 2500), [this, errand] {
+                if (!errand->is_over) send(errand);
+            });
+            return;
+        }
+        errand->is_over = true;
+        world_.note("{}: {} answered {} {}", name(), errand->key.route, answer->status, answer->body);
+        if (errand->then) errand->then(*answer);
+        if (answer->status < 500 && world_.random.chance(150)) send_again(errand);
+    });
+}
+
+/// Long after the answer: a client that lost it.
+void Person::send_again(const std::shared_ptr<Errand>& errand) {
+    later(world_.random.span(500, 60'000), [this, errand] {
+        ask_server(errand, *world_.random.pick(scene_.servers), [](const Answer*) {});
+    });
+}
+
+// --- renters
+
+void Renter::act() {
+    const auto choice = world_.random.between(1, 100);
+    if (choice <= 62) return place(true);
+    if (choice <= 76) return place(false);
+    cancel();
+}
+
+Program Renter::program() {
+    Random& random = world_.random;
+    Program program;
+    program.work = random.chance(250) ? random.span(40'000, 400'000) : random.span(500, 30'000);
+    program.exit_code = random.chance(120) ? 1 : 0;
+    program.runs_out_of_memory = random.chance(60);
+    program.has_no_image = random.chance(50);
+    program.cannot_start = random.chance(50);
+    program.ignores_sigterm = random.chance(300);
+    program.pull = random.chance(60) ? random.span(30'000, 60'000) : random.span(100, 4000);
+    return program;
+}
+
+market::JobRequest Renter::job(const std::string& key) {
+    Random& random = world_.random;
+    market::JobRequest request;
+    request.image = random.chance(150) ? "image-b" : "image-a";
+    request.max_duration = random.chance(150) ? random.span(2000, 10'000) : seconds(600);
+    request.attempts_max = static_cast<std::int32_t>(random.between(1, 4));
+    request.document = key;
+    scene_.machines.plans[key] = program();
+    return request;
+}
+
+void Renter::place(bool has_job) {
+    Random& random = world_.random;
+    const std::string key = make_key();
+    market::PlaceOrder order;
+    order.count = random.chance(250) ? 2 : 1;
+    order.price_max = ledger::Price(random.between(8, 30) * 100'000);
+    order.term = is_poor_ ? seconds(300) : random.span(15'000, 120'000);
+    order.expires_in = random.chance(200) ? hours(1) : random.span(10'000, 90'000);
+    order.fill_or_kill = random.chance(100);
+    if (has_job) {
+        order.job = job(key);
+    } else {
+        // A term of its own tells the rental from every other one.
+        order.term = Millis(order.term.count / 1000 * 1000 + ++rentals_ % 1000);
+        order.fill_or_kill = true;
+    }
+    perform(
+        "POST /v1/orders", order,
+        [this, has_job](const Answer& answer) {
+            const auto space = answer.body.find(' ');
+            if (has_job || answer.status != 200 || space == std::string::npos) return;
+            const auto lease =
+                LeaseId::parse(answer.body.substr(space + 1, answer.body.rfind(' ') - space - 1));
+            if (!lease || world_.random.chance(200)) return;
+            later(world_.random.span(100, 6000), [this, lease = *lease] {
+                const std::string attach = make_key();
+                perform("POST /v1/leases/job", market::AttachJob{lease, job(attach)}, {}, attach);
+            });
+        },
+        key);
+}
+
+void Renter::cancel() {
+    Random& random = world_.random;
+    const OrganizationId me = caller().organization;
+    const auto leases = those<market::Lease>(
+        [&](const market::Lease& lease) { return lease.renter == me && lease.state != LeaseState::ended; });
+    const auto orders = those<market::Order>([&](const market::Order& order) {
+        return order.organization == me && order.state == market::OrderState::standing;
+    });
+    if (!orders.empty() && random.chance(400))
+        return perform("POST /v1/orders/cancel", market::CancelOrder{random.pick(orders).id});
+    if (leases.empty()) return;
+    const market::Lease lease = random.pick(leases);
+    if (lease.job && random.chance(500))
+        return perform("POST /v1/jobs/cancel", market::CancelJob{*lease.job});
+    perform("POST /v1/leases/end", market::EndLease{lease.id});
+}
+
+// --- sellers
+
+void Seller::open_listing(HostId host) {
+    market::CreateListing listing;
+    listing.host = host;
+    for (const auto& [id, card] : rows<market::Card>())
+        if (card.host == host) listing.cards.push_back(id);
+    listing.ask = ledger::Price(world_.random.between(8, 22) * 100'000);
+    listing.term_min = Millis(1);
+    listing.term_max = hours(1);
+    listing.reclaim_notice = world_.random.span(0, 12'000);
+    perform("POST /v1/listings", listing);
+}
+
+void Seller::act() {
+    const auto choice = world_.random.between(1, 100);
+    if (choice <= 55) return reclaim();
+    if (choice <= 85) return change_listing();
+    change_host();
+}
+
+void Seller::reclaim() {
+    const auto leases = those<market::Lease>([&](const market::Lease& lease) {
+        return lease.seller == caller().organization && lease.state != LeaseState::ended;
+    });
+    if (leases.empty()) return;
+    const market::Lease lease = world_.random.pick(leases);
+    world_.hit("fault owner_reclaims × " + std::string(name_of(lease.state)));
+    perform("POST /v1/leases/reclaim", market::ReclaimLease{lease.id});
+}
+
+void Seller::change_listing() {
+    const auto listings = those<market::Listing>([&](const market::Listing& listing) {
+        return listing.organization == caller().organization &&
+               listing.state != market::ListingState::withdrawn;
+    });
+    if (listings.empty()) return;
+    const market::Listing listing = world_.random.pick(listings);
+    if (world_.random.chance(150))
+        return perform("DELETE /v1/listings", market::WithdrawListing{listing.id},
+                       [this, host = listing.host](const Answer&) { open_listing(host); });
+    market::UpdateListing update;
+    update.listing = listing.id;
+    update.version = listing.version;
+    if (world_.random.chance(500))
+        update.ask = ledger::Price(world_.random.between(8, 22) * 100'000);
+    else
+        update.state = listing.state == market::ListingState::open ? market::ListingState::paused
+                                                                   : market::ListingState::open;
+    perform("PATCH /v1/listings", update);
+}
+
+void Seller::change_host() {
+    const auto hosts = those<market::Host>(
+        [&](const market::Host& host) { return host.organization == caller().organization; });
+    const HostId host = world_.random.pick(hosts).id;
+    perform("POST /v1/hosts/drain", market::ChangeHost{host, market::HostAction::drain});
+    later(world_.random.span(4000, 20'000), [this, host] {
+        perform("POST /v1/hosts/resume", market::ChangeHost{host, market::HostAction::resume});
+    });
+}
+
+// --- the operator
+
+void Operator::deposit(OrganizationId organization, std::int64_t micros) {
+    const std::string key = make_key();
+    perform("POST /v1/admin/deposits", market::Deposit{organization, ledger::Micros(micros), key}, {}, key);
+}
+
+void Operator::act() {
+    const auto organizations = those<market::Organization>(
+        [](const market::Organization& row) { return row.id != market::platform_organization; });
+    const OrganizationId organization = world_.random.pick(organizations).id;
+    const auto choice = world_.random.between(1, 100);
+    if (choice <= 35) return deposit(organization, world_.random.between(20'000, 200'000));
+    if (choice <= 45)
+        return perform("PUT /v1/admin/settings",
+                       market::SetFee{static_cast<std::int32_t>(world_.random.between(0, 200'000))});
+    if (choice <= 60) {
+        const std::string key = make_key();
+        return perform("POST /v1/admin/withdrawals",
+                       market::Withdraw{organization, ledger::AccountKind::earned,
+                                        ledger::Micros(world_.random.between(1, 5000)), key},
+                       {}, key);
+    }
+    if (choice <= 80) freeze();
+}
+
+void Operator::freeze() {
+    market::CreateFreeze freeze;
+    freeze.note = "simulated";
+    const auto choice = world_.random.between(1, 4);
+    const auto organizations = those<market::Organization>(
+        [](const market::Organization& row) { return row.id != market::platform_organization; });
+    if (choice == 1) {
+        freeze.kind = market::FreezeKind::organization;
+        freeze.target = world_.random.pick(organizations).id.text();
+    } else if (choice == 2) {
+        freeze.kind = market::FreezeKind::host;
+        freeze.target = world_.random.pick(scene_.hosts).text();
+    } else if (choice == 3) {
+        freeze.kind = market::FreezeKind::image;
+        freeze.target = "image-b";
+    } else {
+        freeze.kind = market::FreezeKind::market;
+        freeze.target = "main";
+    }
+    for (const auto& [phase, count] : scene_.auditor.phases(std::nullopt))
+        world_.hit("fault operator_freezes × " + phase);
+    perform("POST /v1/admin/freezes", freeze, [this](const Answer& answer) {
+        const auto id = FreezeId::parse(answer.body);
+        if (answer.status != 200 || !id) return;
+        later(world_.random.span(2000, 15'000),
+              [this, id = *id] { perform("DELETE /v1/admin/freezes", market::RemoveFreeze{id}); });
+    });
+}
+
+}  // namespace fallow::sim
