@@ -26,6 +26,8 @@ class Auditor {
     /// A database that refuses by a constraint of its own is the world's doing; else it is the engine's.
     void expect_quarantine() { may_quarantine_ = true; }
     void add_host(Host& host) { hosts_[host.id()] = &host; }
+    /// All is well again and had time: nobody who was not killed owes an answer.
+    static void check_answered(const std::vector<std::unique_ptr<Server>>& servers);
     /// Everything has had time to come to rest.
     void finish(const std::vector<std::unique_ptr<Server>>& servers);
     /// Whether anything is still on its way.

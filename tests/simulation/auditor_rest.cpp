@@ -20,10 +20,14 @@ bool Auditor::is_quiet() const {
     return true;
 }
 
-void Auditor::finish(const std::vector<std::unique_ptr<Server>>& servers) {
+void Auditor::check_answered(const std::vector<std::unique_ptr<Server>>& servers) {
     for (const auto& server : servers)
         require(server->unanswered() == 0, "every_command_is_answered",
                 server->name() + " owes " + std::to_string(server->unanswered()));
+}
+
+void Auditor::finish(const std::vector<std::unique_ptr<Server>>& servers) {
+    check_answered(servers);
     for (const auto& [id, lease] : rows<market::Lease>()) {
         require(lease.released, "queues_drain", id.text() + " is " + std::string(name_of(lease.state)));
         check_lease(lease);

@@ -226,14 +226,23 @@ void Simulation::poison_for_a_while() {
     world_.after(world_.random.span(1000, 10'000), [this] { database_.poison = {}; });
 }
 
-/// Everything works again, and an operator has looked at what was set aside: each server starts anew.
+bool Simulation::is_answered() const {
+    return std::ranges::all_of(servers_, [](const auto& server) { return server->unanswered() == 0; });
+}
+
+/// Everything works again, and once all have their answers an operator looks at what was set aside: each
+/// server starts anew.
 void Simulation::heal() {
     world_.note("calm");
     world_.is_calm = true;
     database_.poison = {};
     if (!database_.is_up()) database_.start();
-    for (const auto& server : servers_) {
+    for (const auto& server : servers_)
         server->go_on();
+    run_for(seconds(10));
+    run_until([this] { return is_answered(); }, seconds(20));
+    Auditor::check_answered(servers_);
+    for (const auto& server : servers_) {
         server->kill();
         server->boot();
     }
@@ -262,11 +271,7 @@ void Simulation::run() {
         run_for(seconds(30));
         if (auditor_.is_quiet()) break;
     }
-    const auto nothing_is_on_its_way = [this] {
-        return auditor_.is_quiet() &&
-               std::ranges::all_of(servers_, [](const auto& server) { return server->unanswered() == 0; });
-    };
-    run_until(nothing_is_on_its_way, seconds(20));
+    run_until([this] { return auditor_.is_quiet() && is_answered(); }, seconds(20));
     auditor_.finish(servers_);
 }
 

@@ -42,6 +42,7 @@ class Simulation {
     void disturb_server();
     void disturb_database();
     void poison_for_a_while();
+    [[nodiscard]] bool is_answered() const;
     void heal();
 
     World world_;
