@@ -113,6 +113,8 @@ void prepare_and_submit(const ExchangePtr& exchange, Services& services, store::
             return finish(exchange,
                           stored_reply(prepared->replay->status, std::move(prepared->replay->body), true));
         submit(exchange, services, std::move(prepared->decoded), std::move(prepared->encoding));
+    } catch (const store::DatabaseError& error) {
+        finish_failed(exchange, services, error);
     } catch (const std::exception& error) {
         finish_failed(exchange, services, error.what());
     }

@@ -174,4 +174,22 @@ void finish_failed(const ExchangePtr& exchange, Services& services, std::string_
                             "The server failed on this request; its operator finds it by its request_id."));
 }
 
+/// Without a session nothing was done, and the same request can succeed in a moment. A commit without an
+/// answer may have been done: only the same key tells.
+void finish_failed(const ExchangePtr& exchange, Services& services, const store::DatabaseError& error) {
+    const bool is_unknown = error.fault() == store::Fault::in_doubt;
+    if (!is_unknown && error.fault() != store::Fault::connection)
+        return finish_failed(exchange, services, std::string_view(error.what()));
+    services.log.error("the database is out of reach",
+                       {{"request_id", std::string_view(exchange->request.request_id)},
+                        {"path", std::string_view(exchange->request.path)},
+                        {"error", std::string_view(error.what())}});
+    finish(exchange,
+           refuse(ErrorCode::database_unavailable,
+                  is_unknown
+                      ? "The database went away during the commit, so that the outcome is not known: "
+                        "repeat the request with the same Idempotency-Key."
+                      : "The database is out of reach and nothing was changed: try again in a moment."));
+}
+
 }  // namespace fallow::api

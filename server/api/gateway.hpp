@@ -37,5 +37,8 @@ void finish(const ExchangePtr& exchange, Result<http::Reply> result);
 
 /// Ends an exchange after an exception, which is logged.
 void finish_failed(const ExchangePtr& exchange, Services& services, std::string_view what);
+/// The same for the database's errors: a session that broke is no failure of the server's, and a retry can
+/// help.
+void finish_failed(const ExchangePtr& exchange, Services& services, const store::DatabaseError& error);
 
 }  // namespace fallow::api

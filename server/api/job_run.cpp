@@ -70,7 +70,7 @@ void run_on(store::Connection& connection, const ExchangePtr& exchange, Services
             return finish(exchange, run_transaction(*exchange, services, connection));
         } catch (const store::DatabaseError& error) {
             if (error.fault() == store::Fault::serialization && attempt < attempts_max) continue;
-            return finish_failed(exchange, services, error.what());
+            return finish_failed(exchange, services, error);
         } catch (const std::exception& error) {
             return finish_failed(exchange, services, error.what());
         }

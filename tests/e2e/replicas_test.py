@@ -217,6 +217,25 @@ class ReplicasTest(unittest.TestCase):
         self.assertEqual(next(orders), reply.body["order"]["id"])
         self.assertNotEqual(placed["order"]["id"], reply.body["order"]["id"])
 
+    def test_without_the_database_requests_are_told_to_come_back(self):
+        here = self.client(self.first)
+        keys = here.items("/v1/keys")
+        self.world.postgres.stop("immediate")
+        body = {"name": "late", "scopes": ["renter:read"]}
+        for method, path, sent in (("GET", "/v1/orders", None), ("GET", "/v1/listings", None),
+                                   ("GET", "/v1/account", None), ("POST", "/v1/keys", body)):
+            for server in (self.first, self.second):
+                with self.subTest(path=path, server=server.name):
+                    reply = self.client(server).call(method, path, sent)
+                    self.assertEqual((reply.status, reply.body["retryable"], reply.headers["Retry-After"]),
+                                     (503, True, "1"), reply)
+                    self.assertIn(reply.code, ("database_unavailable", "queue_full"))
+        self.world.postgres.start()
+        reply, _, _ = until_answered(lambda: here.call("GET", "/v1/keys"))
+        self.assertEqual([key["id"] for key in reply.body["items"]], [key["id"] for key in keys])
+        reply, _, _ = until_answered(lambda: here.call("POST", "/v1/orders", ORDER))
+        self.assertEqual(reply.status, 201, reply)
+
     def test_a_server_with_other_keys_does_not_start(self):
         stranger = self.world.server_of("stranger", *SLOW_HEART)
         stranger.settings[0] = "keys_folder=" + str(self.world.folder / "other-keys")
