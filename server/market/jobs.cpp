@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "market/filling.hpp"
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
-#include "market/matching.hpp"
 
 namespace fallow::market {
 namespace {
@@ -100,13 +100,6 @@ Job insert_job(Transaction& tx, const JobRequest& request, OrganizationId owner,
     return job;
 }
 
-/// The most a standing order could need if it were filled at its own limit.
-Status check_standing_funds(const State& state, const Order& order) {
-    Listing at_the_limit;
-    at_the_limit.ask = order.price_max;
-    return check_funds(state, order, at_the_limit);
-}
-
 }  // namespace
 
 bool is_retried(EndReason reason) {
@@ -163,8 +156,9 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
         return refuse(ErrorCode::no_match,
                       "No open listing fits now: relax a requirement, raise the price limit, or let the "
                       "order stand.");
-    const Status funded = match ? check_funds(state, order, state.at<Listing>(match->listing))
-                                : check_standing_funds(state, order);
+    const Status funded =
+        check_funds(state, order.organization,
+                    match ? first_hold(state, order, *match) : first_hold_at_limit(state, order));
     if (!funded) return funded.error();
 
     order.id = tx.make_id<OrderId>();

@@ -1,4 +1,5 @@
-// Listings: a seller's terms for cards of one host.
+#include "market/listings.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -49,6 +50,27 @@ Status check_terms(const Listing& listing) {
 }
 
 }  // namespace
+
+ListingView view_of(const State& state, const Listing& listing) {
+    const Host& host = state.at<Host>(listing.host);
+    ListingView view;
+    view.listing = listing;
+    view.country = host.country;
+    view.runtime = host.runtime;
+    view.cards_total = static_cast<std::int32_t>(listing.cards.size());
+    view.cards_free = state.free_cards(listing.id);
+    for (const CardId id : listing.cards) {
+        const Card& card = state.at<Card>(id);
+        if (view.product.empty()) {
+            view.product = card.product;
+            view.device_class = card.device_class;
+            view.vram_bytes = card.vram_bytes;
+        } else if (card.vram_bytes && (!view.vram_bytes || *card.vram_bytes < *view.vram_bytes)) {
+            view.vram_bytes = card.vram_bytes;
+        }
+    }
+    return view;
+}
 
 Result<Outcome> handle(Transaction& tx, const CreateListing& command) {
     const State& state = tx.state();

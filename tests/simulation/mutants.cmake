@@ -58,8 +58,8 @@ mutant(kept_cards server/market/agent_reports.cpp
 mutant(stuck_job server/market/leases.cpp
   "    if (job) settle_job(" "    if (job && reason != EndReason::host_lost) settle_job(")
 mutant(head_blocks server/market/matching.cpp
-  "state.at<Listing>(match->listing))) continue;" "state.at<Listing>(match->listing))) return;")
-mutant(double_lease server/market/matching.cpp
+  "first_hold(state, order, *match))) continue;" "first_hold(state, order, *match))) return;")
+mutant(double_lease server/market/filling.cpp
   "    if (order.job) assign_job(tx, *order.job, lease);"
   "    if (order.job && lease.price.micros_per_hour % 300000 != 0) assign_job(tx, *order.job, lease);")
 

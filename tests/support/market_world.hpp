@@ -10,6 +10,7 @@
 
 #include "market/decide.hpp"
 #include "market/leases.hpp"
+#include "market/listings.hpp"
 #include "market/matching.hpp"
 #include "support/market_builders.hpp"
 #include "support/memory_database.hpp"

@@ -1,6 +1,8 @@
 // Which listing serves which order, and in which order they are served.
 #include "market/matching.hpp"
 
+#include <algorithm>
+
 #include "support/market_world.hpp"
 #include "support/text_table.hpp"
 
@@ -32,8 +34,8 @@ std::string why_not(const Market& market, ListingId listing, const PlaceOrder& c
     order.term = command.term;
     const Fit found =
         fit(market.world.state(), market.world.listing_row(listing), order, market.world.now());
-    CHECK(found.match.has_value() != found.refused.has_value());
-    return found.match ? "fits" : std::string(name_of(*found.refused));
+    CHECK(found.member.has_value() != found.refused.has_value());
+    return found.member ? "fits" : std::string(name_of(*found.refused));
 }
 
 }  // namespace
@@ -85,6 +87,18 @@ TEST_CASE("Each constraint refuses what it should, at its boundary") {
         INFO(row.what);
         CHECK(why_not(market, listing, row.order) == row.expected);
     }
+}
+
+TEST_CASE("The rules stand in the order in which the constraints are named") {
+    std::vector<Constraint> asked;
+    for (const ListingRule& rule : listing_rules())
+        asked.push_back(rule.constraint);
+    for (const CardRule& rule : card_rules())
+        asked.push_back(rule.constraint);
+    asked.push_back(Constraint::cards);
+    for (std::size_t i = 0; i < asked.size(); ++i)
+        CHECK(asked[i] == static_cast<Constraint>(i));
+    CHECK(asked.size() == std::size_t(std::ranges::count(all_names<Constraint>(), ',')) + 1);
 }
 
 TEST_CASE("A listing serves only while it, its host and its seller may") {

@@ -1,0 +1,112 @@
+#include "market/eligibility.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace fallow::market {
+namespace {
+
+bool contains(const std::vector<std::string>& list, const std::string& value) {
+    return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+const Requirements& wanted(const Pairing& pairing) {
+    return pairing.order.requirements;
+}
+
+bool is_wanted_listing(const Pairing& p) {
+    return !wanted(p).listing || *wanted(p).listing == p.listing.id;
+}
+bool is_wanted_host(const Pairing& p) {
+    return !wanted(p).host || *wanted(p).host == p.host.id;
+}
+bool is_open(const Pairing& p) {
+    return p.listing.state == ListingState::open;
+}
+bool is_reachable(const Pairing& p) {
+    return p.host.state == HostState::online && !p.host.unreachable_since;
+}
+bool is_not_frozen(const Pairing& p) {
+    return !p.state.is_frozen(FreezeKind::host, p.host.id.text()) &&
+           p.state.at<Organization>(p.listing.organization).status != OrganizationStatus::frozen;
+}
+bool is_within_price(const Pairing& p) {
+    return p.listing.ask <= p.order.price_max;
+}
+bool is_within_terms(const Pairing& p) {
+    return p.listing.term_min <= p.order.term && p.order.term <= p.listing.term_max;
+}
+bool is_within_window(const Pairing& p) {
+    return (!p.listing.available_from || *p.listing.available_from <= p.now) &&
+           (!p.listing.available_until || p.now + p.order.term <= *p.listing.available_until);
+}
+bool is_in_wanted_country(const Pairing& p) {
+    return (wanted(p).countries.empty() || contains(wanted(p).countries, p.host.country)) &&
+           !contains(wanted(p).countries_excluded, p.host.country);
+}
+bool is_a_whole_bundle(const Pairing& p) {
+    return p.order.count >= p.listing.bundle_min;
+}
+
+bool is_wanted_class(const Pairing& p, const Card& card) {
+    return !wanted(p).device_class || *wanted(p).device_class == card.device_class;
+}
+bool is_wanted_product(const Pairing& p, const Card& card) {
+    return wanted(p).products.empty() || contains(wanted(p).products, card.product);
+}
+bool has_wanted_vram(const Pairing& p, const Card& card) {
+    return !wanted(p).vram_bytes_min || (card.vram_bytes && *card.vram_bytes >= *wanted(p).vram_bytes_min);
+}
+bool is_present(const Pairing&, const Card& card) {
+    return card.state == CardState::present;
+}
+bool is_unused(const Pairing&, const Card& card) {
+    return card.used == 0;
+}
+
+constexpr std::array all_listing_rules{
+    ListingRule{Constraint::listing, is_wanted_listing},
+    ListingRule{Constraint::host, is_wanted_host},
+    ListingRule{Constraint::listing_state, is_open},
+    ListingRule{Constraint::host_state, is_reachable},
+    ListingRule{Constraint::frozen, is_not_frozen},
+    ListingRule{Constraint::price, is_within_price},
+    ListingRule{Constraint::term, is_within_terms},
+    ListingRule{Constraint::window, is_within_window},
+    ListingRule{Constraint::country, is_in_wanted_country},
+    ListingRule{Constraint::bundle, is_a_whole_bundle},
+};
+constexpr std::array all_card_rules{
+    CardRule{Constraint::device_class, is_wanted_class},
+    CardRule{Constraint::product, is_wanted_product},
+    CardRule{Constraint::vram, has_wanted_vram},
+    CardRule{Constraint::missing, is_present},
+    CardRule{Constraint::in_use, is_unused},
+};
+
+}  // namespace
+
+Pairing pair_up(const State& state, const Order& order, const Listing& listing, Time now) {
+    return {state, order, listing, state.at<Host>(listing.host), now};
+}
+
+std::span<const ListingRule> listing_rules() {
+    return all_listing_rules;
+}
+std::span<const CardRule> card_rules() {
+    return all_card_rules;
+}
+
+std::optional<Constraint> refusal(const Pairing& pairing) {
+    for (const ListingRule& rule : all_listing_rules)
+        if (!rule.holds(pairing)) return rule.constraint;
+    return std::nullopt;
+}
+
+std::optional<Constraint> refusal(const Pairing& pairing, const Card& card) {
+    for (const CardRule& rule : all_card_rules)
+        if (!rule.holds(pairing, card)) return rule.constraint;
+    return std::nullopt;
+}
+
+}  // namespace fallow::market

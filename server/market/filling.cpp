@@ -1,0 +1,103 @@
+#include "market/filling.hpp"
+
+#include "market/leases.hpp"
+
+namespace fallow::market {
+namespace {
+
+using ledger::AccountKind;
+using ledger::Micros;
+
+Lease lease_for(const Transaction& tx, const Order& order, const Member& member) {
+    const Rules& rules = tx.state().rules();
+    const Listing& listing = tx.state().at<Listing>(member.listing);
+    Lease lease;
+    lease.order = order.id;
+    lease.renter = order.organization;
+    lease.seller = listing.organization;
+    lease.host = listing.host;
+    lease.listing = listing.id;
+    lease.job = order.job;
+    lease.pinned = !order.job;
+    lease.price = listing.ask;
+    lease.thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
+    lease.fee_ppm = tx.state().settings().fee_ppm;
+    lease.term = order.term;
+    lease.reclaim_notice = listing.reclaim_notice;
+    lease.epoch = tx.context().epoch;
+    lease.allocated_at = tx.now();
+    lease.phase_deadline = tx.now() + (order.job ? rules.accept_deadline : rules.attach_deadline);
+    lease.cards = member.cards;
+    lease.held = hold_wanted(rules, lease);
+    return lease;
+}
+
+void assign_job(Transaction& tx, JobId id, Lease& lease) {
+    Job job = tx.state().at<Job>(id);
+    job.state = JobState::assigned;
+    job.lease = lease.id;
+    job.order = lease.order;
+    job.attempts += 1;
+    lease.attempt = job.attempts;
+    tx.update(std::move(job), "job.assigned");
+}
+
+/// One member's lease, with its hold and its cards.
+LeaseId add_lease(Transaction& tx, const Order& order, const Member& member) {
+    Lease lease = lease_for(tx, order, member);
+    lease.id = tx.make_id<LeaseId>();
+    lease.nonce = tx.make_nonce();
+    if (order.job) assign_job(tx, *order.job, lease);
+    if (lease.held.count > 0)
+        tx.transfer(tx.state().account(order.organization, AccountKind::available),
+                    tx.state().account(order.organization, AccountKind::held), lease.held,
+                    ledger::TransferReason::hold, lease.id);
+    tx.insert(lease, "lease.allocated");
+    for (const CardId card : lease.cards)
+        tx.use_card(lease.id, card, member.thousandths);
+    return lease.id;
+}
+
+Micros hold_of(const State& state, const Order& order, ledger::Price price, std::int32_t thousandths,
+               Millis notice) {
+    Lease lease;
+    lease.price = price;
+    lease.thousandths = thousandths;
+    lease.term = order.term;
+    lease.reclaim_notice = notice;
+    return hold_wanted(state.rules(), lease);
+}
+
+}  // namespace
+
+Micros first_hold(const State& state, const Order& order, const Match& match) {
+    Micros sum(0);
+    for (const Member& member : match.members) {
+        const Listing& listing = state.at<Listing>(member.listing);
+        const auto thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
+        sum = sum + hold_of(state, order, listing.ask, thousandths, listing.reclaim_notice);
+    }
+    return sum;
+}
+
+Micros first_hold_at_limit(const State& state, const Order& order) {
+    return hold_of(state, order, order.price_max, order.count * limits::thousandths_per_card, Millis(0));
+}
+
+Status check_funds(const State& state, OrganizationId renter, Micros wanted) {
+    if (wanted.count == 0) return Done{};
+    return ledger::check_transfer(state.account(renter, AccountKind::available),
+                                  state.account(renter, AccountKind::held), wanted);
+}
+
+void fill(Transaction& tx, OrderId id, const Match& match) {
+    Order order = tx.state().at<Order>(id);
+    order.state = OrderState::filled;
+    for (const Member& member : match.members) {
+        const LeaseId lease = add_lease(tx, order, member);
+        order.lease = order.lease.value_or(lease);
+    }
+    tx.update(std::move(order), "order.filled");
+}
+
+}  // namespace fallow::market
