@@ -14,12 +14,14 @@
 namespace fallow::agent {
 namespace {
 
-// Extensions by which a device tells its PCI address (cl_khr_pci_bus_info, cl_nv_device_attribute_query,
-// cl_amd_device_attribute_query); the numbers are from the Khronos registry.
+// Extensions by which a device tells its PCI address and board (cl_khr_pci_bus_info,
+// cl_nv_device_attribute_query, cl_amd_device_attribute_query); the numbers are from the Khronos registry.
 constexpr cl_device_info khr_pci_bus_info = 0x410F;
 constexpr cl_device_info nv_pci_bus_id = 0x4008;
 constexpr cl_device_info nv_pci_slot_id = 0x4009;
 constexpr cl_device_info nv_pci_domain_id = 0x400A;
+// By the device name of AMD's driver ("gfx942") several products go; the board's name is the product's.
+constexpr cl_device_info amd_board_name = 0x4038;
 
 struct KhrPciBusInfo {
     cl_uint domain;
@@ -141,14 +143,16 @@ std::vector<CardFacts> opencl_cards(const MeasureOptions& options, const std::ve
     for (const cl_device_id device : all_devices(*api)) {
         CardFacts card;
         card.index = static_cast<std::int64_t>(cards.size());
-        card.product = read_text(*api, device, CL_DEVICE_NAME);
+        const std::string name = read_text(*api, device, CL_DEVICE_NAME);
+        const std::string board = read_text(*api, device, amd_board_name);
+        card.product = board.empty() ? name : board;
         card.vendor = read_text(*api, device, CL_DEVICE_VENDOR);
         card.driver_version = read_text(*api, device, CL_DRIVER_VERSION);
         card.device_class = device_class(*api, device);
         card.backend = "opencl";
         card.pci_address = pci_address(*api, device);
         const std::string place = card.pci_address.empty() ? std::to_string(card.index) : card.pci_address;
-        card.uuid = derived_uuid(card.vendor + "\n" + card.product + "\n" + place);
+        card.uuid = derived_uuid(card.vendor + "\n" + name + "\n" + place);
         const auto before = std::find_if(known.begin(), known.end(), [&](const CardFacts& other) {
             const bool same_place = !card.pci_address.empty() && other.pci_address == card.pci_address;
             return other.capacity && (other.uuid == card.uuid || same_place);

@@ -18,6 +18,7 @@ void add_account_commands(CLI::App& app, Context& context);
 void add_receipt_commands(CLI::App& app, Context& context);
 void add_key_commands(CLI::App& app, Context& context);
 void add_events_command(CLI::App& app, Context& context);
+void add_catalog_commands(CLI::App& app, Context& context);
 void add_server_commands(CLI::App& app, Context& context);
 void add_admin_commands(CLI::App& app, Context& context);
 

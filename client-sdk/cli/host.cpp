@@ -41,6 +41,8 @@ Columns<Card> card_list() {
         {"id", [](const Card& card) { return card.id; }},
         {"index", [](const Card& card) { return std::to_string(card.index); }},
         {"product", [](const Card& card) { return card.product; }},
+        {"model", [](const Card& card) { return or_dash(card.model); }},
+        {"memory is", [](const Card& card) { return or_dash(card.verification_class); }},
         {"class", [](const Card& card) { return card.device_class; }},
         {"state", [](const Card& card) { return card.state; }},
         {"vram", measured([](const Capacity& capacity) { return format_size(capacity.vram_bytes); })},

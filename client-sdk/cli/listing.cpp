@@ -33,6 +33,8 @@ Columns<Listing> listing_fields() {
         {"ask per card-hour",
          [](const Listing& listing) { return format_usd(listing.ask_micros_per_hour); }},
         {"product", [](const Listing& listing) { return listing.product; }},
+        {"model", [](const Listing& listing) { return or_dash(listing.model); }},
+        {"memory is", [](const Listing& listing) { return or_dash(listing.verification_class); }},
         {"class", [](const Listing& listing) { return listing.device_class; }},
         {"vram", [](const Listing& listing) { return format_size(listing.vram_bytes); }},
         {"cards free",

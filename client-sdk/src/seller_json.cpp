@@ -62,6 +62,8 @@ struct Fields<Card> {
         visit("uuid", value.uuid);
         visit("pci_address", value.pci_address);
         visit("product", value.product);
+        visit("model", value.model);
+        visit("verification_class", value.verification_class);
         visit("vendor", value.vendor);
         visit("device_class", value.device_class);
         visit("backend", value.backend);
@@ -92,6 +94,8 @@ struct Fields<Listing> {
         visit("created_at", value.created_at);
         visit("version", value.version);
         visit("product", value.product);
+        visit("model", value.model);
+        visit("verification_class", value.verification_class);
         visit("device_class", value.device_class);
         visit("vram_bytes", value.vram_bytes);
         visit("country", value.country);

@@ -1,5 +1,7 @@
 #include "api/market_json.hpp"
 
+#include "api/catalog_json.hpp"
+
 namespace fallow::api {
 
 void write(JsonWriter& json, const market::Organization& organization) {
@@ -39,8 +41,9 @@ void write(JsonWriter& json, const market::Card& card) {
         .field("index", card.index)
         .field("uuid", card.uuid)
         .field("pci_address", card.pci_address)
-        .field("product", card.product)
-        .field("vendor", card.vendor)
+        .field("product", card.product);
+    write_model_fields(json, card.product, card.vram_bytes);
+    json.field("vendor", card.vendor)
         .field("device_class", card.device_class)
         .field("backend", card.backend)
         .field("driver_version", card.driver_version)
@@ -75,8 +78,9 @@ void write(JsonWriter& json, const market::ListingView& view) {
         .field("available_from", listing.available_from)
         .field("available_until", listing.available_until)
         .field("created_at", listing.created_at)
-        .field("product", view.product)
-        .field("device_class", view.device_class)
+        .field("product", view.product);
+    write_model_fields(json, view.product, view.vram_bytes);
+    json.field("device_class", view.device_class)
         .field("vram_bytes", view.vram_bytes)
         .field("country", view.country)
         .field("runtime", view.runtime)

@@ -10,6 +10,7 @@ std::vector<Route> make_routes() {
     add_event_routes(routes);
     add_seller_routes(routes);
     add_search_routes(routes);
+    add_catalog_routes(routes);
     add_renter_routes(routes);
     add_job_routes(routes);
     add_artifact_routes(routes);

@@ -110,7 +110,8 @@ def of_owner(method_path):
 
 for name, path in {"getWhoami": "/v1/whoami", "listKeys": "/v1/keys", "getAccount": "/v1/account",
                    "listTransfers": "/v1/account/transfers", "listEvents": "/v1/events", "listHosts": "/v1/hosts",
-                   "searchListings": "/v1/listings", "listOrders": "/v1/orders", "listLeases": "/v1/leases",
+                   "searchListings": "/v1/listings", "listCatalog": "/v1/catalog",
+                   "getCatalogModel": "/v1/catalog/rtx-4090d", "listOrders": "/v1/orders", "listLeases": "/v1/leases",
                    "listJobs": "/v1/jobs"}.items():
     EXAMPLES[name] = of_owner(path)
 

@@ -69,6 +69,9 @@ class Client {
     void follow_events(std::string after_event_id, const std::function<bool(const Event&)>& act,
                        const std::stop_token& stop = {});
 
+    [[nodiscard]] Page<CardModel> catalog(const std::string& maker, const PageRequest& page = {});
+    [[nodiscard]] CardModel catalog_model(std::string_view model);
+
     // Sellers
     EnrollmentToken create_enrollment_token(const NewEnrollmentToken& token,
                                             const CallOptions& options = {});

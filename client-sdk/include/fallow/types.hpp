@@ -143,6 +143,8 @@ struct Card {
     std::string uuid;
     std::optional<std::string> pci_address;
     std::string product;
+    std::optional<std::string> model;               ///< of the catalog
+    std::optional<std::string> verification_class;  ///< stock, modified
     std::string vendor;
     std::string device_class;  ///< gpu, cpu, accelerator
     std::string backend;       ///< nvml, opencl
@@ -151,6 +153,30 @@ struct Card {
     std::optional<Capacity> capacity;
     std::int64_t used_thousandths = 0;
     std::int64_t version = 0;
+};
+
+/// A row of the catalog. Rates are dense; what is absent does not exist or is not published.
+struct CardModel {
+    std::string model;
+    std::string name;
+    std::string maker;
+    std::string architecture;
+    std::optional<std::string> compute_capability;
+    std::string segment;  ///< datacenter, workstation, consumer
+    std::int64_t vram_bytes = 0;
+    std::int64_t devices = 1;
+    std::int64_t memory_bandwidth_bytes_per_s = 0;
+    std::optional<std::int64_t> fp16_gflops;
+    std::optional<std::int64_t> fp8_gflops;
+    std::optional<std::int64_t> int8_gops;
+    std::optional<std::int64_t> fp4_gflops;
+    std::int64_t tpp = 0;
+    std::optional<std::int64_t> die_area_um2;
+    std::optional<std::int64_t> performance_density_milli;
+    std::optional<std::int64_t> tdp_watts;
+    std::vector<std::string> products;
+    std::string source;
+    std::string notes;
 };
 
 struct Listing {
@@ -169,6 +195,8 @@ struct Listing {
     std::string created_at;
     std::int64_t version = 0;
     std::string product;
+    std::optional<std::string> model;
+    std::optional<std::string> verification_class;
     std::string device_class;
     std::int64_t vram_bytes = 0;
     std::string country;

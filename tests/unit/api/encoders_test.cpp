@@ -114,6 +114,19 @@ TEST_CASE("a card's capacity is one object or null") {
                            R"("measured_at":"1970-01-01T00:00:00.004Z"})") != std::string::npos);
 }
 
+TEST_CASE("a card has its model and whether its memory is stock, as far as the catalog knows") {
+    market::Card card;
+    card.product = "a card nobody has";
+    CHECK(to_json(card).find(R"("model":null,"verification_class":null)") != std::string::npos);
+    card.product = "NVIDIA GeForce RTX 4090 D";
+    CHECK(to_json(card).find(R"("model":"rtx-4090d","verification_class":null)") != std::string::npos);
+    card.vram_bytes = 24LL << 30;
+    CHECK(to_json(card).find(R"("model":"rtx-4090d","verification_class":"stock")") != std::string::npos);
+    card.vram_bytes = 48LL << 30;
+    CHECK(to_json(card).find(R"("model":"rtx-4090d","verification_class":"modified")") !=
+          std::string::npos);
+}
+
 TEST_CASE("text is escaped as RFC 8259 has it") {
     JsonWriter json;
     json.begin_array()
