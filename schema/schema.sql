@@ -241,9 +241,17 @@ CREATE TABLE orders (
     lease_id                   uuid,
     job_id                     uuid,
     version                    bigint NOT NULL,
+    end_use                    text,
+    approved                   boolean NOT NULL DEFAULT false,
+    policy_version             bigint,
+    policy_rule                text,
+    policy_effect              text,
     CONSTRAINT orders_state_known CHECK (state IN ('standing', 'filled', 'cancelled', 'expired', 'rejected')),
-    CONSTRAINT orders_reason_known
-        CHECK (reason IN ('cancelled_by_renter', 'term_reached', 'policy_revoked', 'job_finished')),
+    CONSTRAINT orders_reason_known CHECK (reason IN (
+        'cancelled_by_renter', 'term_reached', 'policy_revoked', 'job_finished', 'policy_denied', 'approval_needed')),
+    CONSTRAINT orders_end_use_known CHECK (end_use IN (
+        'ai_training', 'ai_inference', 'rendering', 'simulation', 'research', 'military', 'other')),
+    CONSTRAINT orders_policy_effect_known CHECK (policy_effect IN ('allow', 'deny', 'needs_approval')),
     CONSTRAINT orders_device_class_known CHECK (device_class IN ('gpu', 'cpu', 'accelerator')),
     CONSTRAINT orders_count_within_limit CHECK (count BETWEEN 1 AND 64),
     CONSTRAINT orders_price_within_limit CHECK (price_max_micros_per_hour BETWEEN 0 AND 1000000000000),
@@ -298,6 +306,8 @@ CREATE TABLE leases (
     released               boolean NOT NULL,
     version                bigint NOT NULL,
     card_ids               uuid[] NOT NULL,
+    policy_version         bigint,
+    policy_rule            text,
     CONSTRAINT leases_state_known CHECK (state IN ('allocated', 'preparing', 'running', 'reclaiming', 'ended')),
     CONSTRAINT leases_stop_reason_known CHECK (stop_reason IN (
         'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
@@ -496,6 +506,32 @@ CREATE TABLE market_settings (
     version  bigint NOT NULL,
     CONSTRAINT market_settings_fee_within_limit CHECK (fee_ppm BETWEEN 0 AND 1000000)
 );
+
+-- The jurisdiction policy and the operator's approvals.
+CREATE TABLE policies (
+    version     bigint PRIMARY KEY,
+    text        text NOT NULL,
+    created_by  text NOT NULL,
+    created_at  bigint NOT NULL,
+    CONSTRAINT policies_version_positive CHECK (version > 0),
+    CONSTRAINT policies_text_length CHECK (octet_length(text) <= 65536)
+);
+COMMENT ON TABLE policies IS 'Versions of the jurisdiction policy; the newest holds. Without one, that of the server.';
+
+CREATE TABLE policy_approvals (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL CONSTRAINT policy_approvals_organization_exists REFERENCES organizations,
+    model            text NOT NULL,
+    note             text NOT NULL,
+    created_by       text NOT NULL,
+    created_at       bigint NOT NULL,
+    CONSTRAINT policy_approvals_once UNIQUE (organization_id, model)
+);
+
+GRANT SELECT, INSERT ON policies, policy_approvals TO fallow_engine;
+GRANT DELETE ON policy_approvals TO fallow_engine;
+GRANT SELECT ON policies, policy_approvals TO fallow_admin;
+GRANT SELECT ON policy_approvals TO fallow_request;
 
 GRANT SELECT, INSERT, UPDATE ON hosts, listings, orders, leases, lease_cards, jobs, bookings, market_settings
     TO fallow_engine;
@@ -968,6 +1004,12 @@ ALTER TABLE bookings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY all_tenants ON bookings TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
     USING (true);
 CREATE POLICY tenant ON bookings TO fallow_request
+    USING (organization_id = fallow_organization());
+
+ALTER TABLE policy_approvals ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON policy_approvals TO fallow_owner, fallow_engine, fallow_admin
+    USING (true);
+CREATE POLICY tenant ON policy_approvals TO fallow_request
     USING (organization_id = fallow_organization());
 
 ALTER TABLE journal ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

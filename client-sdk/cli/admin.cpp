@@ -198,6 +198,7 @@ void add_admin_commands(CLI::App& app, Context& context) {
     on_run(context, scheduler,
            [](Context& with) { print_one(with, with.client().scheduler(), scheduler_fields()); });
     add_freezes(admin, context);
+    add_admin_policy_commands(admin, context);
     add_list<Event>(admin, context, "audit", "List the events of all organizations, oldest first",
                     &Client::audit, &event_list);
 }

@@ -26,6 +26,13 @@ std::string describe(const Requirements& requirements) {
 
 }  // namespace
 
+std::string rejection_of(const Order& order) {
+    const bool may_be_approved = order.policy_effect == "needs_approval";
+    return fmt::format("rule {} of policy version {} {}", order.policy_rule.value_or("-"),
+                       order.policy_version.value_or(0),
+                       may_be_approved ? "needs an approval by the operator" : "denies it");
+}
+
 Columns<Lease> lease_list() {
     return {
         {"id", [](const Lease& lease) { return lease.id; }},
@@ -67,6 +74,8 @@ Columns<Lease> lease_fields() {
         {"charged", [](const Lease& lease) { return format_usd(lease.charged_micros); }},
         {"fee in it", [](const Lease& lease) { return format_usd(lease.fee_micros); }},
         {"held", [](const Lease& lease) { return format_usd(lease.held_micros); }},
+        {"policy version", [](const Lease& lease) { return or_dash(lease.policy_version); }},
+        {"allowed by rule", [](const Lease& lease) { return or_dash(lease.policy_rule); }},
     };
 }
 
@@ -97,6 +106,9 @@ Columns<Order> order_fields() {
         {"expires at", [](const Order& order) { return order.expires_at; }},
         {"lease", [](const Order& order) { return or_dash(order.lease_id); }},
         {"job", [](const Order& order) { return or_dash(order.job_id); }},
+        {"end use", [](const Order& order) { return or_dash(order.end_use); }},
+        {"policy", [](const Order& order) { return order.policy_rule ? rejection_of(order) : "-"; }},
+        {"approved", [](const Order& order) { return yes_no(order.approved.value_or(false)); }},
     };
 }
 

@@ -14,6 +14,9 @@ namespace fallow::cli {
 [[nodiscard]] Columns<Event> event_list();
 [[nodiscard]] Columns<Transfer> transfer_list();
 
+/// Which rule of which policy rejected an order.
+[[nodiscard]] std::string rejection_of(const Order& order);
+
 /// The secret of a new key: to the file if there is one, else alone on stdout. What it may do goes to
 /// stderr.
 void print_key_secret(const Context& context, const KeySecret& key, const std::string& out);

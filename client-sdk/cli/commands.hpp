@@ -18,6 +18,9 @@ void add_account_commands(CLI::App& app, Context& context);
 void add_receipt_commands(CLI::App& app, Context& context);
 void add_key_commands(CLI::App& app, Context& context);
 void add_events_command(CLI::App& app, Context& context);
+void add_policy_commands(CLI::App& app, Context& context);
+/// Below `admin`.
+void add_admin_policy_commands(CLI::App& admin, Context& context);
 void add_catalog_commands(CLI::App& app, Context& context);
 void add_server_commands(CLI::App& app, Context& context);
 void add_admin_commands(CLI::App& app, Context& context);

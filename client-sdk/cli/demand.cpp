@@ -41,6 +41,9 @@ DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments) 
     command.add_option("--listing", requirements.listing_id, "Only of this listing")->type_name("ID");
     command.add_option("--host", requirements.host_id, "Only of this host")->type_name("ID");
     command.add_flag("--fill-or-kill", order.fill_or_kill, "Refuse the order when nothing matches now");
+    command.add_option("--end-use", order.end_use,
+                       "What the cards are for, where a policy asks: ai_training, ai_inference, rendering, "
+                       "simulation, research, military or other");
     add_duration(command, "--expires-in", order.expires_in_ms,
                  "How long the order may stand; the default is 7d");
     return options;

@@ -27,6 +27,7 @@ Job place(Context& context, const NewOrder& wanted) {
     const Order& order = placement.order;
     Context::message(
         fmt::format("{} is {}{}", order.id, order.state, order.reason ? ": " + *order.reason : ""));
+    if (order.state == "rejected") throw CommandFailed("the order is rejected: " + rejection_of(order));
     if (!placement.job) throw CommandFailed("the order was not taken with its job");
     if (placement.lease) Context::message(placement.lease->id + " is " + placement.lease->state);
     return *placement.job;

@@ -10,8 +10,12 @@ namespace {
 
 void place(Context& context, const DemandArguments& arguments) {
     const Placement placement = context.client().place_order(order_of(arguments), context.call_options());
-    if (context.format() == Format::json) return print_json(to_json(placement));
-    print_one(context, placement.order, order_fields());
+    if (context.format() == Format::json)
+        print_json(to_json(placement));
+    else
+        print_one(context, placement.order, order_fields());
+    if (placement.order.state == "rejected")
+        throw CommandFailed("the order is rejected: " + rejection_of(placement.order));
 }
 
 }  // namespace

@@ -53,6 +53,7 @@ struct Fields<NewOrder> {
         visit("term_ms", value.term_ms);
         visit("fill_or_kill", value.fill_or_kill);
         visit("expires_in_ms", value.expires_in_ms);
+        visit("end_use", value.end_use);
         visit("job", value.job);
     }
 };
@@ -74,6 +75,11 @@ struct Fields<Order> {
         visit("expires_at", value.expires_at);
         visit("lease_id", value.lease_id);
         visit("job_id", value.job_id);
+        visit("end_use", value.end_use);
+        visit("approved", value.approved);
+        visit("policy_version", value.policy_version);
+        visit("policy_rule", value.policy_rule);
+        visit("policy_effect", value.policy_effect);
         visit("version", value.version);
     }
 };
@@ -109,6 +115,8 @@ struct Fields<Lease> {
         visit("charged_micros", value.charged_micros);
         visit("fee_micros", value.fee_micros);
         visit("held_micros", value.held_micros);
+        visit("policy_version", value.policy_version);
+        visit("policy_rule", value.policy_rule);
         visit("version", value.version);
         visit("role", value.role);
     }

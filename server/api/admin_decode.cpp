@@ -93,4 +93,27 @@ Result<market::CreateFreeze> decode_freeze(std::string_view body) {
     return decode_body(body, read_freeze);
 }
 
+Result<market::SetPolicy> decode_policy(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        market::SetPolicy policy;
+        policy.replaces = reader.integer("replaces_version", 0, INT64_MAX);
+        policy.text = reader.text(
+            "text",
+            {.bytes_max = limits::policy_text_bytes_max, .may_be_empty = true, .is_multiline = true});
+        return policy;
+    });
+}
+
+Result<market::CreateApproval> decode_approval(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        market::CreateApproval approval;
+        approval.organization = reader.id<OrganizationId>("organization_id");
+        approval.model = reader.text("model", {.bytes_max = limits::name_bytes_max});
+        approval.note =
+            reader.optional_text("note", {.bytes_max = limits::text_field_bytes_max, .may_be_empty = true})
+                .value_or("");
+        return approval;
+    });
+}
+
 }  // namespace fallow::api

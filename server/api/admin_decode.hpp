@@ -14,5 +14,7 @@ namespace fallow::api {
 [[nodiscard]] Result<market::SetFee> decode_fee(std::string_view body);
 /// The target's form is checked by its kind: an id, the market's name or an image reference.
 [[nodiscard]] Result<market::CreateFreeze> decode_freeze(std::string_view body);
+[[nodiscard]] Result<market::SetPolicy> decode_policy(std::string_view body);
+[[nodiscard]] Result<market::CreateApproval> decode_approval(std::string_view body);
 
 }  // namespace fallow::api

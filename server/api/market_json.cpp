@@ -114,6 +114,11 @@ void write(JsonWriter& json, const market::Order& order) {
         .field("expires_at", order.expires_at)
         .field("lease_id", order.lease)
         .field("job_id", order.job)
+        .field("end_use", order.end_use)
+        .field("approved", order.approved)
+        .field("policy_version", order.policy_version)
+        .field("policy_rule", order.policy_rule)
+        .field("policy_effect", order.policy_effect)
         .field("version", order.version)
         .end_object();
 }
@@ -148,6 +153,8 @@ void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer) 
         .field("charged_micros", lease.meter.charged)
         .field("fee_micros", lease.meter.fee)
         .field("held_micros", lease.held)
+        .field("policy_version", lease.policy_version)
+        .field("policy_rule", lease.policy_rule)
         .field("version", lease.version)
         .end_object();
 }
@@ -189,6 +196,35 @@ void write(JsonWriter& json, const market::Freeze& freeze) {
         .field("note", freeze.note)
         .field("created_at", freeze.created_at)
         .field("created_by", freeze.created_by)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::Policy& policy) {
+    json.begin_object().field("text", policy.text);
+    json.key("rules").begin_array();
+    const auto rules = market::parse_policy(policy.text);
+    FALLOW_ASSERT(rules.ok());
+    for (const market::PolicyRule& rule : *rules)
+        json.begin_object()
+            .field("name", rule.name)
+            .field("effect", rule.effect)
+            .field("reason", rule.reason)
+            .end_object();
+    json.end_array()
+        .field("created_by", policy.created_by)
+        .field("created_at", policy.created_at)
+        .field("version", policy.version)
+        .end_object();
+}
+
+void write(JsonWriter& json, const market::PolicyApproval& approval) {
+    json.begin_object()
+        .field("id", approval.id)
+        .field("organization_id", approval.organization)
+        .field("model", approval.model)
+        .field("note", approval.note)
+        .field("created_by", approval.created_by)
+        .field("created_at", approval.created_at)
         .end_object();
 }
 

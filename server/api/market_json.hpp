@@ -21,6 +21,8 @@ void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer);
 void write(JsonWriter& json, const market::Job& job, std::string_view document);
 void write(JsonWriter& json, const market::Usage& usage);
 void write(JsonWriter& json, const market::Freeze& freeze);
+void write(JsonWriter& json, const market::Policy& policy);
+void write(JsonWriter& json, const market::PolicyApproval& approval);
 
 /// An object on its own.
 template <class Row, class... More>

@@ -48,6 +48,7 @@ DecodedOrder read_order(FieldReader& reader) {
     order.fill_or_kill = reader.boolean_or("fill_or_kill", false);
     order.expires_in = Millis(
         reader.integer_or("expires_in_ms", expires_in_ms_default, expires_in_ms_min, limits::term_ms_max));
+    order.end_use = reader.optional_named<market::EndUse>("end_use");
     if (auto job = reader.optional_object("job")) {
         const JobSpec spec = read_job_spec(*job);
         if (!reader.has_failed()) {

@@ -78,6 +78,14 @@ std::string encode_freeze(const market::Outcome& outcome, const Encoding&) {
     return to_json(row_in<market::Freeze>(outcome));
 }
 
+std::string encode_policy(const market::Outcome& outcome, const Encoding&) {
+    return to_json(row_in<market::Policy>(outcome));
+}
+
+std::string encode_approval(const market::Outcome& outcome, const Encoding&) {
+    return to_json(row_in<market::PolicyApproval>(outcome));
+}
+
 std::string encode_cards(const market::Outcome& outcome, const Encoding&) {
     JsonWriter json;
     json.begin_object().key("cards").begin_array();

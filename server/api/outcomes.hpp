@@ -20,6 +20,8 @@ namespace fallow::api {
 [[nodiscard]] std::string encode_withdrawal(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_fee(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_freeze(const market::Outcome& outcome, const Encoding& encoding);
+[[nodiscard]] std::string encode_policy(const market::Outcome& outcome, const Encoding& encoding);
+[[nodiscard]] std::string encode_approval(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_cards(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_lease_report(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_usage(const market::Outcome& outcome, const Encoding& encoding);

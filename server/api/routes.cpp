@@ -17,6 +17,7 @@ std::vector<Route> make_routes() {
     add_agent_routes(routes);
     add_agent_file_routes(routes);
     add_admin_routes(routes);
+    add_policy_routes(routes);
     return routes;
 }
 

@@ -64,6 +64,7 @@ FALLOW_ID(KeyId, "key");
 FALLOW_ID(ArtifactId, "artifact");
 FALLOW_ID(TokenId, "token");
 FALLOW_ID(FreezeId, "freeze");
+FALLOW_ID(ApprovalId, "approval");
 FALLOW_ID(RequestId, "req");
 
 #undef FALLOW_ID

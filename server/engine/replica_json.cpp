@@ -29,7 +29,8 @@ class JsonKeyReader : JsonRowReader {
 template <class... Rows>
 struct RowList {};
 using KeptRows = RowList<market::Organization, ledger::Account, market::Host, market::Card, market::Listing,
-                         market::Order, market::Lease, market::Job, market::Freeze, market::Settings>;
+                         market::Order, market::Lease, market::Job, market::Freeze, market::Settings,
+                         market::Policy, market::PolicyApproval>;
 
 class Applied {
   public:

@@ -122,6 +122,8 @@ struct LoadedMarket {
     std::vector<market::Lease> leases;      ///< not ended, or not released
     std::vector<market::Job> jobs;          ///< not final, and those of loaded leases
     std::vector<market::Freeze> freezes;
+    std::vector<market::Policy> policies;  ///< all versions
+    std::vector<market::PolicyApproval> policy_approvals;
     std::vector<IdempotencyRecord> recent_keys;  ///< those of the last minutes, newest last, bounded
     JournalPosition position;                    ///< of the record that left the rows like this
 };
@@ -143,6 +145,8 @@ struct LoadedMarket {
     add(loaded.jobs);
     add(loaded.leases);
     add(loaded.freezes);
+    add(loaded.policies);
+    add(loaded.policy_approvals);
     return state;
 }
 

@@ -7,6 +7,7 @@
 #include "market/card.hpp"
 #include "market/host.hpp"
 #include "market/job.hpp"
+#include "market/jurisdiction.hpp"
 #include "market/lease.hpp"
 #include "market/listing.hpp"
 #include "market/order.hpp"
@@ -36,10 +37,12 @@ struct Changes {
     RowWrites<Lease> leases;
     RowWrites<LeaseCard> lease_cards;  ///< inserts, and updates that set `released`
     RowWrites<Job> jobs;
-    RowWrites<JobSpec> job_specs;  ///< inserts only
-    RowWrites<Usage> usage;        ///< inserts only
-    RowWrites<Freeze> freezes;     ///< inserts and removes
-    RowWrites<Settings> settings;  ///< updates only
+    RowWrites<JobSpec> job_specs;                ///< inserts only
+    RowWrites<Usage> usage;                      ///< inserts only
+    RowWrites<Freeze> freezes;                   ///< inserts and removes
+    RowWrites<Settings> settings;                ///< updates only
+    RowWrites<Policy> policies;                  ///< inserts only
+    RowWrites<PolicyApproval> policy_approvals;  ///< inserts and removes
 
     /// Calls `visit` with every RowWrites, in an order in which they can be written.
     template <class Self, class Visit>
@@ -58,6 +61,8 @@ struct Changes {
         visit(self.usage);
         visit(self.freezes);
         visit(self.settings);
+        visit(self.policies);
+        visit(self.policy_approvals);
     }
 };
 

@@ -56,6 +56,24 @@ struct CreateFreeze {
 struct RemoveFreeze {
     FreezeId freeze;
 };
+/// A new version of the jurisdiction policy: the whole text.
+struct SetPolicy {
+    std::int64_t replaces = 0;  ///< the version that it was made from
+    std::string text;
+};
+/// Lets an organization have a model where a rule needs an approval.
+struct CreateApproval {
+    OrganizationId organization;
+    std::string model;  ///< of the catalog
+    std::string note;
+};
+struct RemoveApproval {
+    ApprovalId approval;
+};
+/// The same for one standing order, whatever card it meets.
+struct ApproveOrder {
+    OrderId order;
+};
 
 // --- sellers
 
@@ -120,6 +138,7 @@ struct PlaceOrder {
     bool fill_or_kill = false;
     Millis expires_in;
     std::optional<JobRequest> job;
+    std::optional<EndUse> end_use;
 };
 struct CancelOrder {
     OrderId order;
@@ -211,10 +230,11 @@ struct Tick {
     std::optional<DueId> only;
 };
 
-using Command = std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze,
-                             EnrollHost, ChangeHost, CreateListing, UpdateListing, WithdrawListing,
-                             ReclaimLease, PlaceOrder, CancelOrder, EndLease, AttachJob, CancelJob,
-                             ReportInventory, AgentReport, ReportUsage, HostLost, HostBack, Tick>;
+using Command =
+    std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze, SetPolicy,
+                 CreateApproval, RemoveApproval, ApproveOrder, EnrollHost, ChangeHost, CreateListing,
+                 UpdateListing, WithdrawListing, ReclaimLease, PlaceOrder, CancelOrder, EndLease, AttachJob,
+                 CancelJob, ReportInventory, AgentReport, ReportUsage, HostLost, HostBack, Tick>;
 
 // --- outcomes: the rows a caller is answered with, as they are after the decision
 
@@ -242,7 +262,8 @@ struct UsageAccepted {
     Usage usage;
 };
 
-using Outcome = std::variant<Done, Organization, ledger::Transfer, Settings, Freeze, Host, ListingView,
-                             OrderPlaced, Order, Lease, Job, InventoryAccepted, UsageAccepted>;
+using Outcome =
+    std::variant<Done, Organization, ledger::Transfer, Settings, Freeze, Host, ListingView, OrderPlaced,
+                 Order, Lease, Job, InventoryAccepted, UsageAccepted, Policy, PolicyApproval>;
 
 }  // namespace fallow::market

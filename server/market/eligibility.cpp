@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "market/policy_check.hpp"
+
 namespace fallow::market {
 namespace {
 
@@ -82,6 +84,7 @@ constexpr std::array all_card_rules{
     CardRule{Constraint::vram, has_wanted_vram},
     CardRule{Constraint::missing, is_present},
     CardRule{Constraint::in_use, is_unused},
+    CardRule{Constraint::policy, is_allowed_by_policy},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "market/filling.hpp"
 
 #include "market/leases.hpp"
+#include "market/policy_check.hpp"
 
 namespace fallow::market {
 namespace {
@@ -28,6 +29,10 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
     lease.allocated_at = tx.now();
     lease.phase_deadline = tx.now() + (order.job ? rules.accept_deadline : rules.attach_deadline);
     lease.cards = member.cards;
+    const PolicyDecision allowed = policy_decision(pair_up(tx.state(), order, listing, tx.now()),
+                                                   tx.state().at<Card>(member.cards.front()));
+    lease.policy_version = allowed.version;
+    if (allowed.rule != nullptr) lease.policy_rule = allowed.rule->name;
     lease.held = hold_wanted(rules, lease);
     return lease;
 }

@@ -5,6 +5,7 @@
 #include "market/filling.hpp"
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
+#include "market/policy_check.hpp"
 
 namespace fallow::market {
 namespace {
@@ -17,6 +18,9 @@ void requeue(Transaction& tx, Job job) {
     order.state = OrderState::standing;
     order.reason.reset();
     order.lease.reset();
+    order.policy_version.reset();
+    order.policy_rule.reset();
+    order.policy_effect.reset();
     order.fill_or_kill = false;
     order.expires_at = tx.now() + lifetime;
     order.version = 1;
@@ -59,6 +63,7 @@ Order order_of(const Transaction& tx, const PlaceOrder& command) {
     order.fill_or_kill = command.fill_or_kill;
     order.placed_at = tx.now();
     order.expires_at = tx.now() + command.expires_in;
+    order.end_use = command.end_use;
     return order;
 }
 
@@ -80,6 +85,29 @@ Status check_place(const Transaction& tx, const PlaceOrder& command) {
                       fmt::format("An organization has at most {} standing orders: cancel some.",
                                   limits::standing_orders_per_organization_max));
     return Done{};
+}
+
+/// Writes down what the policy said when nothing but it kept the order from a match.
+void note_obstacle(const Transaction& tx, Order& order) {
+    const auto obstacle = policy_obstacle(tx.state(), order, tx.now());
+    if (!obstacle) return;
+    order.policy_version = obstacle->version;
+    order.policy_rule = obstacle->rule->name;
+    order.policy_effect = obstacle->rule->effect;
+}
+
+bool is_denied_its_listing(const Order& order) {
+    return order.policy_effect == PolicyEffect::deny && order.requirements.listing.has_value();
+}
+
+/// An order that cannot wait for another listing ends here, on record.
+OrderPlaced reject(Transaction& tx, Order order) {
+    order.id = tx.make_id<OrderId>();
+    order.state = OrderState::rejected;
+    order.reason = order.policy_effect == PolicyEffect::deny ? OrderReason::policy_denied
+                                                             : OrderReason::approval_needed;
+    tx.insert(order, "order.rejected", name_of(*order.reason));
+    return {std::move(order), std::nullopt, std::nullopt};
 }
 
 Job insert_job(Transaction& tx, const JobRequest& request, OrganizationId owner, OrderId order,
@@ -152,6 +180,9 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
     const State& state = tx.state();
     Order order = order_of(tx, command);
     const auto match = find_match(state, order, tx.now());
+    if (!match) note_obstacle(tx, order);
+    if (order.policy_rule && (command.fill_or_kill || is_denied_its_listing(order)))
+        return Outcome(reject(tx, std::move(order)));
     if (!match && command.fill_or_kill)
         return refuse(ErrorCode::no_match,
                       "No open listing fits now: relax a requirement, raise the price limit, or let the "

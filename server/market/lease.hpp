@@ -60,6 +60,9 @@ struct Lease {
     std::optional<std::string> container;
     std::optional<std::string> boot;
     std::optional<std::int32_t> exit_code;
+    /// The rules that allowed it: the version, and the rule's name; none where no rule applied.
+    std::optional<std::int64_t> policy_version;
+    std::optional<std::string> policy_rule;
     bool released = false;  ///< the agent has reported: container gone, storage wiped; the cards are free
     std::int64_t version = 1;
     std::vector<CardId> cards;
@@ -105,6 +108,8 @@ struct Lease {
         visit.field("container", row.container);
         visit.field("boot", row.boot);
         visit.field("exit_code", row.exit_code);
+        visit.field("policy_version", row.policy_version);
+        visit.field("policy_rule", row.policy_rule);
         visit.field("released", row.released);
         visit.field("version", row.version);
         visit.field("card_ids", row.cards);

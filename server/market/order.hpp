@@ -10,11 +10,13 @@
 #include "base/time.hpp"
 #include "ledger/money.hpp"
 #include "market/card.hpp"
+#include "market/jurisdiction.hpp"
 
 namespace fallow::market {
 
 FALLOW_ENUM(OrderState, standing, filled, cancelled, expired, rejected)
-FALLOW_ENUM(OrderReason, cancelled_by_renter, term_reached, policy_revoked, job_finished)
+FALLOW_ENUM(OrderReason, cancelled_by_renter, term_reached, policy_revoked, job_finished, policy_denied,
+            approval_needed)
 
 /// What the cards must be; an empty list or an absent value asks for nothing.
 struct Requirements {
@@ -42,6 +44,12 @@ struct Order {
     Time expires_at;
     std::optional<LeaseId> lease;
     std::optional<JobId> job;
+    std::optional<EndUse> end_use;
+    bool approved = false;  ///< by the operator: rules that need an approval let it pass
+    /// What kept it from a match when it was placed, if a rule did.
+    std::optional<std::int64_t> policy_version;
+    std::optional<std::string> policy_rule;
+    std::optional<PolicyEffect> policy_effect;
     std::int64_t version = 1;
 
     template <class Row, class Visitor>
@@ -65,6 +73,11 @@ struct Order {
         visit.field("expires_at", row.expires_at);
         visit.field("lease_id", row.lease);
         visit.field("job_id", row.job);
+        visit.field("end_use", row.end_use);
+        visit.field("approved", row.approved);
+        visit.field("policy_version", row.policy_version);
+        visit.field("policy_rule", row.policy_rule);
+        visit.field("policy_effect", row.policy_effect);
         visit.field("version", row.version);
     }
 };

@@ -177,6 +177,32 @@ void State::index(const Lease& row, bool present) {
     put_or_erase(leases_of_host_, row.host, row.id, present);
 }
 
+PolicyInForce State::policy() const {
+    if (policies_.empty()) return {0, &default_policy()};
+    const auto& newest = *policies_.rbegin();
+    return {newest.first, newest.second.get()};
+}
+
+bool State::is_approved(OrganizationId renter, std::string_view model) const {
+    return approved_.contains({renter, std::string(model)});
+}
+
+void State::index(const Policy& row, bool present) {
+    if (!present) {
+        policies_.erase(row.version);
+        return;
+    }
+    auto rules = parse_policy(row.text);
+    FALLOW_ASSERT(rules.ok());
+    policies_[row.version] = std::make_shared<const PolicyRules>(*std::move(rules));
+}
+
+void State::index(const PolicyApproval& row, bool present) {
+    int& count = approved_[{row.organization, row.model}];
+    count += present ? 1 : -1;
+    if (count == 0) approved_.erase({row.organization, row.model});
+}
+
 void State::index(const Freeze& row, bool present) {
     int& count = frozen_[{row.kind, row.target}];
     count += present ? 1 : -1;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <tuple>
@@ -58,6 +59,8 @@ FALLOW_ROW_KEY(Lease, LeaseId, id);
 FALLOW_ROW_KEY(Job, JobId, id);
 FALLOW_ROW_KEY(Freeze, FreezeId, id);
 FALLOW_ROW_KEY(Settings, std::string, market);
+FALLOW_ROW_KEY(Policy, std::int64_t, version);
+FALLOW_ROW_KEY(PolicyApproval, ApprovalId, id);
 
 #undef FALLOW_ROW_KEY
 
@@ -99,6 +102,10 @@ class State {
     [[nodiscard]] std::optional<ListingId> listing_of(CardId card) const;
     [[nodiscard]] std::int64_t standing_orders(OrganizationId organization) const;
     [[nodiscard]] bool is_frozen(FreezeKind kind, const std::string& target) const;
+    /// The newest policy, or the built-in one as version 0.
+    [[nodiscard]] PolicyInForce policy() const;
+    /// Whether the operator lets this organization have this model where a rule needs an approval.
+    [[nodiscard]] bool is_approved(OrganizationId renter, std::string_view model) const;
     [[nodiscard]] const std::set<CardId>& cards_of(HostId host) const;
     [[nodiscard]] const std::set<LeaseId>& live_leases_of(HostId host) const;  ///< not released
     [[nodiscard]] const std::set<LeaseId>& live_leases() const { return live_leases_; }
@@ -131,11 +138,14 @@ class State {
     void index(const Job&, bool) {}
     void index(const Freeze&, bool);
     void index(const Settings&, bool) {}
+    void index(const Policy&, bool);
+    void index(const PolicyApproval&, bool);
     void refresh_offer(ListingId listing);
 
     Rules rules_;
     std::tuple<Table<Organization>, Table<ledger::Account>, Table<Host>, Table<Card>, Table<Listing>,
-               Table<Order>, Table<Lease>, Table<Job>, Table<Freeze>, Table<Settings>>
+               Table<Order>, Table<Lease>, Table<Job>, Table<Freeze>, Table<Settings>, Table<Policy>,
+               Table<PolicyApproval>>
         tables_;
 
     std::unordered_set<std::string> organization_names_;
@@ -147,6 +157,8 @@ class State {
     std::unordered_map<HostId, std::set<LeaseId>> leases_of_host_;
     std::unordered_map<OrganizationId, std::int64_t> standing_orders_;
     std::map<std::pair<FreezeKind, std::string>, int> frozen_;
+    std::map<std::int64_t, std::shared_ptr<const PolicyRules>> policies_;
+    std::map<std::pair<OrganizationId, std::string>, int> approved_;
     std::set<LeaseId> live_leases_;
     std::set<Offer> offers_;
     std::unordered_map<ListingId, ledger::Price> offered_;

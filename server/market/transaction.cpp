@@ -143,7 +143,8 @@ void undo(State& state, const std::vector<Entry>& entries) {
 Changes coalesce(const std::vector<Entry>& entries) {
     std::tuple<Merger<Organization>, Merger<ledger::Account>, Merger<ledger::Transfer>, Merger<Host>,
                Merger<Card>, Merger<Listing>, Merger<Order>, Merger<Lease>, Merger<LeaseCard>, Merger<Job>,
-               Merger<JobSpec>, Merger<Usage>, Merger<Freeze>, Merger<Settings>>
+               Merger<JobSpec>, Merger<Usage>, Merger<Freeze>, Merger<Settings>, Merger<Policy>,
+               Merger<PolicyApproval>>
         mergers;
     for (const Entry& entry : entries) {
         if (entry.derived) continue;
@@ -205,6 +206,7 @@ struct Audience {
     std::vector<OrganizationId> operator()(const LeaseCard&) const { return {}; }
     std::vector<OrganizationId> operator()(const Freeze&) const { return {}; }
     std::vector<OrganizationId> operator()(const Settings&) const { return {}; }
+    std::vector<OrganizationId> operator()(const Policy&) const { return {}; }
     template <class Row>
     std::vector<OrganizationId> operator()(const Row& row) const {
         return {row.organization};

@@ -13,8 +13,9 @@
 
 namespace fallow::market {
 
-using AnyRow = std::variant<Organization, ledger::Account, ledger::Transfer, Host, Card, Listing, Order,
-                            Lease, LeaseCard, Job, JobSpec, Usage, Freeze, Settings>;
+using AnyRow =
+    std::variant<Organization, ledger::Account, ledger::Transfer, Host, Card, Listing, Order, Lease,
+                 LeaseCard, Job, JobSpec, Usage, Freeze, Settings, Policy, PolicyApproval>;
 
 /// One change of one row.
 struct Entry {

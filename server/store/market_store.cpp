@@ -256,6 +256,8 @@ LoadedMarket PostgresMarketStore::load(const std::string& market) {
         tx, "WHERE state IN ('queued', 'assigned', 'running') UNION SELECT " + select_list<market::Job>() +
                 " FROM jobs WHERE id IN (" + live_jobs + ") ORDER BY queued_at, id");
     loaded.freezes = select_rows<market::Freeze>(tx, "ORDER BY created_at, id");
+    loaded.policies = select_rows<market::Policy>(tx, "ORDER BY version");
+    loaded.policy_approvals = select_rows<market::PolicyApproval>(tx, "ORDER BY created_at, id");
     loaded.recent_keys = select_rows<engine::IdempotencyRecord>(
         tx, "WHERE created_at >= (SELECT max(at) FROM journal WHERE stream = " + Connection::quote(market) +
                 ") - " + std::to_string(recent_keys_ms) + " ORDER BY created_at DESC LIMIT " +

@@ -111,7 +111,8 @@ def of_owner(method_path):
 for name, path in {"getWhoami": "/v1/whoami", "listKeys": "/v1/keys", "getAccount": "/v1/account",
                    "listTransfers": "/v1/account/transfers", "listEvents": "/v1/events", "listHosts": "/v1/hosts",
                    "searchListings": "/v1/listings", "listCatalog": "/v1/catalog",
-                   "getCatalogModel": "/v1/catalog/rtx-4090d", "listOrders": "/v1/orders", "listLeases": "/v1/leases",
+                   "getCatalogModel": "/v1/catalog/rtx-4090d", "getPolicy": "/v1/policy",
+                   "listOrders": "/v1/orders", "listLeases": "/v1/leases",
                    "listJobs": "/v1/jobs"}.items():
     EXAMPLES[name] = of_owner(path)
 
@@ -122,6 +123,8 @@ def of_operator(path):
 
 for name, path in {"listOrganizations": "/v1/admin/organizations", "getLedger": "/v1/admin/ledger",
                    "getFee": "/v1/admin/fee", "getScheduler": "/v1/admin/scheduler",
+                   "listPolicyVersions": "/v1/admin/policy/versions", "listApprovals": "/v1/admin/approvals",
+                   "testPolicy": "/v1/admin/policy/test?model=a30&host_country=DE&renter_country=FR",
                    "listFreezes": "/v1/admin/freezes", "listAudit": "/v1/admin/audit"}.items():
     EXAMPLES[name] = of_operator(path)
 
@@ -429,6 +432,32 @@ def createWithdrawal(t):
 @example
 def setFee(t):
     return Example(t.admin, "/v1/admin/fee", {"fee_ppm": 50_000})
+
+
+@example
+def setPolicy(t):
+    now = t.owner.get("/v1/policy")["version"]
+    return Example(t.admin, "/v1/admin/policy", {"replaces_version": now, "text": f"# version {now + 1}\n"})
+
+
+def new_approval_body(t):
+    return {"organization_id": t.organization(RENTER).organization, "model": "h100-sxm", "note": "a test"}
+
+
+@example
+def createApproval(t):
+    return Example(t.admin, "/v1/admin/approvals", new_approval_body(t))
+
+
+@example
+def deleteApproval(t):
+    made = t.admin.post("/v1/admin/approvals", new_approval_body(t), 201)["id"]
+    return Example(t.admin, "/v1/admin/approvals/" + made)
+
+
+@example
+def approveOrder(t):
+    return Example(t.admin, f"/v1/admin/orders/{t.new_standing_order()['order']['id']}/approve", {})
 
 
 @example

@@ -100,6 +100,7 @@ void Renter::place(bool has_job) {
     order.term = is_poor_ ? seconds(300) : random.span(15'000, 120'000);
     order.expires_in = random.chance(200) ? hours(1) : random.span(10'000, 90'000);
     order.fill_or_kill = random.chance(100);
+    if (random.chance(250)) order.end_use = market::EndUse::ai_training;
     if (has_job) {
         order.job = job(key);
     } else {
@@ -225,7 +226,28 @@ void Operator::act() {
                                         ledger::Micros(world_.random.between(1, 5000)), key},
                        {}, key);
     }
-    if (choice <= 80) freeze();
+    if (choice <= 80) return freeze();
+    if (choice <= 90) return set_policy();
+    approve();
+}
+
+/// Rules about training come and go.
+void Operator::set_policy() {
+    const auto& versions = rows<market::Policy>();
+    const std::int64_t newest = versions.empty() ? 0 : versions.rbegin()->first;
+    const std::vector<std::string> texts{
+        "", "deny no-training when end_use = ai_training because \"simulated\"",
+        "needs-approval ask-training when end_use = ai_training because \"simulated\""};
+    perform("PUT /v1/admin/policy", market::SetPolicy{newest, world_.random.pick(texts)});
+}
+
+void Operator::approve() {
+    const auto waiting = those<market::Order>([](const market::Order& order) {
+        return order.state == market::OrderState::standing &&
+               order.policy_effect == market::PolicyEffect::needs_approval && !order.approved;
+    });
+    if (waiting.empty()) return;
+    perform("POST /v1/admin/orders/approve", market::ApproveOrder{world_.random.pick(waiting).id});
 }
 
 void Operator::freeze() {

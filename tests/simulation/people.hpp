@@ -111,6 +111,8 @@ class Operator final : public Person {
     Millis pause() override { return world_.random.span(8000, 30'000); }
     void act() override;
     void freeze();
+    void set_policy();
+    void approve();
 };
 
 }  // namespace fallow::sim

@@ -21,6 +21,7 @@ struct Encoded {
     }
     std::string operator()(const market::UsageAccepted& accepted) const { return accepted.lease.nonce; }
     std::string operator()(const market::Settings& row) const { return std::to_string(row.version); }
+    std::string operator()(const market::Policy& row) const { return std::to_string(row.version); }
     template <class Row>
     std::string operator()(const Row& row) const {
         return row.id.text();

@@ -347,6 +347,8 @@ class World {
         compare(state_.table<market::Job>());
         compare(state_.table<market::Freeze>());
         compare(state_.table<market::Settings>());
+        compare(state_.table<market::Policy>());
+        compare(state_.table<market::PolicyApproval>());
         return errors;
     }
 

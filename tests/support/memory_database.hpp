@@ -91,6 +91,8 @@ class MemoryDatabase {
         copy(loaded.hosts);
         copy(loaded.cards);
         copy(loaded.freezes);
+        copy(loaded.policies);
+        copy(loaded.policy_approvals);
         for (const auto& [id, row] : rows<market::Listing>())
             if (row.state != market::ListingState::withdrawn) loaded.listings.push_back(row);
         std::set<OrderId> live_orders;
@@ -223,7 +225,8 @@ class MemoryDatabase {
 
     std::tuple<Rows<market::Organization>, Rows<ledger::Account>, Rows<market::Host>, Rows<market::Card>,
                Rows<market::Listing>, Rows<market::Order>, Rows<market::Lease>, Rows<market::Job>,
-               Rows<market::Freeze>, Rows<market::Settings>>
+               Rows<market::Freeze>, Rows<market::Settings>, Rows<market::Policy>,
+               Rows<market::PolicyApproval>>
         tables_;
     std::vector<ledger::Transfer> transfers_;
     std::map<std::pair<LeaseId, CardId>, market::LeaseCard> lease_cards_;

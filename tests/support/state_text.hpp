@@ -32,6 +32,8 @@ void add_rows(Facts& facts, const market::State& state) {
     add_rows<market::Job>(facts, state);
     add_rows<market::Freeze>(facts, state);
     add_rows<market::Settings>(facts, state);
+    add_rows<market::Policy>(facts, state);
+    add_rows<market::PolicyApproval>(facts, state);
     return facts;
 }
 
@@ -68,6 +70,9 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
         facts["free_cards " + id.text()] = std::to_string(state.free_cards(id));
     for (const auto& [id, row] : universe.table<market::Freeze>())
         facts["is_frozen " + row.target] = state.is_frozen(row.kind, row.target) ? "yes" : "no";
+    for (const auto& [id, row] : universe.table<market::PolicyApproval>())
+        facts["is_approved " + row.organization.text() + row.model] =
+            state.is_approved(row.organization, row.model) ? "yes" : "no";
 }
 
 [[nodiscard]] inline Facts indexes_of(const market::State& state, const market::State& universe) {
@@ -78,6 +83,8 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
         facts["account " + row.organization.text() + std::string(name_of(row.kind))] =
             state.account(row.organization, row.kind).id.text();
     facts["live_leases"] = joined_ids(state.live_leases());
+    facts["policy"] =
+        std::to_string(state.policy().version) + ' ' + std::to_string(state.policy().rules->size());
     facts["active_leases"] = std::to_string(state.active_leases());
     for (const auto& [ask, id] : state.offers())
         facts["offers"] += std::to_string(ask.micros_per_hour) + ' ' + id.text() + ' ';
@@ -122,6 +129,8 @@ void copy_rows(market::State& to, const market::State& from) {
     copy_rows<market::Job>(fresh, state);
     copy_rows<market::Lease>(fresh, state);
     copy_rows<market::Freeze>(fresh, state);
+    copy_rows<market::Policy>(fresh, state);
+    copy_rows<market::PolicyApproval>(fresh, state);
     return fresh;
 }
 

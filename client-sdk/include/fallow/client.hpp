@@ -71,6 +71,7 @@ class Client {
 
     [[nodiscard]] Page<CardModel> catalog(const std::string& maker, const PageRequest& page = {});
     [[nodiscard]] CardModel catalog_model(std::string_view model);
+    [[nodiscard]] Policy policy();
 
     // Sellers
     EnrollmentToken create_enrollment_token(const NewEnrollmentToken& token,
@@ -140,6 +141,13 @@ class Client {
     Freeze create_freeze(const NewFreeze& freeze, const CallOptions& options = {});
     [[nodiscard]] Page<Freeze> freezes(const PageRequest& page = {});
     void remove_freeze(std::string_view freeze_id);
+    /// Refused with precondition_failed when another version than `replaces_version` holds.
+    Policy set_policy(const NewPolicy& policy);
+    [[nodiscard]] PolicyVerdict test_policy(const PolicyCase& facts);
+    Approval create_approval(const NewApproval& approval, const CallOptions& options = {});
+    [[nodiscard]] Page<Approval> approvals(const PageRequest& page = {});
+    void remove_approval(std::string_view approval_id);
+    Order approve_order(std::string_view order_id, const CallOptions& options = {});
     [[nodiscard]] Page<Event> audit(const PageRequest& page = {});
 
   private:

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "fallow/market_types.hpp"
+
 namespace fallow::sdk {
 
 /// A JSON value the SDK gives no shape to, as text.
@@ -155,30 +157,6 @@ struct Card {
     std::int64_t version = 0;
 };
 
-/// A row of the catalog. Rates are dense; what is absent does not exist or is not published.
-struct CardModel {
-    std::string model;
-    std::string name;
-    std::string maker;
-    std::string architecture;
-    std::optional<std::string> compute_capability;
-    std::string segment;  ///< datacenter, workstation, consumer
-    std::int64_t vram_bytes = 0;
-    std::int64_t devices = 1;
-    std::int64_t memory_bandwidth_bytes_per_s = 0;
-    std::optional<std::int64_t> fp16_gflops;
-    std::optional<std::int64_t> fp8_gflops;
-    std::optional<std::int64_t> int8_gops;
-    std::optional<std::int64_t> fp4_gflops;
-    std::int64_t tpp = 0;
-    std::optional<std::int64_t> die_area_um2;
-    std::optional<std::int64_t> performance_density_milli;
-    std::optional<std::int64_t> tdp_watts;
-    std::vector<std::string> products;
-    std::string source;
-    std::string notes;
-};
-
 struct Listing {
     std::string id;
     std::string organization_id;
@@ -276,6 +254,7 @@ struct NewOrder {
     std::int64_t term_ms = 0;
     std::optional<bool> fill_or_kill;
     std::optional<std::int64_t> expires_in_ms;
+    std::optional<std::string> end_use;  ///< ai_training, ai_inference, …
     std::optional<JobSpec> job;
 };
 
@@ -293,6 +272,12 @@ struct Order {
     std::string expires_at;
     std::optional<std::string> lease_id;
     std::optional<std::string> job_id;
+    std::optional<std::string> end_use;
+    std::optional<bool> approved;  ///< by the operator, where a rule asks for it
+    /// The rule that kept it from a match when it was placed.
+    std::optional<std::int64_t> policy_version;
+    std::optional<std::string> policy_rule;
+    std::optional<std::string> policy_effect;  ///< deny, needs_approval
     std::int64_t version = 0;
 };
 
@@ -324,6 +309,8 @@ struct Lease {
     std::int64_t charged_micros = 0;
     std::int64_t fee_micros = 0;
     std::int64_t held_micros = 0;
+    std::optional<std::int64_t> policy_version;  ///< that allowed it
+    std::optional<std::string> policy_rule;
     std::int64_t version = 0;
     std::optional<std::string> role;  ///< whose side the caller is on: seller, renter
 };

@@ -109,6 +109,8 @@ const std::vector<Refusal>& refusals() {
         {"orders_filled_by_lease", "UPDATE orders SET lease_id = NULL"},
         {"orders_price_within_limit", "UPDATE orders SET price_max_micros_per_hour = 1000000000001"},
         {"orders_reason_known", "UPDATE orders SET reason = 'bored'"},
+        {"orders_end_use_known", "UPDATE orders SET end_use = 'unstated'"},
+        {"orders_policy_effect_known", "UPDATE orders SET policy_effect = 'ask'"},
         {"orders_state_known", "UPDATE orders SET state = 'open'"},
         {"orders_term_positive", "UPDATE orders SET term_ms = 0"},
         {"orders_version_positive", "UPDATE orders SET version = 0"},
@@ -158,6 +160,13 @@ const std::vector<Refusal>& refusals() {
          "(gen_random_uuid(), {card}, {seller}, NULL, '[19,30)')"},
         {"freezes_kind_known", "INSERT INTO freezes VALUES (gen_random_uuid(), 'card', '', '', '', 1)"},
         {"market_settings_fee_within_limit", "UPDATE market_settings SET fee_ppm = 1000001"},
+        {"policies_version_positive", "INSERT INTO policies VALUES (0, '', '', 1)"},
+        {"policies_text_length", "INSERT INTO policies VALUES (9, repeat('#', 65537), '', 1)"},
+        {"policy_approvals_organization_exists",
+         "INSERT INTO policy_approvals VALUES (gen_random_uuid(), {lease}, 'h100-sxm', '', '', 1)"},
+        {"policy_approvals_once",
+         "INSERT INTO policy_approvals SELECT gen_random_uuid(), {renter}, 'a30', '', '', 1 FROM "
+         "generate_series(1, 2)"},
         // The engine's own
         {"market_leader_not_negative", "UPDATE market_leader SET epoch = -1"},
         {"server_keys_one_row", "INSERT INTO server_keys VALUES (false, '', '')", "fallow_auth"},

@@ -65,6 +65,7 @@ TEST_CASE("updates change every column and removes take the row away", "[rows]")
     changes.leases.updates = {lease};
     changes.orders.updates = {order};
     changes.freezes.removes = database.world.batch.changes.freezes.inserts;
+    changes.policy_approvals.removes = database.world.batch.changes.policy_approvals.inserts;
     const auto result = database.commit(changes);
     INFO(result.detail);
     REQUIRE(result.outcome == engine::CommitOutcome::committed);
@@ -73,6 +74,7 @@ TEST_CASE("updates change every column and removes take the row away", "[rows]")
     check_stored(tx, changes.leases.updates);
     check_stored(tx, changes.orders.updates);
     CHECK(tx.exec("SELECT FROM freezes").empty());
+    CHECK(tx.exec("SELECT FROM policy_approvals").empty());
 }
 
 TEST_CASE("an update of a row that is not there refuses the batch", "[rows]") {
@@ -111,6 +113,8 @@ TEST_CASE("a new leader loads what is live and leaves out what is over", "[rows]
     CHECK(loaded.jobs.size() == 1);
     CHECK(loaded.listings.size() == 1);
     CHECK(loaded.freezes.size() == 1);
+    CHECK(loaded.policies.size() == 1);
+    CHECK(loaded.policy_approvals.size() == 1);
     CHECK(loaded.organizations.size() == 4);
     REQUIRE(loaded.recent_keys.size() == 1);
     CHECK(loaded.recent_keys[0].key == "k, \"1\"");

@@ -40,9 +40,10 @@ std::vector<engine::Batch> every_kind(const engine::Batch& world) {
 /// Every table's rows in one number, so that nothing can change unseen.
 std::string fingerprint(store::Connection& superuser) {
     std::string all;
-    for (const char* table : {"organizations", "accounts", "transfers", "hosts", "cards", "listings",
-                              "orders", "leases", "lease_cards", "jobs", "job_specs", "usage_statements",
-                              "receipts", "freezes", "market_settings", "idempotency_keys", "journal"})
+    for (const char* table :
+         {"organizations", "accounts", "transfers", "hosts", "cards", "listings", "orders", "leases",
+          "lease_cards", "jobs", "job_specs", "usage_statements", "receipts", "freezes", "market_settings",
+          "policies", "policy_approvals", "idempotency_keys", "journal"})
         all += std::string(table) + ' ' +
                superuser
                    .exec(

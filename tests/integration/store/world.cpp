@@ -220,6 +220,9 @@ void World::rest() {
     changes.freezes.inserts = {{fresh<FreezeId>(), market::FreezeKind::image, "evil:*", "line\nbreak\ttab",
                                 "key_x", Time(world_now)}};
     changes.settings.updates = {{"main", 50'000, 2}};
+    changes.policies.inserts = {{1, "deny all because \"a test\"\n", "key_x", Time(world_now)}};
+    changes.policy_approvals.inserts = {
+        {fresh<ApprovalId>(), renter, "h100-sxm", "a \"note\"", "key_x", Time(world_now)}};
     batch.idempotency = {{renter, "POST /v1/orders", "k, \"1\"", std::string(64, 'f'), 201,
                           R"({"order":1})", Time(world_now)}};
     const market::Lease& done = ended();

@@ -33,6 +33,8 @@ market::Lease a_lease() {
     lease.allocated_at = Time(1000);
     lease.running_at = Time(2000);
     lease.held = ledger::Micros(77);
+    lease.policy_version = 2;
+    lease.policy_rule = "a-rule";
     lease.version = 3;
     return lease;
 }
@@ -48,7 +50,8 @@ const std::string lease_text =
     R"("reclaim_notice_ms":60000,"epoch":9,"allocated_at":"1970-01-01T00:00:01.000Z","preparing_at":null,)"
     R"("running_at":"1970-01-01T00:00:02.000Z","ended_at":null,"phase_deadline":null,)"
     R"("reclaim_deadline":null,)"
-    R"("paid_until":null,"running_ms":0,"charged_micros":0,"fee_micros":0,"held_micros":77,"version":3})";
+    R"("paid_until":null,"running_ms":0,"charged_micros":0,"fee_micros":0,"held_micros":77,)"
+    R"("policy_version":2,"policy_rule":"a-rule","version":3})";
 
 market::Order an_order() {
     market::Order order;
@@ -59,6 +62,7 @@ market::Order an_order() {
     order.price_max = ledger::Price(5);
     order.term = hours(1);
     order.lease = id<LeaseId>(1);
+    order.end_use = market::EndUse::rendering;
     return order;
 }
 
@@ -68,7 +72,8 @@ const std::string order_text =
     R"("vram_bytes_min":null,"countries":[],"countries_excluded":[],"listing_id":null,"host_id":null},)"
     R"("count":1,"price_max_micros_per_hour":5,"term_ms":3600000,"fill_or_kill":false,)"
     R"("placed_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",)"
-    R"("lease_id":"lease_00000000000000000000000001","job_id":null,"version":1})";
+    R"("lease_id":"lease_00000000000000000000000001","job_id":null,"end_use":"rendering","approved":false,)"
+    R"("policy_version":null,"policy_rule":null,"policy_effect":null,"version":1})";
 
 }  // namespace
 
