@@ -207,6 +207,8 @@ CREATE TABLE listings (
     available_until      bigint,
     created_at           bigint NOT NULL,
     version              bigint NOT NULL,
+    spot_floor_micros_per_hour bigint,
+    CONSTRAINT listings_spot_floor_within_limit CHECK (spot_floor_micros_per_hour BETWEEN 0 AND 1000000000000),
     CONSTRAINT listings_state_known CHECK (state IN ('open', 'paused', 'withdrawn')),
     CONSTRAINT listings_ask_within_limit CHECK (ask_micros_per_hour BETWEEN 0 AND 1000000000000),
     CONSTRAINT listings_term_in_order CHECK (0 < term_min_ms AND term_min_ms <= term_max_ms),
@@ -241,11 +243,15 @@ CREATE TABLE orders (
     lease_id                   uuid,
     job_id                     uuid,
     version                    bigint NOT NULL,
+    pricing                    text NOT NULL DEFAULT 'fixed',
+    bid_changed_at             bigint,
+    promised_card_ids          uuid[] NOT NULL DEFAULT '{}',
     end_use                    text,
     approved                   boolean NOT NULL DEFAULT false,
     policy_version             bigint,
     policy_rule                text,
     policy_effect              text,
+    CONSTRAINT orders_pricing_known CHECK (pricing IN ('fixed', 'spot')),
     CONSTRAINT orders_state_known CHECK (state IN ('standing', 'filled', 'cancelled', 'expired', 'rejected')),
     CONSTRAINT orders_reason_known CHECK (reason IN (
         'cancelled_by_renter', 'term_reached', 'policy_revoked', 'job_finished', 'policy_denied', 'approval_needed')),
@@ -306,8 +312,10 @@ CREATE TABLE leases (
     released               boolean NOT NULL,
     version                bigint NOT NULL,
     card_ids               uuid[] NOT NULL,
+    spot_floor_micros_per_hour bigint,
     policy_version         bigint,
     policy_rule            text,
+    CONSTRAINT leases_price_not_below_floor CHECK (price_micros_per_hour >= spot_floor_micros_per_hour),
     CONSTRAINT leases_state_known CHECK (state IN ('allocated', 'preparing', 'running', 'reclaiming', 'ended')),
     CONSTRAINT leases_stop_reason_known CHECK (stop_reason IN (
         'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
@@ -504,6 +512,9 @@ CREATE TABLE market_settings (
     market   text PRIMARY KEY,
     fee_ppm  integer NOT NULL,
     version  bigint NOT NULL,
+    spot_step_micros_per_hour bigint NOT NULL DEFAULT 10000,
+    CONSTRAINT market_settings_spot_step_within_limit
+        CHECK (spot_step_micros_per_hour BETWEEN 1 AND 1000000000000),
     CONSTRAINT market_settings_fee_within_limit CHECK (fee_ppm BETWEEN 0 AND 1000000)
 );
 
@@ -1120,3 +1131,58 @@ CREATE VIEW listed_cards WITH (security_barrier) AS
 CREATE VIEW host_keys AS
     SELECT id AS host_id, signing_key, signing_key_certificate, enrolled_at AS registered_at FROM hosts;
 GRANT SELECT ON listed_hosts, listed_cards, host_keys TO fallow_request, fallow_admin;
+
+-- Spot prices: pools with their price and its history, and what a lease cost when.
+CREATE TABLE spot_pools (
+    id                     uuid PRIMARY KEY,
+    name                   text NOT NULL CONSTRAINT spot_pools_name_unique UNIQUE,
+    product                text NOT NULL,
+    vram_gib               bigint NOT NULL,
+    price_micros_per_hour  bigint,
+    cards                  integer NOT NULL,
+    cards_leased           integer NOT NULL,
+    bids                   integer NOT NULL,
+    repriced_at            bigint,
+    reprice_at             bigint,
+    version                bigint NOT NULL,
+    CONSTRAINT spot_pools_name_length CHECK (octet_length(name) BETWEEN 1 AND 160),
+    CONSTRAINT spot_pools_price_within_limit CHECK (price_micros_per_hour BETWEEN 0 AND 1000000000000),
+    CONSTRAINT spot_pools_not_negative CHECK (vram_gib >= 0 AND cards >= 0 AND cards_leased >= 0 AND bids >= 0),
+    CONSTRAINT spot_pools_version_positive CHECK (version > 0)
+) WITH (fillfactor = 70);
+
+CREATE TABLE spot_prices (
+    pool_id                uuid NOT NULL,
+    at                     bigint NOT NULL,
+    price_micros_per_hour  bigint,
+    CONSTRAINT spot_prices_pkey PRIMARY KEY (pool_id, at),
+    CONSTRAINT spot_prices_price_within_limit CHECK (price_micros_per_hour BETWEEN 0 AND 1000000000000)
+);
+COMMENT ON COLUMN spot_prices.price_micros_per_hour IS 'Of the pool''s cheapest card from then on; null while none was offered.';
+
+-- A spot lease's price from a point of its running time on. It names the bid, so that only the renter sees it.
+CREATE TABLE lease_segments (
+    id                     uuid PRIMARY KEY,
+    lease_id               uuid NOT NULL,
+    organization_id        uuid NOT NULL,
+    sequence               bigint NOT NULL,
+    from_running_ms        bigint NOT NULL,
+    price_micros_per_hour  bigint NOT NULL,
+    bid_micros_per_hour    bigint NOT NULL,
+    at                     bigint NOT NULL,
+    CONSTRAINT lease_segments_in_order UNIQUE (lease_id, sequence),
+    CONSTRAINT lease_segments_price_within_bid CHECK (price_micros_per_hour <= bid_micros_per_hour),
+    CONSTRAINT lease_segments_price_within_limit CHECK (price_micros_per_hour BETWEEN 0 AND 1000000000000),
+    CONSTRAINT lease_segments_not_negative CHECK (sequence > 0 AND from_running_ms >= 0)
+);
+
+ALTER TABLE lease_segments ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON lease_segments TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON lease_segments TO fallow_request
+    USING (organization_id = fallow_organization());
+
+GRANT SELECT, INSERT, UPDATE ON spot_pools TO fallow_engine;
+GRANT SELECT, INSERT ON spot_prices, lease_segments TO fallow_engine;
+GRANT SELECT ON spot_pools, spot_prices, lease_segments TO fallow_request, fallow_admin;
+GRANT SELECT ON lease_segments TO fallow_proof;

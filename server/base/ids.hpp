@@ -65,6 +65,8 @@ FALLOW_ID(ArtifactId, "artifact");
 FALLOW_ID(TokenId, "token");
 FALLOW_ID(FreezeId, "freeze");
 FALLOW_ID(ApprovalId, "approval");
+FALLOW_ID(SpotPoolId, "pool");
+FALLOW_ID(SegmentId, "segment");
 FALLOW_ID(RequestId, "req");
 
 #undef FALLOW_ID

@@ -74,6 +74,11 @@ inline constexpr std::size_t policy_text_bytes_max = 64 * 1024;
 inline constexpr std::size_t policy_rules_max = 256;
 inline constexpr std::size_t policy_groups_max = 64;
 inline constexpr std::size_t policy_approvals_max = 10'000;
+inline constexpr std::size_t spot_pools_max = 4096;
+inline constexpr std::size_t spot_pool_name_bytes_max = 160;
+inline constexpr std::int64_t price_segments_per_lease_max = 1000;
+inline constexpr std::int64_t spot_step_micros_default = 10'000;  // a cent a card-hour
+inline constexpr std::size_t spot_holdings_looked_at_max = 4096;  // for one displacement
 
 static_assert(page_items_default <= page_items_max);
 static_assert(job_spec_bytes_max < request_body_bytes_max);

@@ -124,7 +124,8 @@ class SilentChanges {
     std::map<Key, Change> changes_;
 };
 
-ledger::ReceiptFacts facts_of(const market::Lease& lease, const std::string& server_key) {
+ledger::ReceiptFacts facts_of(const market::Lease& lease, const std::vector<ledger::Segment>& bill,
+                              const std::string& server_key) {
     ledger::ReceiptFacts facts;
     facts.server_key = server_key;
     facts.lease = lease.id;
@@ -138,7 +139,7 @@ ledger::ReceiptFacts facts_of(const market::Lease& lease, const std::string& ser
     facts.started_at = lease.running_at;
     facts.ended_at = *lease.ended_at;
     facts.end_reason = name_of(*lease.end_reason);
-    facts.segments = {ledger::Segment{lease.price, lease.meter.running}};
+    facts.segments = bill.empty() ? std::vector{ledger::Segment{lease.price, lease.meter.running}} : bill;
     facts.meter = lease.meter;
     facts.usage_sha256 = lease.usage_sha256;
     return facts;
@@ -222,7 +223,7 @@ std::vector<Receipt> receipts_of(const std::vector<market::Entry>& entries, cons
     for (const market::Entry& entry : entries) {
         const market::Lease* lease = lease_after(entry);
         if (lease == nullptr || entry.event != "lease.ended") continue;
-        std::string statement = ledger::receipt_text(facts_of(*lease, server_key));
+        std::string statement = ledger::receipt_text(facts_of(*lease, entry.bill, server_key));
         std::string signature = sign(statement);
         receipts.push_back(Receipt{lease->id, lease->renter, lease->seller, std::move(statement),
                                    std::move(signature), *lease->ended_at});

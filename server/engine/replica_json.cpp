@@ -30,7 +30,7 @@ template <class... Rows>
 struct RowList {};
 using KeptRows = RowList<market::Organization, ledger::Account, market::Host, market::Card, market::Listing,
                          market::Order, market::Lease, market::Job, market::Freeze, market::Settings,
-                         market::Policy, market::PolicyApproval>;
+                         market::Policy, market::PolicyApproval, market::SpotPool, market::LeaseSegment>;
 
 class Applied {
   public:

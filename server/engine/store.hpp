@@ -124,8 +124,10 @@ struct LoadedMarket {
     std::vector<market::Freeze> freezes;
     std::vector<market::Policy> policies;  ///< all versions
     std::vector<market::PolicyApproval> policy_approvals;
-    std::vector<IdempotencyRecord> recent_keys;  ///< those of the last minutes, newest last, bounded
-    JournalPosition position;                    ///< of the record that left the rows like this
+    std::vector<market::SpotPool> spot_pools;
+    std::vector<market::LeaseSegment> lease_segments;  ///< of the loaded leases
+    std::vector<IdempotencyRecord> recent_keys;        ///< those of the last minutes, newest last, bounded
+    JournalPosition position;                          ///< of the record that left the rows like this
 };
 
 /// The market that these rows are.
@@ -147,6 +149,8 @@ struct LoadedMarket {
     add(loaded.freezes);
     add(loaded.policies);
     add(loaded.policy_approvals);
+    add(loaded.spot_pools);
+    add(loaded.lease_segments);
     return state;
 }
 

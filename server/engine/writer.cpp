@@ -116,7 +116,7 @@ EngineStats Writer::stats() const {
 
 void Writer::publish_stats() {
     active_leases_ = state_->active_leases();
-    standing_orders_ = state_->demands().size();
+    standing_orders_ = state_->demands().size() + state_->bids().size();
 }
 
 bool Writer::has_work() const {
@@ -356,8 +356,9 @@ void Writer::submit_ticks(Time now) {
         return;
     }
     const bool is_due = !due.empty() && due.begin()->first <= now;
-    const bool may_match =
-        !state_->demands().empty() && !state_->offers().empty() && now - last_tick_ >= match_every;
+    const bool has_pair = (!state_->demands().empty() && !state_->offers().empty()) ||
+                          (!state_->bids().empty() && !state_->spot_offers().empty());
+    const bool may_match = has_pair && now - last_tick_ >= match_every;
     if (!is_due && !may_match) return;
     last_tick_ = now;
     submit_internal(market::Tick{});

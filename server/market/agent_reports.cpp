@@ -7,6 +7,7 @@
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
 #include "market/matching.hpp"
+#include "market/pools.hpp"
 
 namespace fallow::market {
 namespace {
@@ -49,7 +50,8 @@ Status start(Transaction& tx, Lease lease, const AgentReport& report) {
     lease.container = report.container;
     lease.boot = report.boot;
     lease.phase_deadline.reset();
-    lease.paid_until = paid_until(lease, tx.now());
+    follow_pool(tx, lease, lease.allocated_at);
+    lease.paid_until = paid_until(tx.state(), lease, tx.now());
     tx.update(std::move(lease), "lease.running");
     job.state = JobState::running;
     job.started_at = tx.now();
@@ -201,12 +203,13 @@ Result<Outcome> handle(Transaction& tx, const ReportUsage& command) {
     Lease lease = **found;
     const Millis accepted = accepted_running(tx.state().rules(), lease, command.running, tx.now());
     charge(tx, lease, accepted);
+    follow_pool(tx, lease, *lease.usage_at);
     lease.usage_sequence = command.sequence;
     lease.claimed = command.running;
     lease.usage_sha256 = command.statement_sha256;
     lease.usage_at = tx.now();
     lease.nonce = tx.make_nonce();
-    if (lease.state == LeaseState::running) lease.paid_until = paid_until(lease, tx.now());
+    if (lease.state == LeaseState::running) lease.paid_until = paid_until(tx.state(), lease, tx.now());
     const Usage usage{
         lease.id,          command.sequence,  lease.renter, lease.seller,
         command.statement, command.signature, accepted,     std::max(command.running - accepted, Millis(0)),

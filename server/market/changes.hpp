@@ -13,6 +13,7 @@
 #include "market/order.hpp"
 #include "market/organization.hpp"
 #include "market/policy.hpp"
+#include "market/spot_rows.hpp"
 
 namespace fallow::market {
 
@@ -43,6 +44,9 @@ struct Changes {
     RowWrites<Settings> settings;                ///< updates only
     RowWrites<Policy> policies;                  ///< inserts only
     RowWrites<PolicyApproval> policy_approvals;  ///< inserts and removes
+    RowWrites<SpotPool> spot_pools;
+    RowWrites<SpotPrice> spot_prices;        ///< inserts only
+    RowWrites<LeaseSegment> lease_segments;  ///< inserts only
 
     /// Calls `visit` with every RowWrites, in an order in which they can be written.
     template <class Self, class Visit>
@@ -63,6 +67,9 @@ struct Changes {
         visit(self.settings);
         visit(self.policies);
         visit(self.policy_approvals);
+        visit(self.spot_pools);
+        visit(self.spot_prices);
+        visit(self.lease_segments);
     }
 };
 

@@ -48,6 +48,10 @@ struct Withdraw {
 struct SetFee {
     std::int32_t fee_ppm = 0;
 };
+/// A bid outbids another by this much at least.
+struct SetSpotStep {
+    ledger::Price step;
+};
 struct CreateFreeze {
     FreezeKind kind = FreezeKind::organization;
     std::string target;
@@ -99,6 +103,7 @@ struct CreateListing {
     HostId host;
     std::vector<CardId> cards;
     ledger::Price ask;
+    std::optional<ledger::Price> spot_floor;
     Millis term_min;
     Millis term_max;
     Millis reclaim_notice;
@@ -114,6 +119,8 @@ struct UpdateListing {
     std::optional<Millis> term_max;
     std::optional<Millis> reclaim_notice;
     std::optional<ListingState> state;  ///< open or paused
+    std::optional<ledger::Price> spot_floor = std::nullopt;
+    bool no_spot = false;  ///< takes the floor away; spot leases that run go on
 };
 struct WithdrawListing {
     ListingId listing;
@@ -133,12 +140,18 @@ struct JobRequest {
 struct PlaceOrder {
     Requirements requirements;
     std::int32_t count = 1;
-    ledger::Price price_max;
+    OrderPricing pricing = OrderPricing::fixed;
+    ledger::Price price_max;  ///< of a spot order, its bid
     Millis term;
     bool fill_or_kill = false;
     Millis expires_in;
     std::optional<JobRequest> job;
     std::optional<EndUse> end_use;
+};
+/// Of a spot order that stands, or whose lease has not been told to stop.
+struct ChangeBid {
+    OrderId order;
+    ledger::Price price;
 };
 struct CancelOrder {
     OrderId order;
@@ -214,7 +227,7 @@ struct ReportUsage {
 // --- the engine's own
 
 /// What can have a deadline.
-using DueId = std::variant<LeaseId, OrderId>;
+using DueId = std::variant<LeaseId, OrderId, SpotPoolId>;
 
 /// The presence table says that the host's heartbeats stopped, or came back.
 struct HostLost {
@@ -230,11 +243,11 @@ struct Tick {
     std::optional<DueId> only;
 };
 
-using Command =
-    std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze, SetPolicy,
-                 CreateApproval, RemoveApproval, ApproveOrder, EnrollHost, ChangeHost, CreateListing,
-                 UpdateListing, WithdrawListing, ReclaimLease, PlaceOrder, CancelOrder, EndLease, AttachJob,
-                 CancelJob, ReportInventory, AgentReport, ReportUsage, HostLost, HostBack, Tick>;
+using Command = std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze,
+                             SetPolicy, CreateApproval, RemoveApproval, ApproveOrder, EnrollHost,
+                             ChangeHost, CreateListing, UpdateListing, WithdrawListing, ReclaimLease,
+                             PlaceOrder, CancelOrder, EndLease, AttachJob, CancelJob, ReportInventory,
+                             AgentReport, ReportUsage, HostLost, HostBack, Tick, ChangeBid, SetSpotStep>;
 
 // --- outcomes: the rows a caller is answered with, as they are after the decision
 

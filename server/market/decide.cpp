@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "market/handlers.hpp"
+#include "market/pools.hpp"
 
 namespace fallow::market {
 namespace {
@@ -23,7 +24,10 @@ Decision decide(State& state, const Command& command, const Context& context) {
     Transaction tx(state, context);
     Result<Outcome> outcome =
         std::visit([&](const auto& specific) { return handle(tx, specific); }, command);
-    if (!outcome) tx.rollback();
+    if (outcome)
+        note_spot_changes(tx);
+    else
+        tx.rollback();
     return Decision{std::move(outcome), tx.take_entries()};
 }
 

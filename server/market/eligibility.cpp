@@ -4,6 +4,7 @@
 #include <array>
 
 #include "market/policy_check.hpp"
+#include "market/spot.hpp"
 
 namespace fallow::market {
 namespace {
@@ -33,7 +34,8 @@ bool is_not_frozen(const Pairing& p) {
            p.state.at<Organization>(p.listing.organization).status != OrganizationStatus::frozen;
 }
 bool is_within_price(const Pairing& p) {
-    return p.listing.ask <= p.order.price_max;
+    const auto price = entry_price(p.listing, p.order);
+    return price && *price <= p.order.price_max;
 }
 bool is_within_terms(const Pairing& p) {
     return p.listing.term_min <= p.order.term && p.order.term <= p.listing.term_max;
@@ -62,8 +64,9 @@ bool has_wanted_vram(const Pairing& p, const Card& card) {
 bool is_present(const Pairing&, const Card& card) {
     return card.state == CardState::present;
 }
-bool is_unused(const Pairing&, const Card& card) {
-    return card.used == 0;
+bool is_unused(const Pairing& p, const Card& card) {
+    const auto promised = p.state.promised_to(card.id);
+    return card.used == 0 && (!promised || *promised == p.order.id);
 }
 
 constexpr std::array all_listing_rules{

@@ -2,6 +2,8 @@
 
 #include "market/leases.hpp"
 #include "market/policy_check.hpp"
+#include "market/pools.hpp"
+#include "market/spot.hpp"
 
 namespace fallow::market {
 namespace {
@@ -21,6 +23,7 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
     lease.job = order.job;
     lease.pinned = !order.job;
     lease.price = listing.ask;
+    if (is_spot(order)) price_new_lease(tx.state(), lease, order, listing, member.cards, tx.now());
     lease.thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
     lease.fee_ppm = tx.state().settings().fee_ppm;
     lease.term = order.term;
@@ -33,7 +36,7 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
                                                    tx.state().at<Card>(member.cards.front()));
     lease.policy_version = allowed.version;
     if (allowed.rule != nullptr) lease.policy_rule = allowed.rule->name;
-    lease.held = hold_wanted(rules, lease);
+    lease.held = hold_wanted(rules, lease, is_spot(order) ? order.price_max : lease.price);
     return lease;
 }
 
@@ -58,6 +61,7 @@ LeaseId add_lease(Transaction& tx, const Order& order, const Member& member) {
                     tx.state().account(order.organization, AccountKind::held), lease.held,
                     ledger::TransferReason::hold, lease.id);
     tx.insert(lease, "lease.allocated");
+    if (lease.spot_floor) begin_segment(tx, lease);
     for (const CardId card : lease.cards)
         tx.use_card(lease.id, card, member.thousandths);
     return lease.id;
@@ -66,11 +70,10 @@ LeaseId add_lease(Transaction& tx, const Order& order, const Member& member) {
 Micros hold_of(const State& state, const Order& order, ledger::Price price, std::int32_t thousandths,
                Millis notice) {
     Lease lease;
-    lease.price = price;
     lease.thousandths = thousandths;
     lease.term = order.term;
     lease.reclaim_notice = notice;
-    return hold_wanted(state.rules(), lease);
+    return hold_wanted(state.rules(), lease, price);
 }
 
 }  // namespace
@@ -80,7 +83,8 @@ Micros first_hold(const State& state, const Order& order, const Match& match) {
     for (const Member& member : match.members) {
         const Listing& listing = state.at<Listing>(member.listing);
         const auto thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
-        sum = sum + hold_of(state, order, listing.ask, thousandths, listing.reclaim_notice);
+        sum = sum + hold_of(state, order, is_spot(order) ? order.price_max : listing.ask, thousandths,
+                            listing.reclaim_notice);
     }
     return sum;
 }
@@ -98,6 +102,7 @@ Status check_funds(const State& state, OrganizationId renter, Micros wanted) {
 void fill(Transaction& tx, OrderId id, const Match& match) {
     Order order = tx.state().at<Order>(id);
     order.state = OrderState::filled;
+    order.promised.clear();
     for (const Member& member : match.members) {
         const LeaseId lease = add_lease(tx, order, member);
         order.lease = order.lease.value_or(lease);

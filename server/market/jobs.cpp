@@ -6,6 +6,7 @@
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
 #include "market/policy_check.hpp"
+#include "market/spot.hpp"
 
 namespace fallow::market {
 namespace {
@@ -21,6 +22,7 @@ void requeue(Transaction& tx, Job job) {
     order.policy_version.reset();
     order.policy_rule.reset();
     order.policy_effect.reset();
+    order.promised.clear();
     order.fill_or_kill = false;
     order.expires_at = tx.now() + lifetime;
     order.version = 1;
@@ -42,6 +44,7 @@ void close_order(Transaction& tx, const Order& standing, OrderState state, Order
     Order order = standing;
     order.state = state;
     order.reason = reason;
+    order.promised.clear();
     tx.update(std::move(order), state == OrderState::expired ? "order.expired" : "order.cancelled",
               name_of(reason));
 }
@@ -58,6 +61,7 @@ Order order_of(const Transaction& tx, const PlaceOrder& command) {
     order.organization = tx.context().caller.organization;
     order.requirements = command.requirements;
     order.count = command.count;
+    order.pricing = command.pricing;
     order.price_max = command.price_max;
     order.term = command.term;
     order.fill_or_kill = command.fill_or_kill;
@@ -196,7 +200,10 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
     if (command.job)
         order.job = insert_job(tx, *command.job, order.organization, order.id, std::nullopt).id;
     tx.insert(order, "order.placed");
-    if (match) fill(tx, order.id, *match);
+    if (match)
+        fill(tx, order.id, *match);
+    else
+        displace_for(tx, order.id);
 
     OrderPlaced placed{state.at<Order>(order.id), std::nullopt, std::nullopt};
     if (placed.order.lease) placed.lease = state.at<Lease>(*placed.order.lease);

@@ -32,10 +32,11 @@ struct Lease {
         false;  ///< an interactive rental, placed without a job: survives an outage, is never requeued
     std::int32_t attempt = 1;
     LeaseState state = LeaseState::allocated;
-    std::optional<EndReason> stop_reason;  ///< set when the end was decided; the agent is told to stop
-    std::optional<EndReason> end_reason;   ///< set from `reclaiming` on
-    ledger::Price price;                   ///< locked for the lease's life
-    std::int32_t thousandths = 1000;       ///< of a card, summed over the lease's cards
+    std::optional<EndReason> stop_reason;     ///< set when the end was decided; the agent is told to stop
+    std::optional<EndReason> end_reason;      ///< set from `reclaiming` on
+    ledger::Price price;                      ///< now; locked for the lease's life unless it is spot
+    std::optional<ledger::Price> spot_floor;  ///< set: a spot lease, which never costs less
+    std::int32_t thousandths = 1000;          ///< of a card, summed over the lease's cards
     std::int32_t fee_ppm = 0;
     Millis term;
     Millis reclaim_notice;
@@ -82,6 +83,7 @@ struct Lease {
         visit.field("stop_reason", row.stop_reason);
         visit.field("end_reason", row.end_reason);
         visit.field("price_micros_per_hour", row.price);
+        visit.field("spot_floor_micros_per_hour", row.spot_floor);
         visit.field("thousandths", row.thousandths);
         visit.field("fee_ppm", row.fee_ppm);
         visit.field("term_ms", row.term);

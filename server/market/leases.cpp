@@ -7,6 +7,8 @@
 #include "market/handlers.hpp"
 #include "market/jobs.hpp"
 #include "market/matching.hpp"
+#include "market/pools.hpp"
+#include "market/spot.hpp"
 
 namespace fallow::market {
 namespace {
@@ -38,7 +40,7 @@ Micros affordable(const State& state, OrganizationId renter, Micros wanted) {
 
 void top_up(Transaction& tx, Lease& lease) {
     const State& state = tx.state();
-    const Micros wanted = hold_wanted(state.rules(), lease);
+    const Micros wanted = hold_wanted(state.rules(), lease, highest_price(state, lease));
     if (lease.held.count * 4 >= wanted.count * 3)
         return;  // still three quarters of the window: not worth a transfer
     const Micros amount = affordable(state, lease.renter, wanted - lease.held);
@@ -75,7 +77,7 @@ void on_running_deadline(Transaction& tx, const Lease& lease) {
     Lease next = lease;
     top_up(tx, next);
     // Counted from the last statement: what ran since then has used up the old hold already.
-    next.paid_until = paid_until(next, *next.usage_at);
+    next.paid_until = paid_until(tx.state(), next, *next.usage_at);
     const bool is_funded = next.held > lease.held;
     const bool is_paid = is_funded && *next.paid_until > now;
     const LeaseId id = lease.id;
@@ -93,6 +95,7 @@ void on_due(Transaction& tx, const DueId& id) {
             expire_order(tx, *order_id);
         return;
     }
+    if (const auto* pool = std::get_if<SpotPoolId>(&id)) return reprice_if_due(tx, *pool);
     const LeaseId lease_id = std::get<LeaseId>(id);
     const Lease* lease = tx.state().find<Lease>(lease_id);
     const auto deadline = lease != nullptr ? next_deadline(*lease) : std::nullopt;
@@ -107,16 +110,17 @@ bool image_matches(const std::string& image, const std::string& target) {
     return at != std::string::npos && image.substr(at + 1) == target;
 }
 
-ledger::Micros hold_wanted(const Rules& rules, const Lease& lease) {
+ledger::Micros hold_wanted(const Rules& rules, const Lease& lease, ledger::Price price) {
     const Millis window =
         rules.hold_window + rules.disconnect_window + std::max(lease.reclaim_notice, rules.stop_grace);
     const Millis rest = lease.term - lease.meter.running;
-    return ledger::cost_ceiling(lease.price, lease.thousandths,
+    return ledger::cost_ceiling(price, lease.thousandths,
                                 std::clamp(window, Millis(0), std::max(rest, Millis(0))));
 }
 
-Time paid_until(const Lease& lease, Time now) {
-    const Millis covered = ledger::covered_by(lease.meter, lease.price, lease.thousandths, lease.held);
+Time paid_until(const State& state, const Lease& lease, Time now) {
+    const Millis covered =
+        ledger::covered_by(lease.meter, highest_price(state, lease), lease.thousandths, lease.held);
     const Time until = now + covered;
     if (!lease.running_at || covered < lease.term - lease.meter.running) return until;
     // Paid to the end of the term, although the host's clock may be ahead of this one by a little.
@@ -198,7 +202,9 @@ void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) 
     const EndReason outcome = outcome_for_job(lease, *lease.end_reason, outputs_may_be_missing);
     const std::optional<JobId> job = lease.job;
     const std::optional<std::int32_t> exit_code = lease.exit_code;
+    auto bill = lease.spot_floor ? bill_of(tx.state(), lease) : std::vector<ledger::Segment>();
     tx.update(std::move(lease), event_of(LeaseState::ended), name_of(outcome));
+    tx.add_bill(std::move(bill));
     if (released) release_cards(tx, id);
     if (job) settle_job(tx, *job, outcome, exit_code);
 }
@@ -209,7 +215,9 @@ void release_cards(Transaction& tx, LeaseId id) {
     for (const CardId card : lease.cards)
         tx.release_card(id, card, limits::thousandths_per_card);
     lease.released = true;
+    const std::vector<CardId> cards = lease.cards;
     tx.update(std::move(lease), "lease.released");
+    serve_promises(tx, cards);
 }
 
 void on_deadline(Transaction& tx, LeaseId id) {

@@ -39,11 +39,11 @@ void release_cards(Transaction& tx, LeaseId id);
 void charge(Transaction& tx, Lease& lease, Millis accepted);
 
 /// What must be held before a lease may start, or to go on: the price of the next window, at most of the
-/// rest of its term.
-[[nodiscard]] ledger::Micros hold_wanted(const Rules& rules, const Lease& lease);
+/// rest of its term. `price` is the highest that may apply.
+[[nodiscard]] ledger::Micros hold_wanted(const Rules& rules, const Lease& lease, ledger::Price price);
 
-/// Until when the held money lasts, counted from `now`.
-[[nodiscard]] Time paid_until(const Lease& lease, Time now);
+/// Until when the held money lasts, counted from `now`, whatever a spot price does meanwhile.
+[[nodiscard]] Time paid_until(const State& state, const Lease& lease, Time now);
 
 /// Carries out what a lease's passed deadline calls for.
 void on_deadline(Transaction& tx, LeaseId id);

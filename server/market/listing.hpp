@@ -21,6 +21,7 @@ struct Listing {
     std::vector<CardId> cards;
     ListingState state = ListingState::open;
     ledger::Price ask;
+    std::optional<ledger::Price> spot_floor;  ///< the least a spot bid must be; absent: no spot
     Millis term_min;
     Millis term_max;
     Millis reclaim_notice;
@@ -38,6 +39,7 @@ struct Listing {
         visit.field("card_ids", row.cards);
         visit.field("state", row.state);
         visit.field("ask_micros_per_hour", row.ask);
+        visit.field("spot_floor_micros_per_hour", row.spot_floor);
         visit.field("term_min_ms", row.term_min);
         visit.field("term_max_ms", row.term_max);
         visit.field("reclaim_notice_ms", row.reclaim_notice);

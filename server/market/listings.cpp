@@ -86,6 +86,7 @@ Result<Outcome> handle(Transaction& tx, const CreateListing& command) {
                     command.cards,
                     ListingState::open,
                     command.ask,
+                    command.spot_floor,
                     command.term_min,
                     command.term_max,
                     command.reclaim_notice,
@@ -116,6 +117,8 @@ Result<Outcome> handle(Transaction& tx, const UpdateListing& command) {
                       fmt::format("The listing has version {} now: read it again.", listing.version),
                       "header:If-Match");
     listing.ask = command.ask.value_or(listing.ask);
+    if (command.spot_floor) listing.spot_floor = command.spot_floor;
+    if (command.no_spot) listing.spot_floor.reset();
     listing.term_min = command.term_min.value_or(listing.term_min);
     listing.term_max = command.term_max.value_or(listing.term_max);
     listing.reclaim_notice = command.reclaim_notice.value_or(listing.reclaim_notice);

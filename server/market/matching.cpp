@@ -2,6 +2,7 @@
 
 #include "market/filling.hpp"
 #include "market/handlers.hpp"
+#include "market/spot.hpp"
 
 namespace fallow::market {
 namespace {
@@ -16,12 +17,12 @@ std::vector<CardId> choose_cards(const Pairing& pairing) {
     return chosen;
 }
 
+}  // namespace
+
 bool may_be_filled(const State& state, const Order& order, Time now) {
     return order.expires_at > now && check_may_trade(state, order.organization) &&
            (!order.job || check_image(state, state.at<Job>(*order.job).image));
 }
-
-}  // namespace
 
 Fit fit(const State& state, const Listing& listing, const Order& order, Time now) {
     const Pairing pairing = pair_up(state, order, listing, now);
@@ -41,9 +42,11 @@ std::optional<Match> find_match(const State& state, const Order& order, Time now
     return found;
 }
 
-void match_standing_orders(Transaction& tx) {
+namespace {
+
+void match_fixed_orders(Transaction& tx) {
     const State& state = tx.state();
-    if (state.offers().empty() || state.is_frozen(FreezeKind::market, state.rules().market)) return;
+    if (state.offers().empty()) return;
     std::vector<OrderId> waiting;
     waiting.reserve(state.demands().size());
     for (const auto& [price, placed, id] : state.demands())
@@ -60,6 +63,14 @@ void match_standing_orders(Transaction& tx) {
         fill(tx, id, *match);
         ++filled;
     }
+}
+
+}  // namespace
+
+void match_standing_orders(Transaction& tx) {
+    if (tx.state().is_frozen(FreezeKind::market, tx.state().rules().market)) return;
+    match_fixed_orders(tx);
+    match_standing_bids(tx);
 }
 
 }  // namespace fallow::market

@@ -1,7 +1,8 @@
 // Which listing serves an order. Order of service, for fixed prices: a new order takes the cheapest open
 // listing that fits, the lowest listing id among equals, and of it the free cards with the lowest indexes;
 // when capacity becomes free, standing orders are served by price limit, highest first, then by age, then
-// by id. What fits is eligibility.hpp; how an order is filled is filling.hpp.
+// by id. Bids are served after these, by the rules of spot.hpp. What fits is eligibility.hpp; how an order
+// is filled is filling.hpp.
 #pragma once
 
 #include <optional>
@@ -39,12 +40,16 @@ void each_candidate(const State& state, const Order& order, Visit&& visit) {
         if (const Listing* listing = state.find<Listing>(*order.requirements.listing)) visit(*listing);
         return;
     }
-    for (const auto& [ask, id] : state.offers())
-        if (ask > order.price_max || !visit(state.at<Listing>(id))) return;
+    const bool is_bid = order.pricing == OrderPricing::spot;
+    for (const auto& [price, id] : is_bid ? state.spot_offers() : state.offers())
+        if (price > order.price_max || !visit(state.at<Listing>(id))) return;
 }
 
 /// The first match in the order of service.
 [[nodiscard]] std::optional<Match> find_match(const State& state, const Order& order, Time now);
+
+/// Whether renter and image may still have a standing order filled.
+[[nodiscard]] bool may_be_filled(const State& state, const Order& order, Time now);
 
 /// Called when capacity or money may have become free.
 void match_standing_orders(Transaction& tx);

@@ -15,6 +15,8 @@
 namespace fallow::market {
 
 FALLOW_ENUM(OrderState, standing, filled, cancelled, expired, rejected)
+/// fixed: the listing's ask, for the lease's life. spot: a bid, outbid by a better one.
+FALLOW_ENUM(OrderPricing, fixed, spot)
 FALLOW_ENUM(OrderReason, cancelled_by_renter, term_reached, policy_revoked, job_finished, policy_denied,
             approval_needed)
 
@@ -37,7 +39,11 @@ struct Order {
     std::optional<OrderReason> reason;
     Requirements requirements;
     std::int32_t count = 1;
-    ledger::Price price_max;
+    OrderPricing pricing = OrderPricing::fixed;
+    ledger::Price price_max;             ///< the limit; of a spot order, its bid
+    std::optional<Time> bid_changed_at;  ///< a bid is as old as its last change
+    /// Cards of one listing that come to this order as soon as they are free: see spot.hpp.
+    std::vector<CardId> promised;
     Millis term;
     bool fill_or_kill = false;
     Time placed_at;
@@ -66,7 +72,10 @@ struct Order {
         visit.field("required_listing_id", row.requirements.listing);
         visit.field("required_host_id", row.requirements.host);
         visit.field("count", row.count);
+        visit.field("pricing", row.pricing);
         visit.field("price_max_micros_per_hour", row.price_max);
+        visit.field("bid_changed_at", row.bid_changed_at);
+        visit.field("promised_card_ids", row.promised);
         visit.field("term_ms", row.term);
         visit.field("fill_or_kill", row.fill_or_kill);
         visit.field("placed_at", row.placed_at);

@@ -5,7 +5,9 @@
 
 #include "base/enum.hpp"
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "base/time.hpp"
+#include "ledger/money.hpp"
 
 namespace fallow::market {
 
@@ -37,11 +39,13 @@ struct Settings {
     std::string market = "main";
     std::int32_t fee_ppm = 0;  ///< the operator's part of new leases' charges
     std::int64_t version = 1;
+    ledger::Price spot_step = ledger::Price(limits::spot_step_micros_default);  ///< a bid outbids by this
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
         visit.key("market", row.market);
         visit.field("fee_ppm", row.fee_ppm);
+        visit.field("spot_step_micros_per_hour", row.spot_step);
         visit.field("version", row.version);
     }
 };

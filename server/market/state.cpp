@@ -8,6 +8,7 @@ namespace {
 const std::set<CardId> no_cards;
 const std::set<State::FreeCard> no_free_cards;
 const std::set<LeaseId> no_leases;
+const std::map<std::int64_t, SegmentId> no_segments;
 
 template <class Container, class Value>
 void put_or_erase(Container& container, const Value& value, bool present) {
@@ -86,6 +87,16 @@ const std::set<State::FreeCard>& State::free_cards_of(ListingId listing) const {
     return found == free_cards_.end() ? no_free_cards : found->second;
 }
 
+std::optional<OrderId> State::promised_to(CardId card) const {
+    const auto found = promised_.find(card);
+    return found == promised_.end() ? std::nullopt : std::optional<OrderId>(found->second);
+}
+
+const std::map<std::int64_t, SegmentId>& State::segments_of(LeaseId lease) const {
+    const auto found = segments_of_.find(lease);
+    return found == segments_of_.end() ? no_segments : found->second;
+}
+
 std::int32_t State::free_cards(ListingId listing) const {
     return static_cast<std::int32_t>(free_cards_of(listing).size());
 }
@@ -111,7 +122,7 @@ void State::index(const Host& row, bool present) {
 void State::index(const Card& row, bool present) {
     put_or_erase(cards_of_host_, row.host, row.id, present);
     const auto listing = listing_of_card_.find(row.id);
-    if (listing == listing_of_card_.end() || !row.is_free()) return;
+    if (listing == listing_of_card_.end() || !row.is_free() || promised_.contains(row.id)) return;
     auto& free = free_cards_[listing->second];
     if (present)
         free.emplace(row.index, row.id);
@@ -127,7 +138,8 @@ void State::index(const Listing& row, bool present) {
         if (present) {
             listing_of_card_[card] = row.id;
             const Card* found = find<Card>(card);
-            if (found != nullptr && found->is_free()) free.emplace(found->index, card);
+            if (found != nullptr && found->is_free() && !promised_.contains(card))
+                free.emplace(found->index, card);
         } else {
             listing_of_card_.erase(card);
         }
@@ -136,28 +148,47 @@ void State::index(const Listing& row, bool present) {
         free_cards_[row.id] = std::move(free);
     else
         free_cards_.erase(row.id);
+    if (row.spot_floor) put_or_erase(spot_listings_, row.id, present);
     refresh_offer(row.id);
 }
+
+namespace {
+
+/// Makes `offers`, and `offered` beside it, hold the listing at `price`, or not at all.
+void offer_at(std::set<State::Offer>& offers, std::unordered_map<ListingId, ledger::Price>& offered,
+              ListingId listing, std::optional<ledger::Price> price) {
+    const auto known = offered.find(listing);
+    if (known != offered.end() && known->second == price) return;
+    if (known != offered.end()) {
+        offers.erase({known->second, listing});
+        offered.erase(known);
+    }
+    if (!price) return;
+    offers.insert({*price, listing});
+    offered.emplace(listing, *price);
+}
+
+}  // namespace
 
 /// Offers hold exactly the open listings that have a free card. Called whenever either fact may have
 /// changed.
 void State::refresh_offer(ListingId listing) {
     const Listing* row = free_cards_of(listing).empty() ? nullptr : find<Listing>(listing);
     const bool is_offer = row != nullptr && row->state == ListingState::open;
-    const auto offered = offered_.find(listing);
-    if (is_offer && offered != offered_.end() && offered->second == row->ask) return;
-    if (offered != offered_.end()) {
-        offers_.erase({offered->second, listing});
-        offered_.erase(offered);
-    }
-    if (!is_offer) return;
-    offers_.insert({row->ask, listing});
-    offered_.emplace(listing, row->ask);
+    offer_at(offers_, offered_, listing, is_offer ? std::optional(row->ask) : std::nullopt);
+    if (!spot_listings_.empty())
+        offer_at(spot_offers_, spot_offered_, listing, is_offer ? row->spot_floor : std::nullopt);
 }
 
 void State::index(const Order& row, bool present) {
+    if (row.pricing == OrderPricing::spot && row.lease)
+        if (const Lease* lease = find<Lease>(*row.lease)) index_holding(*lease, present);
     if (row.state != OrderState::standing) return;
-    put_or_erase(demands_, Demand{-row.price_max.micros_per_hour, row.placed_at, row.id}, present);
+    const Time since = row.bid_changed_at.value_or(row.placed_at);
+    put_or_erase(row.pricing == OrderPricing::spot ? bids_ : demands_,
+                 Demand{-row.price_max.micros_per_hour, since, row.id}, present);
+    for (const CardId card : row.promised)
+        index_promise(card, row.id, present);
     put_or_erase(due_, Due{row.expires_at, row.id}, present);
     std::int64_t& count = standing_orders_[row.organization];
     count += present ? 1 : -1;
@@ -173,6 +204,7 @@ void State::index(const Lease& row, bool present) {
             --active_leases_;
     }
     if (row.released) return;
+    if (row.spot_floor) index_holding(row, present);
     put_or_erase(live_leases_, row.id, present);
     put_or_erase(leases_of_host_, row.host, row.id, present);
 }
@@ -207,6 +239,53 @@ void State::index(const Freeze& row, bool present) {
     int& count = frozen_[{row.kind, row.target}];
     count += present ? 1 : -1;
     if (count == 0) frozen_.erase({row.kind, row.target});
+}
+
+void State::index_promise(CardId card, OrderId order, bool present) {
+    if (present)
+        promised_.emplace(card, order);
+    else
+        promised_.erase(card);
+    const auto listing = listing_of_card_.find(card);
+    const Card* row = find<Card>(card);
+    if (listing == listing_of_card_.end() || row == nullptr || !row->is_free()) return;
+    put_or_erase(free_cards_[listing->second], FreeCard{row->index, card}, !present);
+    refresh_offer(listing->second);
+}
+
+/// A holding's place follows from its order's bid as well, so that both rows' changes come here.
+void State::index_holding(const Lease& lease, bool present) {
+    if (!lease.spot_floor || lease.released) return;
+    const auto known = holding_of_.find(lease.id);
+    if (known != holding_of_.end()) {
+        spot_holdings_.erase(known->second);
+        holding_of_.erase(known);
+    }
+    if (!present) return;
+    const bool is_ending =
+        lease.stop_reason || lease.state == LeaseState::reclaiming || lease.state == LeaseState::ended;
+    const Order* order = find<Order>(lease.order);
+    const std::int64_t bid = is_ending || order == nullptr ? -1 : order->price_max.micros_per_hour;
+    const Holding holding{bid, -lease.allocated_at.ms, lease.id};
+    spot_holdings_.insert(holding);
+    holding_of_.emplace(lease.id, holding);
+}
+
+void State::index(const SpotPool& row, bool present) {
+    if (present)
+        spot_pool_names_.emplace(row.name, row.id);
+    else
+        spot_pool_names_.erase(row.name);
+    if (row.reprice_at) put_or_erase(due_, Due{*row.reprice_at, row.id}, present);
+}
+
+void State::index(const LeaseSegment& row, bool present) {
+    auto& segments = segments_of_[row.lease];
+    if (present)
+        segments.emplace(row.sequence, row.id);
+    else
+        segments.erase(row.sequence);
+    if (segments.empty()) segments_of_.erase(row.lease);
 }
 
 }  // namespace fallow::market

@@ -35,6 +35,8 @@ struct Rules {
     Millis disconnect_window = minutes(10);
     Millis heartbeat = seconds(5);
     Millis pinned_lost = minutes(10);  ///< how long an interactive rental survives its host's silence
+    Millis spot_reprice = minutes(1);  ///< a pool's price changes no more often
+    Millis bid_lower_cooldown = minutes(10);  ///< from a bid's last change to its lowering
     std::size_t due_per_tick_max = 256;
     std::size_t matches_per_command_max = 256;
 };
@@ -61,6 +63,8 @@ FALLOW_ROW_KEY(Freeze, FreezeId, id);
 FALLOW_ROW_KEY(Settings, std::string, market);
 FALLOW_ROW_KEY(Policy, std::int64_t, version);
 FALLOW_ROW_KEY(PolicyApproval, ApprovalId, id);
+FALLOW_ROW_KEY(SpotPool, SpotPoolId, id);
+FALLOW_ROW_KEY(LeaseSegment, SegmentId, id);
 
 #undef FALLOW_ROW_KEY
 
@@ -121,8 +125,26 @@ class State {
     using Demand = std::tuple<std::int64_t, Time, OrderId>;
     [[nodiscard]] const std::set<Demand>& demands() const { return demands_; }
 
-    /// Deadlines of leases and expiries of orders, the earliest first.
-    using Due = std::pair<Time, std::variant<LeaseId, OrderId>>;
+    // --- spot: all of it empty while no listing has a floor
+
+    /// Listings with a floor that are not withdrawn, and of the open ones those with a free card, by floor.
+    [[nodiscard]] const std::set<ListingId>& spot_listings() const { return spot_listings_; }
+    [[nodiscard]] const std::set<Offer>& spot_offers() const { return spot_offers_; }
+    /// Standing spot orders by bid (highest first), then age of the bid, then id.
+    [[nodiscard]] const std::set<Demand>& bids() const { return bids_; }
+    /// Spot leases whose cards are not free yet, in the order in which they are displaced: those that are
+    /// ending already, then the lowest bid, then the newest.
+    using Holding = std::tuple<std::int64_t, std::int64_t, LeaseId>;
+    [[nodiscard]] const std::set<Holding>& spot_holdings() const { return spot_holdings_; }
+    /// The standing order that a card is promised to. Such a card is free to nobody else.
+    [[nodiscard]] std::optional<OrderId> promised_to(CardId card) const;
+    [[nodiscard]] const std::map<CardId, OrderId>& promises() const { return promised_; }
+    [[nodiscard]] const std::map<std::string, SpotPoolId>& spot_pools() const { return spot_pool_names_; }
+    /// A spot lease's segments by their sequence.
+    [[nodiscard]] const std::map<std::int64_t, SegmentId>& segments_of(LeaseId lease) const;
+
+    /// Deadlines of leases, expiries of orders and repricings of pools, the earliest first.
+    using Due = std::pair<Time, std::variant<LeaseId, OrderId, SpotPoolId>>;
     [[nodiscard]] const std::set<Due>& due() const { return due_; }
 
     [[nodiscard]] std::size_t active_leases() const { return active_leases_; }
@@ -140,12 +162,16 @@ class State {
     void index(const Settings&, bool) {}
     void index(const Policy&, bool);
     void index(const PolicyApproval&, bool);
+    void index(const SpotPool&, bool);
+    void index(const LeaseSegment&, bool);
     void refresh_offer(ListingId listing);
+    void index_promise(CardId card, OrderId order, bool present);
+    void index_holding(const Lease& lease, bool present);
 
     Rules rules_;
     std::tuple<Table<Organization>, Table<ledger::Account>, Table<Host>, Table<Card>, Table<Listing>,
                Table<Order>, Table<Lease>, Table<Job>, Table<Freeze>, Table<Settings>, Table<Policy>,
-               Table<PolicyApproval>>
+               Table<PolicyApproval>, Table<SpotPool>, Table<LeaseSegment>>
         tables_;
 
     std::unordered_set<std::string> organization_names_;
@@ -164,6 +190,15 @@ class State {
     std::unordered_map<ListingId, ledger::Price> offered_;
     std::set<Demand> demands_;
     std::set<Due> due_;
+    std::set<ListingId> spot_listings_;
+    std::set<Offer> spot_offers_;
+    std::unordered_map<ListingId, ledger::Price> spot_offered_;
+    std::set<Demand> bids_;
+    std::set<Holding> spot_holdings_;
+    std::unordered_map<LeaseId, Holding> holding_of_;
+    std::map<CardId, OrderId> promised_;
+    std::map<std::string, SpotPoolId> spot_pool_names_;
+    std::unordered_map<LeaseId, std::map<std::int64_t, SegmentId>> segments_of_;
     std::size_t active_leases_ = 0;
 
   public:

@@ -74,8 +74,13 @@ std::string Transaction::make_nonce() {
 
 void Transaction::record(std::optional<AnyRow> before, std::optional<AnyRow> after, std::string_view event,
                          std::string_view reason, bool derived) {
-    entries_.push_back(Entry{std::move(before), std::move(after), event, std::string(reason),
-                             derived ? std::string() : context_.caller.name, derived});
+    entries_.push_back(Entry{std::move(before),
+                             std::move(after),
+                             event,
+                             std::string(reason),
+                             derived ? std::string() : context_.caller.name,
+                             derived,
+                             {}});
 }
 
 void Transaction::move_used(CardId id, std::int32_t by) {
@@ -144,7 +149,7 @@ Changes coalesce(const std::vector<Entry>& entries) {
     std::tuple<Merger<Organization>, Merger<ledger::Account>, Merger<ledger::Transfer>, Merger<Host>,
                Merger<Card>, Merger<Listing>, Merger<Order>, Merger<Lease>, Merger<LeaseCard>, Merger<Job>,
                Merger<JobSpec>, Merger<Usage>, Merger<Freeze>, Merger<Settings>, Merger<Policy>,
-               Merger<PolicyApproval>>
+               Merger<PolicyApproval>, Merger<SpotPool>, Merger<SpotPrice>, Merger<LeaseSegment>>
         mergers;
     for (const Entry& entry : entries) {
         if (entry.derived) continue;
@@ -183,6 +188,9 @@ void forget_if_final(State& state, const AnyRow& row) {
         forget<Order>(state, lease->order);
         const Job* job = lease->job ? state.find<Job>(*lease->job) : nullptr;
         if (job != nullptr && is_done_with(state, *job, *lease)) forget<Job>(state, job->id);
+        const auto segments = state.segments_of(lease->id);
+        for (const auto& [sequence, id] : segments)
+            forget<LeaseSegment>(state, id);
         forget<Lease>(state, lease->id);
     } else if (const auto* order = std::get_if<Order>(&row)) {
         if (order->state == OrderState::standing || order->state == OrderState::filled) return;
@@ -207,6 +215,9 @@ struct Audience {
     std::vector<OrganizationId> operator()(const Freeze&) const { return {}; }
     std::vector<OrganizationId> operator()(const Settings&) const { return {}; }
     std::vector<OrganizationId> operator()(const Policy&) const { return {}; }
+    std::vector<OrganizationId> operator()(const SpotPool&) const { return {}; }
+    std::vector<OrganizationId> operator()(const SpotPrice&) const { return {}; }
+    std::vector<OrganizationId> operator()(const LeaseSegment& row) const { return {row.renter}; }
     template <class Row>
     std::vector<OrganizationId> operator()(const Row& row) const {
         return {row.organization};

@@ -8,14 +8,15 @@
 #include <variant>
 #include <vector>
 
+#include "ledger/receipt.hpp"
 #include "market/commands.hpp"
 #include "market/state.hpp"
 
 namespace fallow::market {
 
-using AnyRow =
-    std::variant<Organization, ledger::Account, ledger::Transfer, Host, Card, Listing, Order, Lease,
-                 LeaseCard, Job, JobSpec, Usage, Freeze, Settings, Policy, PolicyApproval>;
+using AnyRow = std::variant<Organization, ledger::Account, ledger::Transfer, Host, Card, Listing, Order,
+                            Lease, LeaseCard, Job, JobSpec, Usage, Freeze, Settings, Policy, PolicyApproval,
+                            SpotPool, SpotPrice, LeaseSegment>;
 
 /// One change of one row.
 struct Entry {
@@ -27,6 +28,8 @@ struct Entry {
     /// The database derives this change itself, by trigger: it is undone like any other and written
     /// nowhere.
     bool derived = false;
+    /// Of the end of a lease that had more than one price: what its receipt lists.
+    std::vector<ledger::Segment> bill;
 };
 
 class Transaction {
@@ -70,6 +73,9 @@ class Transaction {
     void release_card(LeaseId lease, CardId card, std::int32_t thousandths);
     void add_usage(const Usage& usage) { record(std::nullopt, AnyRow(usage), {}, {}); }
     void add_job_spec(const JobSpec& spec) { record(std::nullopt, AnyRow(spec), {}, {}); }
+    void add_spot_price(const SpotPrice& price) { record(std::nullopt, AnyRow(price), {}, {}); }
+    /// Belongs to the last change.
+    void add_bill(std::vector<ledger::Segment> bill) { entries_.back().bill = std::move(bill); }
 
     /// Moves money; the caller has made sure by ledger::check_transfer that it can.
     ledger::Transfer transfer(const ledger::Account& debit, const ledger::Account& credit,
@@ -77,6 +83,7 @@ class Transaction {
                               std::optional<LeaseId> lease,
                               std::optional<std::string> reference = std::nullopt);
 
+    [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
     [[nodiscard]] std::vector<Entry> take_entries() { return std::move(entries_); }
     void rollback();
 

@@ -255,6 +255,9 @@ LoadedMarket PostgresMarketStore::load(const std::string& market) {
     loaded.jobs = select_rows<market::Job>(
         tx, "WHERE state IN ('queued', 'assigned', 'running') UNION SELECT " + select_list<market::Job>() +
                 " FROM jobs WHERE id IN (" + live_jobs + ") ORDER BY queued_at, id");
+    loaded.spot_pools = select_rows<market::SpotPool>(tx, "ORDER BY name");
+    loaded.lease_segments = select_rows<market::LeaseSegment>(
+        tx, "WHERE lease_id IN (SELECT id FROM leases WHERE NOT released) ORDER BY lease_id, sequence");
     loaded.freezes = select_rows<market::Freeze>(tx, "ORDER BY created_at, id");
     loaded.policies = select_rows<market::Policy>(tx, "ORDER BY version");
     loaded.policy_approvals = select_rows<market::PolicyApproval>(tx, "ORDER BY created_at, id");

@@ -93,6 +93,10 @@ class ListingBuilder {
         command_.ask = ledger::Price(per_hour.count);
         return *this;
     }
+    ListingBuilder& floor(ledger::Micros per_hour) {
+        command_.spot_floor = ledger::Price(per_hour.count);
+        return *this;
+    }
     ListingBuilder& terms(Millis shortest, Millis longest) {
         command_.term_min = shortest;
         command_.term_max = longest;
@@ -141,6 +145,10 @@ class OrderBuilder {
     OrderBuilder& price_max(ledger::Micros per_hour) {
         command_.price_max = ledger::Price(per_hour.count);
         return *this;
+    }
+    OrderBuilder& bid(ledger::Micros per_hour) {
+        command_.pricing = market::OrderPricing::spot;
+        return price_max(per_hour);
     }
     OrderBuilder& term(Millis span) {
         command_.term = span;

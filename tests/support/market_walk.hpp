@@ -23,7 +23,7 @@ class Walk {
             const HostBuilder builder = a_host().name("host " + std::to_string(i)).cards(4);
             hosts_.push_back({world_.host(organizations_[below(2)], builder), builder});
             world_.listing(hosts_.back().first,
-                           a_listing().ask(usd(1 + static_cast<std::int64_t>(below(3)))));
+                           a_listing().ask(usd(1 + static_cast<std::int64_t>(below(3)))).floor(usd(i % 3)));
         }
     }
 
@@ -60,7 +60,9 @@ class Walk {
     }
 
     std::string act() {
-        switch (below(24)) {
+        switch (below(25)) {
+            case 24:
+                return bid();
             case 0:
             case 1:
             case 2:
@@ -125,9 +127,17 @@ class Walk {
                                  .term(minutes(static_cast<std::int64_t>(5 + below(300))))
                                  .expires_in(minutes(static_cast<std::int64_t>(1 + below(200))));
         if (below(4) == 0) order.fill_or_kill();
+        if (below(3) == 0) order.bid(usd(static_cast<std::int64_t>(below(5))));
         if (below(3) != 0)
             order.job(below(5) == 0 ? "other" : "busybox", static_cast<std::int32_t>(1 + below(4)));
         return go(market::PlaceOrder(order), World::by(somebody()));
+    }
+
+    std::string bid() {
+        const auto order = some<market::Order>();
+        if (!order) return "none";
+        const auto price = ledger::Price(usd(static_cast<std::int64_t>(below(6))).count);
+        return go(market::ChangeBid{order->id, price}, World::by(order->organization));
     }
 
     std::string money() {
@@ -165,9 +175,10 @@ class Walk {
             const HostId id = hosts_[below(hosts_.size())].first;
             const std::vector<CardId> cards = world_.unlisted(id, std::nullopt);
             if (cards.empty()) return "none";
-            const auto offer = a_listing()
-                                   .ask(usd(static_cast<std::int64_t>(below(4))))
-                                   .notice(minutes(static_cast<std::int64_t>(below(20))));
+            auto offer = a_listing()
+                             .ask(usd(static_cast<std::int64_t>(below(4))))
+                             .notice(minutes(static_cast<std::int64_t>(below(20))));
+            if (below(2) == 0) offer.floor(usd(static_cast<std::int64_t>(below(3))));
             return go(offer.on(id, cards), World::by(world_.host_row(id).organization));
         }
         const market::Caller owner = World::by(some_listing->organization);
@@ -176,6 +187,9 @@ class Walk {
         change.listing = some_listing->id;
         change.version = some_listing->version;
         change.ask = ledger::Price(usd(static_cast<std::int64_t>(below(4))).count);
+        if (below(4) == 0)
+            change.spot_floor = ledger::Price(usd(static_cast<std::int64_t>(below(3))).count);
+        change.no_spot = below(10) == 0;
         change.state = below(4) == 0 ? market::ListingState::paused : market::ListingState::open;
         return go(change, owner);
     }

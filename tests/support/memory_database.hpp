@@ -65,6 +65,8 @@ class MemoryDatabase {
             if (row.job && row.state != market::LeaseState::ended && !busy.insert(*row.job).second)
                 fail("leases", "leases_one_per_job");
         }
+        for (const auto& [id, row] : rows<market::LeaseSegment>())
+            if (row.price > row.bid) fail("lease_segments", "lease_segments_price_within_bid");
     }
 
     template <class Row>
@@ -81,6 +83,8 @@ class MemoryDatabase {
     }
     [[nodiscard]] const std::vector<market::Usage>& usage() const { return usage_; }
     [[nodiscard]] const std::vector<market::JobSpec>& job_specs() const { return job_specs_; }
+    using SpotPrices = std::map<std::pair<SpotPoolId, Time>, market::SpotPrice>;
+    [[nodiscard]] const SpotPrices& spot_prices() const { return spot_prices_; }
 
     /// What server/store/market_store.cpp selects for a new leader.
     [[nodiscard]] engine::LoadedMarket load() const {
@@ -93,6 +97,7 @@ class MemoryDatabase {
         copy(loaded.freezes);
         copy(loaded.policies);
         copy(loaded.policy_approvals);
+        copy(loaded.spot_pools);
         for (const auto& [id, row] : rows<market::Listing>())
             if (row.state != market::ListingState::withdrawn) loaded.listings.push_back(row);
         std::set<OrderId> live_orders;
@@ -108,6 +113,8 @@ class MemoryDatabase {
                 loaded.orders.push_back(row);
         for (const auto& [id, row] : rows<market::Job>())
             if (!row.finished_at || live_jobs.contains(id)) loaded.jobs.push_back(row);
+        for (const auto& [id, row] : rows<market::LeaseSegment>())
+            if (!rows<market::Lease>().at(row.lease).released) loaded.lease_segments.push_back(row);
         return loaded;
     }
 
@@ -182,6 +189,16 @@ class MemoryDatabase {
             append(&MemoryDatabase::job_specs_, row);
     }
 
+    void write(const market::RowWrites<market::SpotPrice>& writes) {
+        for (const market::SpotPrice& row : writes.inserts) {
+            if (!spot_prices_.emplace(std::pair{row.pool, row.at}, row).second)
+                fail("spot_prices", "spot_prices_pkey");
+            undo_.push_back([key = std::pair{row.pool, row.at}](MemoryDatabase& self) {
+                self.spot_prices_.erase(key);
+            });
+        }
+    }
+
     void use(CardId card, std::int32_t by) {
         rows<market::Card>().at(card).used += by;
         undo_.push_back(
@@ -226,12 +243,13 @@ class MemoryDatabase {
     std::tuple<Rows<market::Organization>, Rows<ledger::Account>, Rows<market::Host>, Rows<market::Card>,
                Rows<market::Listing>, Rows<market::Order>, Rows<market::Lease>, Rows<market::Job>,
                Rows<market::Freeze>, Rows<market::Settings>, Rows<market::Policy>,
-               Rows<market::PolicyApproval>>
+               Rows<market::PolicyApproval>, Rows<market::SpotPool>, Rows<market::LeaseSegment>>
         tables_;
     std::vector<ledger::Transfer> transfers_;
     std::map<std::pair<LeaseId, CardId>, market::LeaseCard> lease_cards_;
     std::vector<market::Usage> usage_;
     std::vector<market::JobSpec> job_specs_;
+    SpotPrices spot_prices_;
     std::set<std::pair<LeaseId, std::int64_t>> usage_keys_;
     std::vector<std::function<void(MemoryDatabase&)>> undo_;
 };

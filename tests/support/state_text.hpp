@@ -34,6 +34,8 @@ void add_rows(Facts& facts, const market::State& state) {
     add_rows<market::Settings>(facts, state);
     add_rows<market::Policy>(facts, state);
     add_rows<market::PolicyApproval>(facts, state);
+    add_rows<market::SpotPool>(facts, state);
+    add_rows<market::LeaseSegment>(facts, state);
     return facts;
 }
 
@@ -66,6 +68,8 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
         const auto listing = state.listing_of(id);
         facts["listing_of " + id.text()] = listing ? listing->text() : "none";
     }
+    for (const auto& [id, row] : universe.table<market::Lease>())
+        facts["segments_of " + id.text()] = std::to_string(state.segments_of(id).size());
     for (const auto& [id, row] : universe.table<market::Listing>())
         facts["free_cards " + id.text()] = std::to_string(state.free_cards(id));
     for (const auto& [id, row] : universe.table<market::Freeze>())
@@ -90,6 +94,17 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
         facts["offers"] += std::to_string(ask.micros_per_hour) + ' ' + id.text() + ' ';
     for (const auto& [price, placed, id] : state.demands())
         facts["demands"] += std::to_string(price) + ' ' + std::to_string(placed.ms) + ' ' + id.text() + ' ';
+    for (const auto& [floor, id] : state.spot_offers())
+        facts["spot_offers"] += std::to_string(floor.micros_per_hour) + ' ' + id.text() + ' ';
+    for (const auto& [bid, since, id] : state.bids())
+        facts["bids"] += std::to_string(bid) + ' ' + std::to_string(since.ms) + ' ' + id.text() + ' ';
+    for (const auto& [bid, newest, id] : state.spot_holdings())
+        facts["spot_holdings"] += std::to_string(bid) + ' ' + id.text() + ' ';
+    for (const auto& [card, order] : state.promises())
+        facts["promises"] += card.text() + ' ' + order.text() + ' ';
+    for (const auto& [name, id] : state.spot_pools())
+        facts["spot_pools"] += name + ' ' + id.text() + ' ';
+    facts["spot_listings"] = joined_ids(state.spot_listings());
     for (const market::State::Due& due : state.due())
         facts["due"] += text_of_due(due) + ' ';
     return facts;
@@ -131,6 +146,8 @@ void copy_rows(market::State& to, const market::State& from) {
     copy_rows<market::Freeze>(fresh, state);
     copy_rows<market::Policy>(fresh, state);
     copy_rows<market::PolicyApproval>(fresh, state);
+    copy_rows<market::SpotPool>(fresh, state);
+    copy_rows<market::LeaseSegment>(fresh, state);
     return fresh;
 }
 

@@ -92,6 +92,17 @@ std::vector<Edit> edits(const World& world) {
         {"UPDATE leases SET charged_micros = charged_micros + 1" + on_lease, "charge_from_usage", lease},
         {"UPDATE leases SET price_micros_per_hour = price_micros_per_hour + 1" + on_lease,
          "numerator_from_usage", lease},
+        {"UPDATE lease_segments SET price_micros_per_hour = 1234568", "numerator_from_usage", ended},
+        {"UPDATE lease_segments SET price_micros_per_hour = 1234568", "segment_is_the_price", ended},
+        {"UPDATE lease_segments SET bid_micros_per_hour = 1", "segment_within_bid", ended + " segment 1"},
+        {"UPDATE lease_segments SET from_running_ms = 5", "segment_from_the_start", ended + " segment 1"},
+        {"UPDATE lease_segments SET from_running_ms = 100001", "segment_in_running_time",
+         ended + " segment 1"},
+        {"UPDATE lease_segments SET sequence = 2", "segment_sequence", ended + " segment 2"},
+        {"UPDATE lease_segments SET lease_id = " + sql(world.lease), "segments_of_spot_alone", lease},
+        {"UPDATE lease_segments SET lease_id = " + sql(world.order), "segment_lease_exists",
+         world.order.text().replace(0, 5, "lease") + " segment"},
+        {"DELETE FROM lease_segments", "segments_exist", ended},
         {"UPDATE leases SET thousandths = 999" + on_ended, "charge_from_usage", ended},
         {"UPDATE leases SET fee_micros = fee_micros - 1" + on_lease, "fee_of_charge", lease},
         {"UPDATE leases SET fee_ppm = 50001, fee_micros = fee_micros" + on_lease, "fee_of_charge", lease},
@@ -167,8 +178,8 @@ class Tampered {
     }
 
   private:
-    static constexpr std::array tables = {"accounts", "transfers", "leases",       "usage_statements",
-                                          "receipts", "journal",   "market_leader"};
+    static constexpr std::array tables = {"accounts", "transfers", "leases",        "usage_statements",
+                                          "receipts", "journal",   "market_leader", "lease_segments"};
     Connection superuser_;
 };
 

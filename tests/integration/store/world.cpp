@@ -97,6 +97,7 @@ void World::supply() {
     offer.host = host;
     offer.cards = {card, free_card};
     offer.ask = Price(2'000'000);
+    offer.spot_floor = Price(1'000'000);
     offer.term_min = minutes(1);
     offer.term_max = days(30);
     offer.reclaim_notice = minutes(1);
@@ -162,6 +163,7 @@ void World::demand() {
     done.job.reset();
     done.pinned = true;
     done.price = Price(1'234'567);
+    done.spot_floor = Price(1'000'000);
     done.cards = {card};
     move(available, renter, held, renter, 5'000'000, TransferReason::hold, lease);
     move(available, renter, held, renter, 1'000'000, TransferReason::hold, ended_lease);
@@ -194,6 +196,9 @@ void World::demand() {
     wish.job = job;
     market::Order other = wish;
     other.id = ended_order;
+    other.pricing = market::OrderPricing::spot;
+    other.bid_changed_at = Time(world_now - 3'000'000);
+    other.promised = {card, free_card};
     other.requirements = {};
     other.requirements.host = host;
     other.lease = ended_lease;
@@ -219,6 +224,21 @@ void World::rest() {
     changes.job_specs.inserts = {{job, renter, R"({"image":"busybox:1","env":{"A":"\\\"é"}})"}};
     changes.freezes.inserts = {{fresh<FreezeId>(), market::FreezeKind::image, "evil:*", "line\nbreak\ttab",
                                 "key_x", Time(world_now)}};
+    market::SpotPool pool;
+    pool.id = fresh<SpotPoolId>();
+    pool.name = "h100-80gib";
+    pool.product = "H100";
+    pool.vram_gib = 80;
+    pool.price = Price(1'000'000);
+    pool.cards = 2;
+    pool.cards_leased = 1;
+    pool.bids = 3;
+    pool.repriced_at = Time(world_now);
+    changes.spot_pools.inserts = {pool};
+    changes.spot_prices.inserts = {{pool.id, Time(world_now), Price(1'000'000)},
+                                   {pool.id, Time(world_now + 1), std::nullopt}};
+    changes.lease_segments.inserts = {{fresh<SegmentId>(), ended_lease, renter, 1, Millis(0), ended().price,
+                                       Price(3'000'000), Time(world_now)}};
     changes.settings.updates = {{"main", 50'000, 2}};
     changes.policies.inserts = {{1, "deny all because \"a test\"\n", "key_x", Time(world_now)}};
     changes.policy_approvals.inserts = {
