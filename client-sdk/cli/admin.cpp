@@ -160,6 +160,24 @@ void add_fee(CLI::App& admin, Context& context) {
     });
 }
 
+Columns<SpotStep> spot_step_fields() {
+    return {
+        {"step per card-hour", [](const SpotStep& step) { return format_usd(step.step_micros_per_hour); }}};
+}
+
+void add_spot_step(CLI::App& admin, Context& context) {
+    CLI::App& spot = add_noun(admin, "spot", "By how much one bid outbids another");
+    auto& get = *spot.add_subcommand("get", "Show the step");
+    on_run(context, get,
+           [](Context& with) { print_one(with, with.client().spot_step(), spot_step_fields()); });
+    auto& set = *spot.add_subcommand("set", "Change the step");
+    const auto step = std::make_shared<std::optional<std::int64_t>>();
+    add_money(set, "--step", *step, "A bid must be higher by this to displace another")->required();
+    on_run(context, set, step, [](Context& with, const std::optional<std::int64_t>& wanted) {
+        print_one(with, with.client().set_spot_step({wanted.value()}), spot_step_fields());
+    });
+}
+
 void add_freezes(CLI::App& admin, Context& context) {
     CLI::App& freeze = add_noun(admin, "freeze", "What may not be leased");
     auto& create = *freeze.add_subcommand("create",
@@ -194,6 +212,7 @@ void add_admin_commands(CLI::App& app, Context& context) {
     auto& ledger = *admin.add_subcommand("ledger", "Prove the ledger: exit code 1 unless it balances");
     on_run(context, ledger, &show_ledger);
     add_fee(admin, context);
+    add_spot_step(admin, context);
     auto& scheduler = *admin.add_subcommand("scheduler", "Show the market's single writer");
     on_run(context, scheduler,
            [](Context& with) { print_one(with, with.client().scheduler(), scheduler_fields()); });

@@ -12,6 +12,7 @@ class Context;
 void add_host_commands(CLI::App& app, Context& context);
 void add_listing_commands(CLI::App& app, Context& context);
 void add_order_commands(CLI::App& app, Context& context);
+void add_spot_commands(CLI::App& app, Context& context);
 void add_lease_commands(CLI::App& app, Context& context);
 void add_job_commands(CLI::App& app, Context& context);
 void add_account_commands(CLI::App& app, Context& context);

@@ -23,8 +23,11 @@ DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments) 
     NewOrder& order = arguments.order;
     Requirements& requirements = order.requirements;
     DemandOptions options{};
-    options.price_max =
-        add_money(command, "--price-max", arguments.price_max_micros, "Pay at most this per card-hour");
+    options.price_max = add_money(command, "--price-max", arguments.price_max_micros,
+                                  "Pay at most this per card-hour; with --spot, the bid");
+    command.add_flag("--spot", arguments.spot,
+                     "Bid for spot cards: pay what the highest losing bid asks for, and give "
+                     "way to a better one");
     options.term =
         add_duration(command, "--term", arguments.term_ms, "How long the cards are needed at most");
     command.add_option("--count", order.count, "How many cards, all in one host; the default is 1");
@@ -53,6 +56,7 @@ NewOrder order_of(const DemandArguments& arguments) {
     if (!arguments.price_max_micros || !arguments.term_ms)
         throw UsageError("an order needs --price-max and --term");
     NewOrder order = arguments.order;
+    if (arguments.spot) order.pricing = "spot";
     order.price_max_micros_per_hour = *arguments.price_max_micros;
     order.term_ms = *arguments.term_ms;
     return order;

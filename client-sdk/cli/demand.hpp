@@ -13,6 +13,7 @@ struct DemandArguments {
     NewOrder order;
     std::optional<std::int64_t> price_max_micros;
     std::optional<std::int64_t> term_ms;
+    bool spot = false;
 };
 /// The options, the ones in the first place of which a plain order cannot do without.
 struct DemandOptions {

@@ -9,10 +9,15 @@
 namespace fallow::cli {
 namespace {
 
+std::string spot_floor(const Listing& listing) {
+    return listing.spot_floor_micros_per_hour ? format_usd(*listing.spot_floor_micros_per_hour) : "-";
+}
+
 Columns<Listing> listing_list() {
     return {
         {"id", [](const Listing& listing) { return listing.id; }},
         {"ask/h", [](const Listing& listing) { return format_usd(listing.ask_micros_per_hour); }},
+        {"spot floor/h", &spot_floor},
         {"product", [](const Listing& listing) { return listing.product; }},
         {"class", [](const Listing& listing) { return listing.device_class; }},
         {"vram", [](const Listing& listing) { return format_size(listing.vram_bytes); }},
@@ -32,6 +37,7 @@ Columns<Listing> listing_fields() {
         {"state", [](const Listing& listing) { return listing.state; }},
         {"ask per card-hour",
          [](const Listing& listing) { return format_usd(listing.ask_micros_per_hour); }},
+        {"spot floor per card-hour", &spot_floor},
         {"product", [](const Listing& listing) { return listing.product; }},
         {"model", [](const Listing& listing) { return or_dash(listing.model); }},
         {"memory is", [](const Listing& listing) { return or_dash(listing.verification_class); }},
@@ -61,6 +67,8 @@ Columns<Listing> listing_fields() {
 /// Adds the money and time terms that a new listing and a change share.
 template <class Terms>
 CLI::Option* add_terms(CLI::App& command, Terms& terms) {
+    add_money(command, "--spot-floor", terms.spot_floor_micros_per_hour,
+              "Take bids for spot from this price on; a fixed-price order still comes first");
     add_duration(command, "--term-min", terms.term_min_ms, "The shortest lease");
     add_duration(command, "--term-max", terms.term_max_ms, "The longest lease");
     return add_duration(command, "--notice", terms.reclaim_notice_ms,
@@ -155,13 +163,18 @@ void add_update(CLI::App& listing, Context& context) {
     add_id(command, arguments->listing_id, "listing");
     add_money(command, "--ask", arguments->change.ask_micros_per_hour, "The price of a card for an hour");
     add_terms(command, arguments->change);
+    command.add_flag_callback(
+        "--no-spot", [arguments] { arguments->change.no_spot = true; },
+        "Take no more bids; spot leases that run go on");
     command.add_option("--version", arguments->version,
                        "Only if the listing still has this version; the default is the one it has now");
     on_run(context, command, arguments, [](Context& with, const UpdateArguments& given) {
         const ListingChange& change = given.change;
-        if (!change.ask_micros_per_hour && !change.reclaim_notice_ms && !change.term_min_ms &&
-            !change.term_max_ms)
-            throw UsageError("what is to change? Give --ask, --notice, --term-min or --term-max");
+        if (!change.ask_micros_per_hour && !change.spot_floor_micros_per_hour && !change.no_spot &&
+            !change.reclaim_notice_ms && !change.term_min_ms && !change.term_max_ms)
+            throw UsageError(
+                "what is to change? Give --ask, --spot-floor, --no-spot, --notice, --term-min or "
+                "--term-max");
         update(with, given);
     });
 }

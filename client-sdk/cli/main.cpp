@@ -52,6 +52,7 @@ void add_commands(CLI::App& app, Context& context) {
     add_host_commands(app, context);
     add_listing_commands(app, context);
     add_order_commands(app, context);
+    add_spot_commands(app, context);
     add_lease_commands(app, context);
     add_job_commands(app, context);
     add_account_commands(app, context);

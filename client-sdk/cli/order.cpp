@@ -18,6 +18,17 @@ void place(Context& context, const DemandArguments& arguments) {
         throw CommandFailed("the order is rejected: " + rejection_of(placement.order));
 }
 
+struct BidArguments {
+    std::string order_id;
+    std::optional<std::int64_t> price_micros;
+};
+
+void bid(Context& context, const BidArguments& arguments) {
+    const NewBid wanted{arguments.price_micros.value()};
+    print_one(context, context.client().change_bid(arguments.order_id, wanted, context.call_options()),
+              order_fields());
+}
+
 }  // namespace
 
 void add_order_commands(CLI::App& app, Context& context) {
@@ -36,6 +47,15 @@ void add_order_commands(CLI::App& app, Context& context) {
     add_show<Order>(order, context, "order", &Client::order, &order_fields);
     add_act<Order>(order, context, "cancel", "Cancel a standing order", "order", &Client::cancel_order,
                    &order_fields);
+
+    auto& bidding = *order.add_subcommand(
+        "bid",
+        "Change the bid of a spot order that stands or whose lease runs. Raising counts at once; "
+        "lowering has to wait until ten minutes after the last change");
+    const auto wanted = std::make_shared<BidArguments>();
+    add_id(bidding, wanted->order_id, "order");
+    add_money(bidding, "--price", wanted->price_micros, "The most you pay for a card and hour")->required();
+    on_run(context, bidding, wanted, &bid);
 }
 
 }  // namespace fallow::cli

@@ -63,6 +63,14 @@ struct Fields<Fee> {
 };
 
 template <>
+struct Fields<SpotStep> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("step_micros_per_hour", value.step_micros_per_hour);
+    }
+};
+
+template <>
 struct Fields<SchedulerState> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -108,7 +116,9 @@ FALLOW_SDK_REQUEST(NewDeposit);
 FALLOW_SDK_REQUEST(NewWithdrawal);
 FALLOW_SDK_REPLY(LedgerProof);
 FALLOW_SDK_REPLY(Fee);
+FALLOW_SDK_REPLY(SpotStep);
 FALLOW_SDK_REQUEST(Fee);
+FALLOW_SDK_REQUEST(SpotStep);
 FALLOW_SDK_REPLY(SchedulerState);
 FALLOW_SDK_REPLY(Freeze);
 FALLOW_SDK_REQUEST(NewFreeze);

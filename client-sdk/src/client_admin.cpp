@@ -42,6 +42,14 @@ Fee Client::set_fee(const Fee& fee) {
     return from_json<Fee>(caller_->put("/v1/admin/fee", to_request_json(fee), "application/json"));
 }
 
+SpotStep Client::spot_step() {
+    return from_json<SpotStep>(caller_->get("/v1/admin/spot").body);
+}
+
+SpotStep Client::set_spot_step(const SpotStep& step) {
+    return from_json<SpotStep>(caller_->put("/v1/admin/spot", to_request_json(step), "application/json"));
+}
+
 SchedulerState Client::scheduler() {
     return from_json<SchedulerState>(caller_->get("/v1/admin/scheduler").body);
 }

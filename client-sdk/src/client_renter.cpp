@@ -62,6 +62,24 @@ Order Client::cancel_order(std::string_view order_id, const CallOptions& options
         caller_->post(route("/v1/orders/{}/cancel", order_id), std::string(empty_object), options));
 }
 
+Order Client::change_bid(std::string_view order_id, const NewBid& bid, const CallOptions& options) {
+    return from_json<Order>(
+        caller_->post(route("/v1/orders/{}/bid", order_id), to_request_json(bid), options));
+}
+
+Page<SpotPool> Client::spot_pools(const PageRequest& page) {
+    return page_from_json<SpotPool>(caller_->get("/v1/spot/pools" + page_query(page)).body);
+}
+
+SpotPool Client::spot_pool(std::string_view name) {
+    return from_json<SpotPool>(caller_->get(route("/v1/spot/pools/{}", name)).body);
+}
+
+Page<SpotPrice> Client::spot_history(std::string_view pool, const PageRequest& page) {
+    const std::string path = route("/v1/spot/pools/{}/history", pool) + page_query(page);
+    return page_from_json<SpotPrice>(caller_->get(path).body);
+}
+
 Page<Lease> Client::leases(const PageRequest& page) {
     return page_from_json<Lease>(caller_->get("/v1/leases" + page_query(page)).body);
 }

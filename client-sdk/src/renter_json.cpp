@@ -49,6 +49,7 @@ struct Fields<NewOrder> {
     static void visit(const Visit& visit, T& value) {
         visit("requirements", value.requirements);
         visit("count", value.count);
+        visit("pricing", value.pricing);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("term_ms", value.term_ms);
         visit("fill_or_kill", value.fill_or_kill);
@@ -68,7 +69,10 @@ struct Fields<Order> {
         visit("reason", value.reason);
         visit("requirements", value.requirements);
         visit("count", value.count);
+        visit("pricing", value.pricing);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
+        visit("bid_changed_at", value.bid_changed_at);
+        visit("promised_card_ids", value.promised_card_ids);
         visit("term_ms", value.term_ms);
         visit("fill_or_kill", value.fill_or_kill);
         visit("placed_at", value.placed_at);
@@ -98,8 +102,10 @@ struct Fields<Lease> {
         visit("attempt", value.attempt);
         visit("card_ids", value.card_ids);
         visit("state", value.state);
+        visit("stop_reason", value.stop_reason);
         visit("end_reason", value.end_reason);
         visit("price_micros_per_hour", value.price_micros_per_hour);
+        visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
         visit("thousandths", value.thousandths);
         visit("term_ms", value.term_ms);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
@@ -159,6 +165,39 @@ struct Fields<Placement> {
         visit("order", value.order);
         visit("lease", value.lease);
         visit("job", value.job);
+    }
+};
+
+template <>
+struct Fields<NewBid> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("price_micros_per_hour", value.price_micros_per_hour);
+    }
+};
+
+template <>
+struct Fields<SpotPool> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("name", value.name);
+        visit("product", value.product);
+        visit("vram_gib", value.vram_gib);
+        visit("price_micros_per_hour", value.price_micros_per_hour);
+        visit("cards", value.cards);
+        visit("cards_leased", value.cards_leased);
+        visit("bids", value.bids);
+        visit("repriced_at", value.repriced_at);
+    }
+};
+
+template <>
+struct Fields<SpotPrice> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("at", value.at);
+        visit("price_micros_per_hour", value.price_micros_per_hour);
     }
 };
 
@@ -255,6 +294,9 @@ struct Fields<JobOutput> {
 
 FALLOW_SDK_REQUEST(JobSpec);
 FALLOW_SDK_REQUEST(NewOrder);
+FALLOW_SDK_REQUEST(NewBid);
+FALLOW_SDK_REPLY(SpotPool);
+FALLOW_SDK_REPLY(SpotPrice);
 FALLOW_SDK_REPLY(Order);
 FALLOW_SDK_REPLY(Lease);
 FALLOW_SDK_REPLY(Job);

@@ -85,6 +85,7 @@ struct Fields<Listing> {
         visit("card_ids", value.card_ids);
         visit("state", value.state);
         visit("ask_micros_per_hour", value.ask_micros_per_hour);
+        visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
         visit("term_min_ms", value.term_min_ms);
         visit("term_max_ms", value.term_max_ms);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
@@ -112,6 +113,7 @@ struct Fields<NewListing> {
         visit("host_id", value.host_id);
         visit("card_ids", value.card_ids);
         visit("ask_micros_per_hour", value.ask_micros_per_hour);
+        visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
         visit("term_min_ms", value.term_min_ms);
         visit("term_max_ms", value.term_max_ms);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
@@ -126,6 +128,8 @@ struct Fields<ListingChange> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
         visit("ask_micros_per_hour", value.ask_micros_per_hour);
+        visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
+        visit("no_spot", value.no_spot);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
         visit("term_min_ms", value.term_min_ms);
         visit("term_max_ms", value.term_max_ms);

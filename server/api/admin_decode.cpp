@@ -89,6 +89,13 @@ Result<market::SetFee> decode_fee(std::string_view body) {
     });
 }
 
+Result<market::SetSpotStep> decode_spot_step(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        return market::SetSpotStep{
+            ledger::Price(reader.integer("step_micros_per_hour", 1, limits::price_micros_per_hour_max))};
+    });
+}
+
 Result<market::CreateFreeze> decode_freeze(std::string_view body) {
     return decode_body(body, read_freeze);
 }

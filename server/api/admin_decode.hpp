@@ -12,6 +12,7 @@ namespace fallow::api {
 [[nodiscard]] Result<market::Deposit> decode_deposit(std::string_view body);
 [[nodiscard]] Result<market::Withdraw> decode_withdrawal(std::string_view body);
 [[nodiscard]] Result<market::SetFee> decode_fee(std::string_view body);
+[[nodiscard]] Result<market::SetSpotStep> decode_spot_step(std::string_view body);
 /// The target's form is checked by its kind: an id, the market's name or an image reference.
 [[nodiscard]] Result<market::CreateFreeze> decode_freeze(std::string_view body);
 [[nodiscard]] Result<market::SetPolicy> decode_policy(std::string_view body);

@@ -55,6 +55,18 @@ Result<http::Reply> get_fee(JobCall& call) {
     return json_reply(json.take());
 }
 
+Result<http::Reply> get_spot_step(JobCall& call) {
+    const auto rows =
+        call.tx.query("SELECT spot_step_micros_per_hour FROM market_settings WHERE market = $1",
+                      call.services.config.market);
+    if (rows.empty()) return refuse(ErrorCode::not_found, "The market has no settings yet.");
+    JsonWriter json;
+    json.begin_object()
+        .field("step_micros_per_hour", store::read_cell<std::int64_t>(rows[0][0]))
+        .end_object();
+    return json_reply(json.take());
+}
+
 /// The proof over the whole ledger: every account against its transfers, and all of them against zero.
 Result<http::Reply> ledger_proof(JobCall& call) {
     const auto totals = call.tx.query(
@@ -138,6 +150,10 @@ void add_admin_routes(std::vector<Route>& routes) {
     routes.push_back({get, "/v1/admin/fee", admin, no_body, not_keyed, JobHandler{get_fee, as_admin}});
     routes.push_back({put, "/v1/admin/fee", admin, small_json, not_keyed,
                       CommandHandler{body_command<decode_fee>, encode_fee}});
+    routes.push_back(
+        {get, "/v1/admin/spot", admin, no_body, not_keyed, JobHandler{get_spot_step, as_admin}});
+    routes.push_back({put, "/v1/admin/spot", admin, small_json, not_keyed,
+                      CommandHandler{body_command<decode_spot_step>, encode_spot_step}});
     routes.push_back({get, "/v1/admin/scheduler", admin, no_body, not_keyed, DirectHandler{scheduler}});
     routes.push_back({post, "/v1/admin/freezes", admin, small_json, keyed,
                       CommandHandler{body_command<decode_freeze>, encode_freeze, 201}});

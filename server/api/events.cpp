@@ -31,6 +31,8 @@ std::string kind_of(const std::string& table) {
         {"jobs", "job"},
         {"freezes", "freeze"},
         {"market_settings", "settings"},
+        {"spot_pools", "spot_pool"},
+        {"lease_segments", "lease_segment"},
         {"api_keys", "key"},
         {"enrollment_tokens", "enrollment_token"},
         {"agent_certificates", "agent_certificate"}};

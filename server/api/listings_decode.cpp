@@ -20,6 +20,9 @@ market::CreateListing read_listing(FieldReader& reader) {
         reader.fail(ErrorCode::invalid_field, "card_ids", "Name each card once.");
     listing.ask =
         ledger::Price(reader.integer("ask_micros_per_hour", 0, limits::price_micros_per_hour_max));
+    if (const auto floor =
+            reader.optional_integer("spot_floor_micros_per_hour", 0, limits::price_micros_per_hour_max))
+        listing.spot_floor = ledger::Price(*floor);
     listing.term_min = Millis(
         reader.integer_or("term_min_ms", limits::term_ms_min, limits::term_ms_min, limits::term_ms_max));
     listing.term_max = Millis(
@@ -48,10 +51,18 @@ market::UpdateListing read_change(FieldReader& reader, ListingId listing, std::i
                                  .term_min = {},
                                  .term_max = {},
                                  .reclaim_notice = {},
-                                 .state = {}};
+                                 .state = {},
+                                 .spot_floor = {},
+                                 .no_spot = false};
     if (const auto ask =
             reader.optional_integer("ask_micros_per_hour", 0, limits::price_micros_per_hour_max))
         change.ask = ledger::Price(*ask);
+    if (const auto floor =
+            reader.optional_integer("spot_floor_micros_per_hour", 0, limits::price_micros_per_hour_max))
+        change.spot_floor = ledger::Price(*floor);
+    change.no_spot = reader.boolean_or("no_spot", false);
+    if (change.no_spot && change.spot_floor)
+        reader.fail(ErrorCode::invalid_field, "no_spot", "Give a spot floor or no_spot, not both.");
     if (const auto span = reader.optional_integer("term_min_ms", limits::term_ms_min, limits::term_ms_max))
         change.term_min = Millis(*span);
     if (const auto span = reader.optional_integer("term_max_ms", limits::term_ms_min, limits::term_ms_max))
@@ -67,7 +78,8 @@ market::UpdateListing read_change(FieldReader& reader, ListingId listing, std::i
                     "Give a longest term that is not below term_min_ms.");
     // A field that is not known is the better answer to a body that changes nothing.
     static_cast<void>(reader.finish());
-    if (!change.ask && !change.term_min && !change.term_max && !change.reclaim_notice && !change.state)
+    if (!change.ask && !change.spot_floor && !change.no_spot && !change.term_min && !change.term_max &&
+        !change.reclaim_notice && !change.state)
         reader.fail(ErrorCode::missing_field, "", "Give at least one field to change.");
     return change;
 }

@@ -42,6 +42,7 @@ DecodedOrder read_order(FieldReader& reader) {
     if (auto requirements = reader.optional_object("requirements"))
         order.requirements = read_requirements(*requirements);
     order.count = reader.integer32_or("count", 1, 1, limits::cards_per_order_max);
+    order.pricing = reader.named_or<market::OrderPricing>("pricing", market::OrderPricing::fixed);
     order.price_max =
         ledger::Price(reader.integer("price_max_micros_per_hour", 0, limits::price_micros_per_hour_max));
     order.term = Millis(reader.integer("term_ms", limits::term_ms_min, limits::term_ms_max));
@@ -63,6 +64,14 @@ DecodedOrder read_order(FieldReader& reader) {
 
 Result<DecodedOrder> decode_order(std::string_view body) {
     return decode_body(body, read_order);
+}
+
+Result<market::ChangeBid> decode_bid(std::string_view body, OrderId order) {
+    return decode_body(body, [&](FieldReader& reader) {
+        const std::int64_t price =
+            reader.integer("price_micros_per_hour", 0, limits::price_micros_per_hour_max);
+        return market::ChangeBid{order, ledger::Price(price)};
+    });
 }
 
 }  // namespace fallow::api

@@ -16,5 +16,6 @@ struct DecodedOrder {
 };
 
 [[nodiscard]] Result<DecodedOrder> decode_order(std::string_view body);
+[[nodiscard]] Result<market::ChangeBid> decode_bid(std::string_view body, OrderId order);
 
 }  // namespace fallow::api

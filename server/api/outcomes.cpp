@@ -74,6 +74,14 @@ std::string encode_fee(const market::Outcome& outcome, const Encoding&) {
     return json.take();
 }
 
+std::string encode_spot_step(const market::Outcome& outcome, const Encoding&) {
+    JsonWriter json;
+    json.begin_object()
+        .field("step_micros_per_hour", row_in<market::Settings>(outcome).spot_step)
+        .end_object();
+    return json.take();
+}
+
 std::string encode_freeze(const market::Outcome& outcome, const Encoding&) {
     return to_json(row_in<market::Freeze>(outcome));
 }

@@ -19,6 +19,7 @@ namespace fallow::api {
 [[nodiscard]] std::string encode_transfer(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_withdrawal(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_fee(const market::Outcome& outcome, const Encoding& encoding);
+[[nodiscard]] std::string encode_spot_step(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_freeze(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_policy(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_approval(const market::Outcome& outcome, const Encoding& encoding);

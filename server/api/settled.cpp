@@ -39,6 +39,21 @@ Result<std::string> require_standing_order(JobCall& call, market::Command&) {
     return std::string();
 }
 
+Result<std::string> require_live_bid(JobCall& call, market::Command&) {
+    using enum market::OrderState;
+    const Status good =
+        require_state_other_than<market::Order, OrderId>(call, "order", {cancelled, expired, rejected});
+    if (!good) return good.error();
+    const auto order = find_row<market::Order>(call.tx, *call.id<OrderId>("order"));
+    if (!order) return order.error();
+    if (!order->lease) return std::string();
+    const auto lease = find_row<market::Lease>(call.tx, *order->lease);
+    if (!lease) return lease.error();
+    if (lease->state == market::LeaseState::ended)
+        return refuse(ErrorCode::wrong_state, "The order's lease has ended: place a new order.");
+    return std::string();
+}
+
 Result<std::string> require_live_lease(JobCall& call, market::Command&) {
     const Status good =
         require_state_other_than<market::Lease, LeaseId>(call, "lease", {market::LeaseState::ended});

@@ -9,6 +9,8 @@ namespace fallow::api {
 // Each is a CommandHandler::prepare: not_found when the caller cannot see the object, wrong_state when it
 // is settled.
 [[nodiscard]] Result<std::string> require_standing_order(JobCall& call, market::Command& command);
+/// For a bid: its order stands, or was filled by a lease that has not ended.
+[[nodiscard]] Result<std::string> require_live_bid(JobCall& call, market::Command& command);
 [[nodiscard]] Result<std::string> require_live_lease(JobCall& call, market::Command& command);
 /// For a job that is brought to a lease: yields the job's document.
 [[nodiscard]] Result<std::string> require_live_lease_for_job(JobCall& call, market::Command& command);

@@ -66,6 +66,17 @@ class ObjectsTest(RoutesTest):
         body = {"requirements": {"products": ["a card nobody has"]}, "price_max_micros_per_hour": 1, "term_ms": HOUR}
         return self.owner.post("/v1/orders", body if job is None else {**body, "job": job}, 201)
 
+    def new_bid(self):
+        body = {"requirements": {"products": ["a card nobody has"]}, "pricing": "spot", "term_ms": HOUR,
+                "price_max_micros_per_hour": 1_000_000}
+        return self.owner.post("/v1/orders", body, 201)["order"]["id"]
+
+    def spot_pool(self):
+        """The pool of the farm's cards, which the first listing with a floor opens."""
+        self.listing(self.owner, self.farm, [next(self.spare_cards)], ask=9_000_000,
+                     spot_floor_micros_per_hour=8_000_000)
+        return self.owner.get("/v1/spot/pools")["items"][0]["name"]
+
     def new_listing(self):
         return self.listing(self.owner, self.farm, [next(self.spare_cards)], ask=9_000_000)["id"]
 
@@ -113,7 +124,8 @@ for name, path in {"getWhoami": "/v1/whoami", "listKeys": "/v1/keys", "getAccoun
                    "searchListings": "/v1/listings", "listCatalog": "/v1/catalog",
                    "getCatalogModel": "/v1/catalog/rtx-4090d", "getPolicy": "/v1/policy",
                    "listOrders": "/v1/orders", "listLeases": "/v1/leases",
-                   "listJobs": "/v1/jobs"}.items():
+                   "listJobs": "/v1/jobs",
+                   "listSpotPools": "/v1/spot/pools"}.items():
     EXAMPLES[name] = of_owner(path)
 
 
@@ -122,7 +134,8 @@ def of_operator(path):
 
 
 for name, path in {"listOrganizations": "/v1/admin/organizations", "getLedger": "/v1/admin/ledger",
-                   "getFee": "/v1/admin/fee", "getScheduler": "/v1/admin/scheduler",
+                   "getFee": "/v1/admin/fee", "getSpotStep": "/v1/admin/spot",
+                   "getScheduler": "/v1/admin/scheduler",
                    "listPolicyVersions": "/v1/admin/policy/versions", "listApprovals": "/v1/admin/approvals",
                    "testPolicy": "/v1/admin/policy/test?model=a30&host_country=DE&renter_country=FR",
                    "listFreezes": "/v1/admin/freezes", "listAudit": "/v1/admin/audit"}.items():
@@ -241,6 +254,21 @@ def getOrder(t):
 @example
 def cancelOrder(t):
     return Example(t.owner, f"/v1/orders/{t.new_standing_order()['order']['id']}/cancel", {})
+
+
+@example
+def changeBid(t):
+    return Example(t.owner, f"/v1/orders/{t.new_bid()}/bid", {"price_micros_per_hour": 1_100_000})
+
+
+@example
+def getSpotPool(t):
+    return Example(t.owner, f"/v1/spot/pools/{t.spot_pool()}")
+
+
+@example
+def listSpotPrices(t):
+    return Example(t.owner, f"/v1/spot/pools/{t.spot_pool()}/history")
 
 
 @example
@@ -427,6 +455,11 @@ def createDeposit(t):
 def createWithdrawal(t):
     return Example(t.admin, "/v1/admin/withdrawals", {"organization_id": t.owner.organization, "account": "available",
                                                       "amount_micros": 7, "reference": "a withdrawal"})
+
+
+@example
+def setSpotStep(t):
+    return Example(t.admin, "/v1/admin/spot", {"step_micros_per_hour": 10_000})
 
 
 @example

@@ -96,6 +96,11 @@ class Client {
     [[nodiscard]] Page<Order> orders(const PageRequest& page = {});
     [[nodiscard]] Order order(std::string_view order_id);
     Order cancel_order(std::string_view order_id, const CallOptions& options = {});
+    /// Raises or lowers the bid of a spot order that stands or whose lease runs.
+    Order change_bid(std::string_view order_id, const NewBid& bid, const CallOptions& options = {});
+    [[nodiscard]] Page<SpotPool> spot_pools(const PageRequest& page = {});
+    [[nodiscard]] SpotPool spot_pool(std::string_view name);
+    [[nodiscard]] Page<SpotPrice> spot_history(std::string_view pool, const PageRequest& page = {});
     [[nodiscard]] Page<Lease> leases(const PageRequest& page = {});
     [[nodiscard]] Lease lease(std::string_view lease_id);
     Lease end_lease(std::string_view lease_id, const CallOptions& options = {});
@@ -137,6 +142,8 @@ class Client {
     [[nodiscard]] LedgerProof ledger();
     [[nodiscard]] Fee fee();
     Fee set_fee(const Fee& fee);
+    [[nodiscard]] SpotStep spot_step();
+    SpotStep set_spot_step(const SpotStep& step);
     [[nodiscard]] SchedulerState scheduler();
     Freeze create_freeze(const NewFreeze& freeze, const CallOptions& options = {});
     [[nodiscard]] Page<Freeze> freezes(const PageRequest& page = {});

@@ -164,6 +164,7 @@ struct Listing {
     std::vector<std::string> card_ids;
     std::string state;  ///< open, paused, withdrawn
     std::int64_t ask_micros_per_hour = 0;
+    std::optional<std::int64_t> spot_floor_micros_per_hour;  ///< absent: takes no bids
     std::int64_t term_min_ms = 0;
     std::int64_t term_max_ms = 0;
     std::int64_t reclaim_notice_ms = 0;
@@ -187,6 +188,7 @@ struct NewListing {
     std::string host_id;
     std::vector<std::string> card_ids;
     std::int64_t ask_micros_per_hour = 0;
+    std::optional<std::int64_t> spot_floor_micros_per_hour;
     std::optional<std::int64_t> term_min_ms;
     std::optional<std::int64_t> term_max_ms;
     std::optional<std::int64_t> reclaim_notice_ms;
@@ -198,6 +200,8 @@ struct NewListing {
 /// What is absent stays as it is. Running leases keep their price.
 struct ListingChange {
     std::optional<std::int64_t> ask_micros_per_hour;
+    std::optional<std::int64_t> spot_floor_micros_per_hour;
+    std::optional<bool> no_spot;  ///< take no more bids
     std::optional<std::int64_t> reclaim_notice_ms;
     std::optional<std::int64_t> term_min_ms;
     std::optional<std::int64_t> term_max_ms;
@@ -250,6 +254,7 @@ struct Requirements {
 struct NewOrder {
     Requirements requirements;
     std::optional<std::int64_t> count;
+    std::optional<std::string> pricing;  ///< fixed, spot
     std::int64_t price_max_micros_per_hour = 0;
     std::int64_t term_ms = 0;
     std::optional<bool> fill_or_kill;
@@ -265,7 +270,10 @@ struct Order {
     std::optional<std::string> reason;
     Requirements requirements;
     std::int64_t count = 0;
-    std::int64_t price_max_micros_per_hour = 0;
+    std::optional<std::string> pricing;          ///< fixed, spot
+    std::int64_t price_max_micros_per_hour = 0;  ///< of a spot order, its bid
+    std::optional<std::string> bid_changed_at;
+    std::vector<std::string> promised_card_ids;  ///< its own as soon as they are free
     std::int64_t term_ms = 0;
     bool fill_or_kill = false;
     std::string placed_at;
@@ -291,9 +299,11 @@ struct Lease {
     std::optional<std::string> job_id;
     std::int64_t attempt = 0;
     std::vector<std::string> card_ids;
-    std::string state;  ///< allocated, preparing, running, reclaiming, ended
+    std::string state;                       ///< allocated, preparing, running, reclaiming, ended
+    std::optional<std::string> stop_reason;  ///< why it was told to stop
     std::optional<std::string> end_reason;
     std::int64_t price_micros_per_hour = 0;
+    std::optional<std::int64_t> spot_floor_micros_per_hour;  ///< of a spot lease
     std::int64_t thousandths = 0;
     std::int64_t term_ms = 0;
     std::int64_t reclaim_notice_ms = 0;
@@ -343,6 +353,28 @@ struct Job {
     [[nodiscard]] bool is_finished() const {
         return state == "succeeded" || state == "failed" || state == "cancelled";
     }
+};
+
+struct NewBid {
+    std::int64_t price_micros_per_hour = 0;
+};
+
+/// The cards of one model and memory size that are offered for spot.
+struct SpotPool {
+    std::string id;
+    std::string name;
+    std::string product;
+    std::int64_t vram_gib = 0;
+    std::optional<std::int64_t> price_micros_per_hour;  ///< of the cheapest; absent while none is offered
+    std::int64_t cards = 0;
+    std::int64_t cards_leased = 0;
+    std::int64_t bids = 0;  ///< that stand and lose
+    std::optional<std::string> repriced_at;
+};
+
+struct SpotPrice {
+    std::string at;
+    std::optional<std::int64_t> price_micros_per_hour;
 };
 
 /// What POST /v1/orders brings forth.
@@ -449,6 +481,11 @@ struct LedgerProof {
 
 struct Fee {
     std::int64_t fee_ppm = 0;
+};
+
+/// A bid outbids another by this much at least.
+struct SpotStep {
+    std::int64_t step_micros_per_hour = 0;
 };
 
 struct SchedulerState {
