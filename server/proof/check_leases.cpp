@@ -16,6 +16,7 @@ class LeaseCheck {
 
     void run() {
         check_usage();
+        check_segments();
         check_charge();
         check_money();
         check_receipt();
@@ -72,15 +73,55 @@ class LeaseCheck {
         expect("usage_statement_final", usage.final ? "true" : "false", text->one("final"), part);
     }
 
-    /// From usage and price to the charge and the fee, by the published rule.
+    /// A lease at a fixed price has one stretch, of which the lease itself tells. A spot lease's stretches
+    /// follow each other, none costs more than the bid of its time, and the last one is what it costs now.
+    void check_segments() {
+        if (!lease_.is_spot) {
+            expect("segments_of_spot_alone", 0, static_cast<Wide>(lease_.segments.size()));
+            return;
+        }
+        if (lease_.segments.empty()) return report_({"segments_exist", name_, "a segment", "none"});
+        std::int64_t sequence = 0;
+        std::int64_t from_ms = 0;
+        for (const Segment& segment : lease_.segments) {
+            const std::string part = "segment " + std::to_string(segment.sequence);
+            expect("segment_sequence", ++sequence, segment.sequence, part);
+            if (sequence == 1) expect("segment_from_the_start", 0, segment.from_ms, part);
+            if (segment.from_ms < from_ms || segment.from_ms > lease_.running_ms)
+                report_({"segment_in_running_time", name_ + " " + part,
+                         std::to_string(from_ms) + " to " + std::to_string(lease_.running_ms),
+                         std::to_string(segment.from_ms)});
+            if (segment.price > segment.bid)
+                report_({"segment_within_bid", name_ + " " + part, std::to_string(segment.bid) + " or less",
+                         std::to_string(segment.price)});
+            from_ms = segment.from_ms;
+        }
+        expect("segment_is_the_price", lease_.price, lease_.segments.back().price);
+    }
+
+    /// The running time at each price, in their order.
+    std::vector<std::pair<std::int64_t, std::int64_t>> stretches() const {
+        if (!lease_.is_spot) return {{lease_.price, lease_.running_ms}};
+        std::vector<std::pair<std::int64_t, std::int64_t>> found;
+        for (std::size_t i = 0; i < lease_.segments.size(); ++i) {
+            const bool is_last = i + 1 == lease_.segments.size();
+            const std::int64_t end_ms = is_last ? lease_.running_ms : lease_.segments[i + 1].from_ms;
+            found.emplace_back(lease_.segments[i].price, end_ms - lease_.segments[i].from_ms);
+        }
+        return found;
+    }
+
+    /// From usage and prices to the charge and the fee, by the published rule.
     void check_charge() {
         const std::int64_t running = lease_.usage.empty() ? 0 : lease_.usage.back().accepted_ms;
         expect("running_is_accepted_usage", running, lease_.running_ms);
         Wide numerator = 0;
-        if (__builtin_mul_overflow(static_cast<Wide>(lease_.price) * lease_.thousandths,
-                                   static_cast<Wide>(running), &numerator)) {
-            report_({"charge_from_usage", name_, "a charge that fits 128 bits", "more"});
-            return;
+        for (const auto& [price, ms] : stretches()) {
+            Wide part = 0;
+            if (__builtin_mul_overflow(static_cast<Wide>(price) * lease_.thousandths, static_cast<Wide>(ms),
+                                       &part) ||
+                __builtin_add_overflow(numerator, part, &numerator))
+                return report_({"charge_from_usage", name_, "a charge that fits 128 bits", "more"});
         }
         expect("numerator_from_usage", decimal(numerator), lease_.numerator);
         const Wide charge = numerator / numerator_per_micro;
@@ -131,13 +172,14 @@ class LeaseCheck {
         agrees("charged_micros", std::to_string(lease_.charged));
         agrees("fee_micros", std::to_string(lease_.fee));
         agrees("usage_sha256", lease_.usage.empty() ? "none" : lease_.usage.back().sha256);
-        check_segments(*text);
+        check_receipt_segments(*text);
     }
 
     /// The segments alone give the charge: that is what a holder of the receipt can verify.
-    void check_segments(const SignedText& text) {
+    void check_receipt_segments(const SignedText& text) {
         Wide numerator = 0;
         Wide running = 0;
+        std::string listed;
         const auto segments = text.fields.find("segment");
         if (segments != text.fields.end()) {
             for (const std::string& segment : segments->second) {
@@ -149,12 +191,22 @@ class LeaseCheck {
                     return;
                 }
                 running += *ms;
+                if (*ms > 0) listed += segment + "; ";
                 numerator += static_cast<Wide>(*price) * *ms;
             }
         }
+        expect("receipt_segments", stretches_text(), listed, "receipt prices");
         expect("receipt_segments", lease_.running_ms, running, "receipt running time");
         expect("receipt_segments", lease_.charged, numerator * lease_.thousandths / numerator_per_micro,
                "receipt charge");
+    }
+
+    /// The stretches in which anything ran, as a receipt lists them.
+    std::string stretches_text() const {
+        std::string list;
+        for (const auto& [price, ms] : stretches())
+            if (ms > 0) list += std::to_string(price) + " " + std::to_string(ms) + "; ";
+        return list;
     }
 
     std::string cards_text() const {
@@ -179,6 +231,8 @@ void check_leases(const Ledger& ledger, const Report& report) {
                 "a lease", "none"});
     for (const std::string& id : ledger.orphaned_receipts)
         report({"receipt_lease_exists", id_text("lease", id) + " receipt", "a lease", "none"});
+    for (const std::string& id : ledger.orphaned_segments)
+        report({"segment_lease_exists", id_text("lease", id) + " segment", "a lease", "none"});
 }
 
 }  // namespace fallow_proof

@@ -52,6 +52,14 @@ struct Usage {
     bool final = false;
 };
 
+/// A lease's price from a point of its running time on.
+struct Segment {
+    std::int64_t sequence = 0;
+    std::int64_t from_ms = 0;
+    std::int64_t price = 0;
+    std::int64_t bid = 0;
+};
+
 struct Receipt {
     std::string renter, seller;
     std::string statement;
@@ -76,7 +84,10 @@ struct Lease {
     std::string ended_at;
     std::vector<std::string> cards;
 
-    std::vector<Usage> usage;  ///< by sequence
+    bool is_spot = false;
+
+    std::vector<Usage> usage;       ///< by sequence
+    std::vector<Segment> segments;  ///< of a spot lease, by sequence
     std::optional<Receipt> receipt;
 
     // Sums of the transfers that name this lease.
@@ -103,6 +114,7 @@ struct Ledger {
     std::vector<std::pair<std::string, Usage>>
         orphaned_usage;  ///< with the id of a lease that is not there
     std::vector<std::string> orphaned_receipts;
+    std::vector<std::string> orphaned_segments;  ///< ids of leases that are not there
     std::map<std::string, StreamHead> heads;  ///< of every stream of the journal
     std::map<std::string, StreamHead>
         anchors;  ///< where a stream starts, when its oldest records were dropped

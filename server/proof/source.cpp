@@ -18,7 +18,7 @@ constexpr const char* leases_sql =
     "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
     "'none'), "
     "coalesce(to_char(timestamp 'epoch' + ended_at * interval '1 ms', "
-    "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'none') "
+    "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'none'), spot_floor_micros_per_hour IS NOT NULL "
     "FROM leases";
 
 constexpr const char* usage_sql =
@@ -83,6 +83,7 @@ Lease lease_from(const pqxx::row& row) {
     lease.cards = split(text(row[19]));
     lease.started_at = text(row[20]);
     lease.ended_at = text(row[21]);
+    lease.is_spot = row[22].as<bool>();
     return lease;
 }
 
@@ -134,6 +135,17 @@ Ledger Source::read_ledger() {
             lease->second.usage.push_back(std::move(usage));
         }
     });
+    session_->each(
+        "SELECT lease_id, sequence, from_running_ms, price_micros_per_hour, bid_micros_per_hour "
+        "FROM lease_segments ORDER BY lease_id, sequence",
+        [&](const pqxx::row& row) {
+            const auto lease = ledger.leases.find(text(row[0]));
+            if (lease == ledger.leases.end())
+                ledger.orphaned_segments.push_back(text(row[0]));
+            else
+                lease->second.segments.push_back(
+                    {number(row[1]), number(row[2]), number(row[3]), number(row[4])});
+        });
     session_->each("SELECT lease_id, organization_id, seller_id, statement FROM receipts",
                    [&](const pqxx::row& row) {
                        const auto lease = ledger.leases.find(text(row[0]));
