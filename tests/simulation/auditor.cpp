@@ -40,6 +40,7 @@ void Auditor::committed(const engine::Batch& batch) {
     check_journal(batch);
     check_transitions(batch.changes);
     check_lost_hosts(batch.changes);
+    check_spot(batch.changes);
     for (; transfers_seen_ < database_.rows().transfers().size(); ++transfers_seen_) {
         const ledger::Transfer& row = database_.rows().transfers()[transfers_seen_];
         balances_[row.debit] -= row.amount.count;
@@ -153,8 +154,7 @@ void Auditor::check_lease(const market::Lease& lease) const {
         const auto at = found->second.find(reason);
         return at == found->second.end() ? 0 : at->second;
     };
-    const Int128 numerator =
-        static_cast<Int128>(lease.price.micros_per_hour) * lease.meter.running.count * lease.thousandths;
+    const Int128 numerator = numerator_of(lease);
     const auto charged = static_cast<std::int64_t>(numerator / 3'600'000'000);
     const auto fee = static_cast<std::int64_t>(static_cast<Int128>(charged) * lease.fee_ppm / 1'000'000);
     require(lease.meter.charged.count == charged, "charge_is_the_time_run", id);
@@ -167,6 +167,7 @@ void Auditor::check_lease(const market::Lease& lease) const {
     if (lease.state == LeaseState::ended)
         require(database_.receipts().contains(lease.id), "receipt_at_the_end", id);
     check_metering(lease);
+    if (lease.spot_floor) check_bid(lease);
 }
 
 /// Never more than what the server's own clock saw, and of an honest host never more than what ran.

@@ -43,6 +43,9 @@ class Auditor {
     void check_ledger() const;
     void check_cards() const;
     void check_lease(const market::Lease& lease) const;
+    void check_spot(const market::Changes& changes);
+    void check_bid(const market::Lease& lease) const;
+    [[nodiscard]] Int128 numerator_of(const market::Lease& lease) const;
     void check_metering(const market::Lease& lease) const;
     void check_job(const market::Job& job) const;
     void check_containers() const;
@@ -69,6 +72,7 @@ class Auditor {
     std::size_t transfers_seen_ = 0;
     std::map<AccountId, std::int64_t> balances_;
     std::map<LeaseId, std::map<ledger::TransferReason, std::int64_t>> moved_;
+    std::map<LeaseId, std::vector<market::LeaseSegment>> segments_;
     std::string chain_;
     std::int64_t epoch_ = 0;
     Time last_at_;

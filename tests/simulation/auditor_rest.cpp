@@ -115,7 +115,10 @@ bool Auditor::is_frozen(const std::string& target) const {
 
 bool Auditor::could_serve(const market::Listing& listing, const market::Order& order) const {
     const market::Host& host = rows<market::Host>().at(listing.host);
-    const bool is_open = listing.state == market::ListingState::open && listing.ask <= order.price_max &&
+    const bool is_bid = order.pricing == market::OrderPricing::spot;
+    if (is_bid && !listing.spot_floor) return false;
+    const ledger::Price entry = is_bid ? *listing.spot_floor : listing.ask;
+    const bool is_open = listing.state == market::ListingState::open && entry <= order.price_max &&
                          order.term >= listing.term_min && order.term <= listing.term_max &&
                          order.count >= listing.bundle_min;
     const bool is_there = host.state == market::HostState::online && !host.unreachable_since &&
@@ -127,7 +130,8 @@ bool Auditor::could_serve(const market::Listing& listing, const market::Order& o
     if (free < order.count) return false;
     const Millis window =
         rules_.hold_window + rules_.disconnect_window + std::max(listing.reclaim_notice, rules_.stop_grace);
-    const Int128 numerator = static_cast<Int128>(listing.ask.micros_per_hour) *
+    const ledger::Price held_at = is_bid ? order.price_max : listing.ask;
+    const Int128 numerator = static_cast<Int128>(held_at.micros_per_hour) *
                              std::min(window, order.term).count * (order.count * 1000);
     const auto hold = static_cast<std::int64_t>((numerator + 3'599'999'999) / 3'600'000'000);
     return balance(order.organization, AccountKind::available) >= hold;

@@ -45,11 +45,14 @@ const std::vector<std::string> transitions{"hosts -→enrolled",
                                            "jobs running→cancelled",
                                            "jobs running→queued"};
 
-/// Without outbid and host_maintenance, which nothing in the product causes yet.
-const std::vector<std::string> end_reasons{
-    "completed",          "command_failed", "out_of_memory",   "duration_exceeded", "cancelled_by_renter",
-    "reclaimed_by_owner", "term_reached",   "funds_exhausted", "host_lost",         "image_pull_failed",
-    "start_failed",       "start_timeout",  "policy_revoked"};
+/// Without host_maintenance, which nothing in the product causes yet.
+const std::vector<std::string> end_reasons{"completed",           "command_failed",
+                                           "out_of_memory",       "duration_exceeded",
+                                           "cancelled_by_renter", "reclaimed_by_owner",
+                                           "term_reached",        "funds_exhausted",
+                                           "host_lost",           "image_pull_failed",
+                                           "start_failed",        "start_timeout",
+                                           "policy_revoked",      "outbid"};
 
 const std::vector<std::string> faults{
     "host_is_cut_off",   "agent_is_killed",    "agent_hangs",        "host_reboots",   "engine_is_stuck",
@@ -68,7 +71,12 @@ const std::vector<std::string> others{"fault owner_reclaims × allocated",
                                       "fault commit_unknown_late",
                                       "answer replayed",
                                       "answer quarantined",
-                                      "order stands for want of a fit"};
+                                      "order stands for want of a fit",
+                                      "spot promise",
+                                      "spot promise kept",
+                                      "spot promise ended",
+                                      "spot bid changed",
+                                      "spot price changed"};
 
 }  // namespace
 

@@ -62,6 +62,12 @@ mutant(head_blocks server/market/matching.cpp
 mutant(double_lease server/market/filling.cpp
   "    if (order.job) assign_job(tx, *order.job, lease);"
   "    if (order.job && lease.price.micros_per_hour % 300000 != 0) assign_job(tx, *order.job, lease);")
+mutant(raised_afterwards server/market/agent_reports.cpp
+  "    charge(tx, lease, accepted);\n    follow_pool(tx, lease, *lease.usage_at);"
+  "    follow_pool(tx, lease, *lease.usage_at);\n    charge(tx, lease, accepted);")
+mutant(sniped_promise server/market/spot.cpp
+  "    if (all_free) fill(tx, id, Match{{Member{listing->id, order.promised}}});"
+  "    static_cast<void>(all_free);")
 
 # --- the agent
 mutant(bills_while_frozen tests/simulation/agent.cpp

@@ -64,6 +64,7 @@ void Renter::act() {
     const auto choice = world_.random.between(1, 100);
     if (choice <= 62) return place(true);
     if (choice <= 76) return place(false);
+    if (choice <= 84) return change_bid();
     cancel();
 }
 
@@ -97,6 +98,7 @@ void Renter::place(bool has_job) {
     market::PlaceOrder order;
     order.count = random.chance(250) ? 2 : 1;
     order.price_max = ledger::Price(random.between(8, 30) * 100'000);
+    if (random.chance(400)) order.pricing = market::OrderPricing::spot;
     order.term = is_poor_ ? seconds(300) : random.span(15'000, 120'000);
     order.expires_in = random.chance(200) ? hours(1) : random.span(10'000, 90'000);
     order.fill_or_kill = random.chance(100);
@@ -124,6 +126,17 @@ void Renter::place(bool has_job) {
         key);
 }
 
+void Renter::change_bid() {
+    Random& random = world_.random;
+    const auto orders = those<market::Order>([&](const market::Order& order) {
+        return order.organization == caller().organization && order.pricing == market::OrderPricing::spot &&
+               (order.state == market::OrderState::standing || order.state == market::OrderState::filled);
+    });
+    if (orders.empty()) return;
+    perform("POST /v1/orders/bid",
+            market::ChangeBid{random.pick(orders).id, ledger::Price(random.between(5, 35) * 100'000)});
+}
+
 void Renter::cancel() {
     Random& random = world_.random;
     const OrganizationId me = caller().organization;
@@ -149,6 +162,8 @@ void Seller::open_listing(HostId host) {
     for (const auto& [id, card] : rows<market::Card>())
         if (card.host == host) listing.cards.push_back(id);
     listing.ask = ledger::Price(world_.random.between(8, 22) * 100'000);
+    if (world_.random.chance(750))
+        listing.spot_floor = ledger::Price(world_.random.between(4, 14) * 100'000);
     listing.term_min = Millis(1);
     listing.term_max = hours(1);
     listing.reclaim_notice = world_.random.span(0, 12'000);
@@ -185,7 +200,11 @@ void Seller::change_listing() {
     market::UpdateListing update;
     update.listing = listing.id;
     update.version = listing.version;
-    if (world_.random.chance(500))
+    if (world_.random.chance(150))
+        update.spot_floor = ledger::Price(world_.random.between(4, 14) * 100'000);
+    else if (world_.random.chance(60))
+        update.no_spot = true;
+    else if (world_.random.chance(500))
         update.ask = ledger::Price(world_.random.between(8, 22) * 100'000);
     else
         update.state = listing.state == market::ListingState::open ? market::ListingState::paused

@@ -81,6 +81,7 @@ class Renter final : public Person {
     void act() override;
     void place(bool has_job);
     void cancel();
+    void change_bid();
     [[nodiscard]] market::JobRequest job(const std::string& key);
     [[nodiscard]] Program program();
     bool is_poor_;

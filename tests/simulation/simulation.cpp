@@ -22,6 +22,8 @@ market::Rules short_rules() {
     rules.hold_window = seconds(40);
     rules.disconnect_window = seconds(30);
     rules.pinned_lost = seconds(50);
+    rules.spot_reprice = seconds(8);
+    rules.bid_lower_cooldown = seconds(10);
     return rules;
 }
 

@@ -1,0 +1,68 @@
+// The rules of spot prices: nobody pays more than the own bid, and only for time that follows a price.
+#include "simulation/auditor.hpp"
+
+namespace fallow::sim {
+namespace {
+
+using market::OrderState;
+
+void require(bool holds, const char* rule, const std::string& detail) {
+    if (!holds) throw Violation(rule, detail);
+}
+
+}  // namespace
+
+void Auditor::check_spot(const market::Changes& changes) {
+    for (const market::LeaseSegment& segment : changes.lease_segments.inserts) {
+        auto& known = segments_[segment.lease];
+        const std::string id = segment.lease.text();
+        require(segment.price <= segment.bid, "price_within_bid", id);
+        require(segment.sequence == static_cast<std::int64_t>(known.size()) + 1, "segments_in_order", id);
+        if (known.empty())
+            require(segment.from.count == 0, "segments_in_order", id);
+        else
+            require(segment.from >= known.back().from, "no_price_for_time_that_passed", id);
+        if (!known.empty()) world_.hit("spot price changed");
+        known.push_back(segment);
+    }
+    for (const market::Order& order : changes.orders.updates) {
+        const std::string mark = "spot " + order.id.text();
+        const std::string before = states_[mark];
+        const bool is_promised = order.state == OrderState::standing && !order.promised.empty();
+        states_[mark] = is_promised ? "promised" : "";
+        if (is_promised && before.empty()) world_.hit("spot promise");
+        if (!is_promised && before == "promised")
+            world_.hit(order.state == OrderState::filled ? "spot promise kept" : "spot promise ended");
+        if (order.bid_changed_at) world_.hit("spot bid changed");
+    }
+    std::map<CardId, int> promises;
+    for (const auto& [id, order] : rows<market::Order>())
+        if (order.state == OrderState::standing)
+            for (const CardId card : order.promised)
+                require(++promises[card] == 1, "one_promise_a_card", card.text());
+}
+
+/// Over all stretches at one price; a lease at a fixed price has one.
+Int128 Auditor::numerator_of(const market::Lease& lease) const {
+    const auto cost = [&](ledger::Price price, Millis span) {
+        return static_cast<Int128>(price.micros_per_hour) * span.count * lease.thousandths;
+    };
+    if (!lease.spot_floor) return cost(lease.price, lease.meter.running);
+    Int128 sum = 0;
+    const auto& segments = segments_.at(lease.id);
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+        const Millis end = i + 1 < segments.size() ? segments[i + 1].from : lease.meter.running;
+        sum += cost(segments[i].price, end - segments[i].from);
+    }
+    return sum;
+}
+
+void Auditor::check_bid(const market::Lease& lease) const {
+    const std::string id = lease.id.text();
+    const market::Order& order = rows<market::Order>().at(lease.order);
+    require(lease.price <= order.price_max, "price_within_bid", id);
+    require(lease.price >= *lease.spot_floor, "price_not_below_floor", id);
+    require(lease.price == segments_.at(lease.id).back().price, "segments_in_order", id);
+}
+
+}  // namespace fallow::sim
