@@ -63,6 +63,8 @@ engine::EngineConfig engine_config(const ops::Config& config) {
     engine.rules.disconnect_window = Millis(config.disconnect_window_ms);
     engine.rules.heartbeat = Millis(config.heartbeat_interval_ms);
     engine.rules.pinned_lost = Millis(config.pinned_lost_ms);
+    engine.rules.spot_reprice = Millis(config.spot_reprice_ms);
+    engine.rules.bid_lower_cooldown = Millis(config.bid_lower_ms);
     engine.beat = Millis(config.leader_beat_ms);
     engine.stale_after = Millis(config.leader_takeover_ms);
     engine.confirmed_within = Millis(config.confirm_ms);

@@ -149,10 +149,7 @@ void look_at(const State& state, SpotPool& pool, Time now) {
     }
     for (const auto& [bid, since, id] : state.bids()) {
         const Order& order = state.at<Order>(id);
-        const auto& products = order.requirements.products;
-        const bool is_here =
-            products.empty() || std::find(products.begin(), products.end(), pool.product) != products.end();
-        if (is_here && is_losing(state, order, now)) ++pool.bids;
+        if (names(order.requirements, pool) && is_losing(state, order, now)) ++pool.bids;
     }
 }
 

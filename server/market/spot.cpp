@@ -163,11 +163,13 @@ void serve_promise(Transaction& tx, OrderId id) {
     const State& state = tx.state();
     const Order& order = state.at<Order>(id);
     const Listing* listing = promised_listing(state, order, tx.now());
-    if (listing == nullptr || !may_be_filled(state, order, tx.now()) || !can_pay(state, order))
+    if (listing == nullptr || !may_be_filled(state, order, tx.now())) return withdraw_promise(tx, id);
+    const Match match{{Member{listing->id, order.promised}}};
+    if (!check_funds(state, order.organization, first_hold(state, order, match)))
         return withdraw_promise(tx, id);
     const bool all_free = std::all_of(order.promised.begin(), order.promised.end(),
                                       [&](CardId card) { return state.at<Card>(card).is_free(); });
-    if (all_free) fill(tx, id, Match{{Member{listing->id, order.promised}}});
+    if (all_free) fill(tx, id, match);
 }
 
 std::vector<OrderId> in_order_of_service(const std::set<State::Demand>& demands, std::size_t most) {
@@ -228,9 +230,10 @@ void match_standing_bids(Transaction& tx) {
     }
 }
 
-void displace_for(Transaction& tx, OrderId first) {
+bool displace_for(Transaction& tx, OrderId first) {
     const State& state = tx.state();
-    if (state.spot_holdings().empty()) return;
+    if (state.spot_holdings().empty()) return false;
+    bool is_promised = false;
     std::vector<OrderId> seeking{first};
     for (std::size_t i = 0; i < seeking.size() && i < state.rules().matches_per_command_max; ++i) {
         const OrderId id = seeking[i];
@@ -245,9 +248,11 @@ void displace_for(Transaction& tx, OrderId first) {
             seeking.push_back(overtaken);
         }
         promise(tx, id, std::move(found->cards));
+        is_promised = true;
         for (const LeaseId lease : found->stopped)
             stop_lease(tx, lease, EndReason::outbid, state.at<Lease>(lease).reclaim_notice);
     }
+    return is_promised;
 }
 
 void displace_again(Transaction& tx) {
@@ -259,11 +264,15 @@ void displace_again(Transaction& tx) {
         promised.insert(id);
     for (const OrderId id : promised)
         if (is_standing(state, id)) serve_promise(tx, id);
-    if (state.spot_holdings().empty()) return;
     const std::size_t most = state.rules().matches_per_command_max;
-    for (const auto* demands : {&state.demands(), &state.bids()})
-        for (const OrderId id : in_order_of_service(*demands, most))
-            displace_for(tx, id);
+    std::size_t rounds = 0;
+    // What is displaced may stand again with a bid that displaces a lower one.
+    for (bool again = true; again && rounds < most; ++rounds) {
+        again = false;
+        for (const auto* demands : {&state.demands(), &state.bids()})
+            for (const OrderId id : in_order_of_service(*demands, most))
+                if (displace_for(tx, id)) again = true;
+    }
 }
 
 void serve_promises(Transaction& tx, const std::vector<CardId>& freed) {

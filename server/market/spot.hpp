@@ -50,7 +50,8 @@ namespace fallow::market {
 void match_standing_bids(Transaction& tx);
 
 /// Displaces for one standing order that nothing free fits; what it overtakes looks for a place in turn.
-void displace_for(Transaction& tx, OrderId order);
+/// Whether anything came to be promised.
+bool displace_for(Transaction& tx, OrderId order);
 
 /// The same for every order that stands, the better one first; promises that nothing can come of end.
 void displace_again(Transaction& tx);

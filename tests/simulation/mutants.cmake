@@ -66,7 +66,7 @@ mutant(raised_afterwards server/market/agent_reports.cpp
   "    charge(tx, lease, accepted);\n    follow_pool(tx, lease, *lease.usage_at);"
   "    follow_pool(tx, lease, *lease.usage_at);\n    charge(tx, lease, accepted);")
 mutant(sniped_promise server/market/spot.cpp
-  "    if (all_free) fill(tx, id, Match{{Member{listing->id, order.promised}}});"
+  "    if (all_free) fill(tx, id, match);"
   "    static_cast<void>(all_free);")
 
 # --- the agent

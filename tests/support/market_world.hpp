@@ -349,6 +349,8 @@ class World {
         compare(state_.table<market::Settings>());
         compare(state_.table<market::Policy>());
         compare(state_.table<market::PolicyApproval>());
+        compare(state_.table<market::SpotPool>());
+        compare(state_.table<market::LeaseSegment>());
         return errors;
     }
 

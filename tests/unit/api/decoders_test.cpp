@@ -63,6 +63,8 @@ TEST_CASE("listings that are refused") {
           ErrorCode::invalid_field, "/card_ids"},
          {start + R"("term_min_ms":120000,"term_max_ms":60000})", ErrorCode::invalid_field, "/term_max_ms"},
          {start + R"("reclaim_notice_ms":3600001})", ErrorCode::invalid_field, "/reclaim_notice_ms"},
+         {start + R"("spot_floor_micros_per_hour":-1})", ErrorCode::invalid_field,
+          "/spot_floor_micros_per_hour"},
          {start + R"("bundle_min":3})", ErrorCode::invalid_field, "/bundle_min"},
          {start + R"("available_from":"2026-01-02T00:00:00Z","available_until":"2026-01-01T00:00:00Z"})",
           ErrorCode::invalid_field, "/available_until"},
@@ -73,11 +75,14 @@ TEST_CASE("changes of a listing that are refused") {
     const auto decode = [](std::string_view body) {
         return decode_listing_change(body, ListingId(RawId{0, 1}), 3);
     };
-    check_refused(decode,
-                  {{"{}", ErrorCode::missing_field, ""},
-                   {R"({"state":"withdrawn"})", ErrorCode::invalid_field, "/state"},
-                   {R"({"ask_micros_per_hour":-1})", ErrorCode::invalid_field, "/ask_micros_per_hour"},
-                   {R"({"bundle_min":1})", ErrorCode::unknown_field, "/bundle_min"}});
+    check_refused(
+        decode,
+        {{"{}", ErrorCode::missing_field, ""},
+         {R"({"state":"withdrawn"})", ErrorCode::invalid_field, "/state"},
+         {R"({"ask_micros_per_hour":-1})", ErrorCode::invalid_field, "/ask_micros_per_hour"},
+         {R"({"no_spot":false})", ErrorCode::missing_field, ""},
+         {R"({"no_spot":true,"spot_floor_micros_per_hour":1})", ErrorCode::invalid_field, "/no_spot"},
+         {R"({"bundle_min":1})", ErrorCode::unknown_field, "/bundle_min"}});
     const auto change = decode(R"({"state":"paused"})");
     REQUIRE(change.ok());
     CHECK(change->version == 3);

@@ -38,6 +38,7 @@ TEST_CASE("an order has its defaults") {
     CHECK(placed.price_max == ledger::Price(2500000));
     CHECK(placed.term == hours(1));
     CHECK_FALSE(placed.fill_or_kill);
+    CHECK(placed.pricing == market::OrderPricing::fixed);
     CHECK(placed.expires_in == days(7));
     CHECK_FALSE(placed.job.has_value());
     CHECK(decoded->inputs.empty());
@@ -80,6 +81,18 @@ TEST_CASE("a job's document is canonical and reads back as itself") {
     CHECK(job_spec_json(*again) == document);
 }
 
+TEST_CASE("a bid is a price, and nothing else") {
+    const OrderId id(RawId{0, 1});
+    const auto bid = decode_bid(R"({"price_micros_per_hour":7})", id);
+    REQUIRE(bid.ok());
+    CHECK(bid->order == id);
+    CHECK(bid->price == ledger::Price(7));
+    CHECK(decode_bid("{}", id).error().code == ErrorCode::missing_field);
+    CHECK(decode_bid(R"({"price_micros_per_hour":-1})", id).error().code == ErrorCode::invalid_field);
+    CHECK(decode_bid(R"({"price_micros_per_hour":1,"step":1})", id).error().code ==
+          ErrorCode::unknown_field);
+}
+
 TEST_CASE("orders that are refused") {
     const auto row = GENERATE(values<Refused>({
         {R"({"term_ms":3600000})", ErrorCode::missing_field, "/price_max_micros_per_hour"},
@@ -89,6 +102,7 @@ TEST_CASE("orders that are refused") {
         {R"({"price_max_micros_per_hour":1000000000001,"term_ms":3600000})", ErrorCode::invalid_field,
          "/price_max_micros_per_hour"},
         {R"({"price_max_micros_per_hour":1,"term_ms":59999})", ErrorCode::invalid_field, "/term_ms"},
+        {order(R"("pricing":"auction")"), ErrorCode::invalid_field, "/pricing"},
         {order(R"("count":0)"), ErrorCode::invalid_field, "/count"},
         {order(R"("count":65)"), ErrorCode::invalid_field, "/count"},
         {order(R"("requirements":{"countries":["de"]})"), ErrorCode::invalid_field,

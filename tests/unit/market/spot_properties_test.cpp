@@ -208,11 +208,9 @@ class SpotMarket {
                 lease->stop_reason != EndReason::outbid)
                 continue;
             ++displaced;
-            const auto bid = bids_.at(lease->order);
+            const auto bid = world_.order(lease->order).price_max.micros_per_hour;
             CHECK(best - world_.state().settings().spot_step.micros_per_hour >= bid);
         }
-        for (const Order& order : rows_by_id<Order>(world_.state()))
-            bids_[order.id] = order.price_max.micros_per_hour;
     }
     /// Never over the own bid: not the price, and not what was charged.
     void check_rows() {
@@ -239,7 +237,6 @@ class SpotMarket {
     World world_;
     std::vector<OrganizationId> organizations_;
     std::set<OrderId> cancelled_;
-    std::map<OrderId, std::int64_t> bids_;
 };
 
 }  // namespace

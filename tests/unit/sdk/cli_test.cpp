@@ -153,6 +153,10 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
          "/v1/listings?vram_bytes_min=85899345920&country=DE&price_max_micros_per_hour=2100000&limit=100"},
         {{"listing", "update", "listing_1", "--ask", "1.25", "--version", "7"},
          R"(PATCH /v1/listings/listing_1 {"ask_micros_per_hour":1250000})"},
+        {{"listing", "update", "listing_1", "--spot-floor", "0.40", "--version", "7"},
+         R"(PATCH /v1/listings/listing_1 {"spot_floor_micros_per_hour":400000})"},
+        {{"listing", "update", "listing_1", "--no-spot", "--version", "7"},
+         R"(PATCH /v1/listings/listing_1 {"no_spot":true})"},
         {{"listing", "withdraw", "listing_1"}, "POST /v1/listings/listing_1/withdraw {}"},
         {{"order", "place", "--price-max", "3", "--term", "2h", "--count", "2", "--product", "H100",
           "--product", "H200", "--vram", "80GiB", "--not-country", "US", "--fill-or-kill", "--expires-in",
@@ -160,6 +164,15 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
          R"(POST /v1/orders {"requirements":{"products":["H100","H200"],"vram_bytes_min":85899345920,)"
          R"("countries_excluded":["US"]},"count":2,"price_max_micros_per_hour":3000000,"term_ms":7200000,)"
          R"("fill_or_kill":true,"expires_in_ms":600000})"},
+        {{"order", "place", "--spot", "--price-max", "1.20", "--term", "2h"},
+         R"(POST /v1/orders {"requirements":{},"pricing":"spot","price_max_micros_per_hour":1200000,)"
+         R"("term_ms":7200000})"},
+        {{"order", "bid", "order_1", "--price", "1.40"},
+         R"(POST /v1/orders/order_1/bid {"price_micros_per_hour":1400000})"},
+        {{"spot", "price"}, "GET /v1/spot/pools?limit=100"},
+        {{"spot", "price", "tesla-t4-15gib"}, "GET /v1/spot/pools/tesla-t4-15gib"},
+        {{"spot", "history", "tesla-t4-15gib", "--limit", "5"},
+         "GET /v1/spot/pools/tesla-t4-15gib/history?limit=5"},
         {{"lease", "end", "lease_1"}, "POST /v1/leases/lease_1/end {}"},
         {{"lease", "reclaim", "lease_1"}, "POST /v1/leases/lease_1/reclaim {}"},
         {{"lease", "usage", "lease_1"}, "GET /v1/leases/lease_1/usage?limit=100"},
@@ -191,6 +204,8 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
          R"(POST /v1/admin/withdrawals {"organization_id":"org_1","account":"earned",)"
          R"("amount_micros":10000,"reference":"r"})"},
         {{"admin", "fee", "set", "2.5"}, R"(PUT /v1/admin/fee {"fee_ppm":25000})"},
+        {{"admin", "spot", "set", "--step", "0.02"},
+         R"(PUT /v1/admin/spot {"step_micros_per_hour":20000})"},
         {{"admin", "scheduler"}, "GET /v1/admin/scheduler"},
         {{"admin", "freeze", "create", "--kind", "host", "--target", "host_1", "--note", "n"},
          R"(POST /v1/admin/freezes {"kind":"host","target":"host_1","note":"n"})"},
