@@ -48,7 +48,7 @@ void add_spot_commands(CLI::App& app, Context& context) {
     CLI::App& spot = add_noun(app, "spot", "What spot cards cost now, and did before");
     auto& price = *spot.add_subcommand("price", "The current price of one pool, or of all");
     const auto arguments = std::make_shared<PriceArguments>();
-    price.add_option("pool", arguments->pool, "A pool, like nvidia-h100-80gib; the default is all")
+    price.add_option("pool", arguments->pool, "A pool, like h100-sxm-80gib; the default is all")
         ->type_name("POOL");
     add_list_options(price, *arguments);
     on_run(context, price, arguments, &show_price);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "market/catalog.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
@@ -30,8 +31,21 @@ std::string slug(const std::string& product) {
     return text.empty() ? "card" : text;
 }
 
-std::int64_t vram_gib(const Card& card) {
-    return (card.vram_bytes.value_or(0) + gib / 2) / gib;
+/// The catalog's model and memory class, or the product's own name and its memory to the nearest GiB.
+struct ModelClass {
+    std::string name;
+    std::int64_t vram_gib;
+};
+ModelClass class_of(const std::string& product, std::int64_t vram_bytes) {
+    if (const CardModel* model = model_of(product, vram_bytes))
+        return {std::string(model->model), vram_class_gib(*model, vram_bytes)};
+    return {slug(product), (vram_bytes + gib / 2) / gib};
+}
+
+std::string pool_name(const std::string& product, std::int64_t vram_bytes) {
+    const ModelClass found = class_of(product, vram_bytes);
+    const std::string size = fmt::format("-{}gib", found.vram_gib);
+    return found.name.substr(0, limits::spot_pool_name_bytes_max - size.size()) + size;
 }
 
 const SpotPool* pool_of(const State& state, CardId card) {
@@ -43,10 +57,10 @@ const SpotPool* pool_of(const State& state, CardId card) {
 
 /// Whether an order with these requirements may take cards of the pool.
 bool names(const Requirements& wanted, const SpotPool& pool) {
-    const std::string model = slug(pool.product);
     return wanted.products.empty() ||
-           std::any_of(wanted.products.begin(), wanted.products.end(),
-                       [&](const std::string& product) { return slug(product) == model; });
+           std::any_of(wanted.products.begin(), wanted.products.end(), [&](const std::string& product) {
+               return pool_name(product, pool.vram_gib * gib) == pool.name;
+           });
 }
 
 void open_pool(Transaction& tx, CardId id) {
@@ -58,7 +72,7 @@ void open_pool(Transaction& tx, CardId id) {
     pool.id = tx.make_id<SpotPoolId>();
     pool.name = std::move(name);
     pool.product = card.product;
-    pool.vram_gib = vram_gib(card);
+    pool.vram_gib = class_of(card.product, card.vram_bytes.value_or(0)).vram_gib;
     tx.insert(pool, "spot_pool.opened");
 }
 
@@ -156,8 +170,7 @@ void look_at(const State& state, SpotPool& pool, Time now) {
 }  // namespace
 
 std::string spot_pool_name(const Card& card) {
-    const std::string size = fmt::format("-{}gib", vram_gib(card));
-    return slug(card.product).substr(0, limits::spot_pool_name_bytes_max - size.size()) + size;
+    return pool_name(card.product, card.vram_bytes.value_or(0));
 }
 
 void price_new_lease(const State& state, Lease& lease, const Order& order, const Listing& listing,

@@ -14,7 +14,8 @@
 
 namespace fallow::market {
 
-/// "tesla-t4-16gib": the product in lower case, and the memory in whole GiB.
+/// "t4-16gib", "rtx-4090d-48gib": the catalog's model and memory class; of a card that the catalog does not
+/// know, the product in lower case and the memory in whole GiB.
 [[nodiscard]] std::string spot_pool_name(const Card& card);
 
 /// Sets floor and first price of a lease that an order's bid takes.

@@ -15,7 +15,7 @@ namespace fallow::market {
 struct SpotPool {
     static constexpr std::string_view table = "spot_pools";
     SpotPoolId id;
-    std::string name;  ///< unique; what the API calls it: "tesla-t4-16gib"
+    std::string name;  ///< unique; what the API calls it: "t4-16gib"
     std::string product;
     std::int64_t vram_gib = 0;
     std::optional<ledger::Price> price;  ///< of its cheapest card; none while nothing is offered

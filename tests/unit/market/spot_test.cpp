@@ -55,9 +55,10 @@ TEST_CASE("A pool is named after model and memory") {
         std::int64_t vram;
         const char* expected;
     } rows[] = {
-        {"Tesla T4", 15'843'721'216, "tesla-t4-15gib"},
-        {"NVIDIA H100 80GB HBM3", 85'520'809'984, "nvidia-h100-80gb-hbm3-80gib"},
-        {"NVIDIA GeForce RTX 4090D", 48 * gib(1), "nvidia-geforce-rtx-4090d-48gib"},
+        {"Tesla T4", 15'843'721'216, "t4-16gib"},
+        {"NVIDIA H100 80GB HBM3", 85'520'809'984, "h100-sxm-80gib"},
+        {"NVIDIA GeForce RTX 4090D", 48 * gib(1), "rtx-4090d-48gib"},
+        {"Some New-Card (2027)", gib(96), "some-new-card-2027-96gib"},
         {"  --  ", gib(1), "card-1gib"},
         {"Größe", 0, "gr-e-0gib"},
     };
