@@ -19,6 +19,7 @@ void add_account_commands(CLI::App& app, Context& context);
 void add_receipt_commands(CLI::App& app, Context& context);
 void add_key_commands(CLI::App& app, Context& context);
 void add_events_command(CLI::App& app, Context& context);
+void add_market_commands(CLI::App& app, Context& context);
 void add_policy_commands(CLI::App& app, Context& context);
 /// Below `admin`.
 void add_admin_policy_commands(CLI::App& admin, Context& context);

@@ -60,6 +60,7 @@ void add_commands(CLI::App& app, Context& context) {
     add_key_commands(app, context);
     add_events_command(app, context);
     add_catalog_commands(app, context);
+    add_market_commands(app, context);
     add_policy_commands(app, context);
     add_server_commands(app, context);
     add_admin_commands(app, context);

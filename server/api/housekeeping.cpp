@@ -5,21 +5,24 @@
 #include "api/bootstrap.hpp"
 #include "base/limits.hpp"
 #include "store/maintenance.hpp"
+#include "store/prices.hpp"
 
 namespace fallow::api {
 namespace {
 
 constexpr std::chrono::seconds round{1};
 constexpr Millis between_tidying = minutes(1);
+constexpr Millis between_roll_ups = seconds(5);
 constexpr Millis between_maintenance = hours(1);
 constexpr std::int32_t rows_per_step = 500;
 constexpr int steps_per_round = 100;
 
 }  // namespace
 
-Housekeeping::Housekeeping(store::ConnectionSettings settings, KeyFilter& filter,
+Housekeeping::Housekeeping(store::ConnectionSettings settings, std::string market, KeyFilter& filter,
                            const engine::Engine& engine, ops::Log& log, std::function<Time()> now)
     : settings_(std::move(settings)),
+      market_(std::move(market)),
       filter_(filter),
       engine_(engine),
       log_(log),
@@ -51,6 +54,7 @@ void Housekeeping::run() {
             if (connection->is_broken()) connection->reconnect();
             fill_filter(*connection);
             tidy(*connection);
+            roll_up(*connection);
         } catch (const std::exception& error) {
             log_.warn("housekeeping failed and is tried again", {{"error", error.what()}});
         }
@@ -62,6 +66,15 @@ void Housekeeping::fill_filter(store::Connection& connection) {
     if (!epoch || filter_.is_complete_for(*epoch)) return;
     load_key_filter(connection, filter_);
     filter_.complete_for(*epoch);
+}
+
+/// Tried every few seconds: soon after a minute is over one of the servers brings the candles up to it.
+void Housekeeping::roll_up(store::Connection& connection) {
+    const Time now = now_();
+    if (now - rolled_up_at_ < between_roll_ups) return;
+    rolled_up_at_ = now;
+    for (int step = 0; step < steps_per_round; ++step)
+        if (!store::roll_up_prices(connection, market_, now)) return;
 }
 
 void Housekeeping::tidy(store::Connection& connection) {

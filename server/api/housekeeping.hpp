@@ -1,5 +1,6 @@
-// What is done on a timer: partitions ahead and behind, rows past their retention, and the filter of used
-// keys, which is filled anew after each change of leadership and forgets what has passed its retention.
+// What is done on a timer: partitions ahead and behind, rows past their retention, the candles of prices,
+// and the filter of used keys, which is filled anew after each change of leadership and forgets what has
+// passed its retention.
 #pragma once
 
 #include <condition_variable>
@@ -18,8 +19,8 @@ namespace fallow::api {
 
 class Housekeeping {
   public:
-    Housekeeping(store::ConnectionSettings settings, KeyFilter& filter, const engine::Engine& engine,
-                 ops::Log& log, std::function<Time()> now);
+    Housekeeping(store::ConnectionSettings settings, std::string market, KeyFilter& filter,
+                 const engine::Engine& engine, ops::Log& log, std::function<Time()> now);
     ~Housekeeping();
     Housekeeping(const Housekeeping&) = delete;
     Housekeeping& operator=(const Housekeeping&) = delete;
@@ -28,9 +29,11 @@ class Housekeeping {
     void run();
     void fill_filter(store::Connection& connection);
     void tidy(store::Connection& connection);
+    void roll_up(store::Connection& connection);
     bool wait_for_next();
 
     const store::ConnectionSettings settings_;
+    const std::string market_;
     KeyFilter& filter_;
     const engine::Engine& engine_;
     ops::Log& log_;
@@ -38,6 +41,7 @@ class Housekeeping {
     Time tidied_at_;
     Time maintained_at_;
     Time rotated_at_;
+    Time rolled_up_at_;
     std::mutex mutex_;
     std::condition_variable wake_;
     bool is_stopping_ = false;

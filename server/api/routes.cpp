@@ -19,6 +19,7 @@ std::vector<Route> make_routes() {
     add_agent_file_routes(routes);
     add_admin_routes(routes);
     add_policy_routes(routes);
+    add_price_routes(routes);
     return routes;
 }
 

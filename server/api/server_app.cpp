@@ -264,7 +264,8 @@ void ServerApp::Impl::open_engine() {
                              [this] { hub.publish_all(); }, system_now, engine_log()});
     engine.emplace(settings, engine_deps());
     forwarder.emplace(forwarder_settings(config), *engine, *follower, keys->authority, log, system_now);
-    housekeeping.emplace(connection_settings("housekeeping"), key_filter, *engine, log, system_now);
+    housekeeping.emplace(connection_settings("housekeeping"), config.market, key_filter, *engine, log,
+                         system_now);
 }
 
 http::ServerConfig ServerApp::Impl::http_config() {

@@ -70,6 +70,7 @@ inline constexpr std::int64_t reclaim_notice_ms_max = 3600 * 1000;
 inline constexpr std::int32_t job_attempts_max = 10;
 inline constexpr std::int32_t thousandths_per_card = 1000;
 inline constexpr std::int64_t standing_orders_per_organization_max = 10'000;
+inline constexpr std::int64_t candles_per_reply_max = 1000;
 inline constexpr std::size_t policy_text_bytes_max = 64 * 1024;
 inline constexpr std::size_t policy_rules_max = 256;
 inline constexpr std::size_t policy_groups_max = 64;

@@ -16,16 +16,9 @@ constexpr std::int64_t fine_step_gib = 2;
 constexpr std::int64_t coarse_step_gib = 4;
 constexpr std::int64_t coarse_from_gib = 32;
 
-std::string_view prefix_of(CardMaker maker) {
-    switch (maker) {
-        case CardMaker::nvidia:
-            return "NVIDIA ";
-        case CardMaker::amd:
-            return "AMD ";
-        case CardMaker::intel:
-            return "Intel(R) ";
-    }
-    return {};
+VramRange stock_range(const CardModel& model) {
+    const std::int64_t percent = model.device_vram_bytes() / 100;
+    return {percent * stock_percent_min - 1, percent * stock_percent_max};
 }
 
 using Names = std::unordered_map<std::string_view, std::vector<const CardModel*>>;
@@ -44,7 +37,7 @@ const Names& names() {
 const std::vector<const CardModel*>* models_named(std::string_view product) {
     if (const auto found = names().find(product); found != names().end()) return &found->second;
     for (const CardMaker maker : {CardMaker::nvidia, CardMaker::amd, CardMaker::intel}) {
-        const std::string_view prefix = prefix_of(maker);
+        const std::string_view prefix = product_prefix(maker);
         if (!product.starts_with(prefix)) continue;
         const auto found = names().find(product.substr(prefix.size()));
         if (found != names().end() && found->second.front()->maker == maker) return &found->second;
@@ -53,6 +46,18 @@ const std::vector<const CardModel*>* models_named(std::string_view product) {
 }
 
 }  // namespace
+
+std::string_view product_prefix(CardMaker maker) {
+    switch (maker) {
+        case CardMaker::nvidia:
+            return "NVIDIA ";
+        case CardMaker::amd:
+            return "AMD ";
+        case CardMaker::intel:
+            return "Intel(R) ";
+    }
+    return {};
+}
 
 std::optional<std::int64_t> CardModel::density_milli() const {
     if (!die_area_um2) return std::nullopt;
@@ -79,17 +84,31 @@ const CardModel* model_of(std::string_view product, std::optional<std::int64_t> 
 std::optional<VerificationClass> verification_class(const CardModel& model,
                                                     std::optional<std::int64_t> vram_bytes) {
     if (!vram_bytes) return std::nullopt;
-    const std::int64_t percent_of_stock = model.device_vram_bytes() / 100;
-    const bool is_stock = *vram_bytes >= percent_of_stock * stock_percent_min &&
-                          *vram_bytes <= percent_of_stock * stock_percent_max;
+    const VramRange stock = stock_range(model);
+    const bool is_stock = *vram_bytes > stock.above && *vram_bytes <= stock.up_to;
     return is_stock ? VerificationClass::stock : VerificationClass::modified;
 }
 
 std::int64_t vram_class_gib(const CardModel& model, std::optional<std::int64_t> vram_bytes) {
-    if (verification_class(model, vram_bytes) != VerificationClass::modified)
-        return model.device_vram_bytes() / gib;
-    const std::int64_t step = *vram_bytes < coarse_from_gib * gib ? fine_step_gib : coarse_step_gib;
-    return (*vram_bytes + step * gib - 1) / (step * gib) * step;
+    const std::int64_t stock_gib = model.device_vram_bytes() / gib;
+    if (verification_class(model, vram_bytes) != VerificationClass::modified) return stock_gib;
+    const std::int64_t step = *vram_bytes <= coarse_from_gib * gib ? fine_step_gib : coarse_step_gib;
+    const std::int64_t rounded = (*vram_bytes + step * gib - 1) / (step * gib) * step;
+    return rounded == stock_gib ? rounded - step : rounded;
+}
+
+VramRange vram_range(const CardModel& model, std::int64_t class_gib) {
+    const VramRange stock = stock_range(model);
+    const std::int64_t stock_gib = model.device_vram_bytes() / gib;
+    if (class_gib == stock_gib) return stock;
+    const std::int64_t step = class_gib <= coarse_from_gib ? fine_step_gib : coarse_step_gib;
+    VramRange range{(class_gib - step) * gib, class_gib * gib};
+    if (range.above >= stock.above && range.up_to <= stock.up_to) return {};
+    if (range.above < stock.up_to && stock.up_to < range.up_to) range.above = stock.up_to;
+    const bool is_next_below = class_gib + step == stock_gib;
+    const bool reaches_into_stock = range.above <= stock.above && stock.above < range.up_to;
+    if (is_next_below || reaches_into_stock) range.up_to = stock.above;
+    return range;
 }
 
 }  // namespace fallow::market

@@ -47,6 +47,9 @@ struct CardModel {
 /// Every model, by slug.
 [[nodiscard]] std::span<const CardModel> card_models();
 
+/// What may stand before a product's name: "NVIDIA ".
+[[nodiscard]] std::string_view product_prefix(CardMaker maker);
+
 [[nodiscard]] const CardModel* find_model(std::string_view model);
 
 /// The model of a device by the name its driver gives. Where models share a name, the one whose stock
@@ -58,7 +61,16 @@ struct CardModel {
                                                                   std::optional<std::int64_t> vram_bytes);
 
 /// The memory by which cards of one model are told apart, in GiB: the stock size for a stock card, else the
-/// measured one rounded up to 2 GiB, or 4 GiB from 32 GiB on (drivers and error correction only take).
+/// measured one rounded up to 2 GiB, or 4 GiB from 32 GiB on (drivers and error correction only take); a
+/// modified size is never that of stock.
 [[nodiscard]] std::int64_t vram_class_gib(const CardModel& model, std::optional<std::int64_t> vram_bytes);
+
+/// The measured sizes that vram_class_gib() puts into a class: above the one bound, up to the other. Empty
+/// where the stock sizes take all of the class.
+struct VramRange {
+    std::int64_t above = 0;
+    std::int64_t up_to = 0;
+};
+[[nodiscard]] VramRange vram_range(const CardModel& model, std::int64_t class_gib);
 
 }  // namespace fallow::market

@@ -123,6 +123,8 @@ for name, path in {"getWhoami": "/v1/whoami", "listKeys": "/v1/keys", "getAccoun
                    "listTransfers": "/v1/account/transfers", "listEvents": "/v1/events", "listHosts": "/v1/hosts",
                    "searchListings": "/v1/listings", "listCatalog": "/v1/catalog",
                    "getCatalogModel": "/v1/catalog/rtx-4090d", "getPolicy": "/v1/policy",
+                   "listPrices": "/v1/market/prices", "getPrices": "/v1/market/prices/a30",
+                   "listTrades": "/v1/market/prices/a30/trades", "getOutlook": "/v1/market/prices/a30/outlook",
                    "listOrders": "/v1/orders", "listLeases": "/v1/leases",
                    "listJobs": "/v1/jobs",
                    "listSpotPools": "/v1/spot/pools"}.items():

@@ -72,6 +72,12 @@ class Client {
     [[nodiscard]] Page<CardModel> catalog(const std::string& maker, const PageRequest& page = {});
     [[nodiscard]] CardModel catalog_model(std::string_view model);
     [[nodiscard]] Policy policy();
+    [[nodiscard]] Page<PriceSummary> prices(const PageRequest& page = {});
+    [[nodiscard]] PriceHistory price_history(std::string_view model, const PriceQuery& query = {});
+    /// Of the last day, newest first.
+    [[nodiscard]] Page<Trade> trades(std::string_view model, std::optional<std::int64_t> vram_gib,
+                                     const PageRequest& page = {});
+    [[nodiscard]] Outlook outlook(const OutlookQuery& query);
 
     // Sellers
     EnrollmentToken create_enrollment_token(const NewEnrollmentToken& token,

@@ -1,4 +1,4 @@
-// What the contract tells of the market itself: card models and the jurisdiction policy. As
+// What the contract tells of the market itself: card models, prices, outlooks, the jurisdiction policy. As
 // in types.hpp, names are those of the wire, kinds stay text, amounts are micros of USD.
 #pragma once
 
@@ -31,6 +31,107 @@ struct CardModel {
     std::vector<std::string> products;
     std::string source;
     std::string notes;
+};
+
+/// Of one model and memory size, over one span. Prices are absent where nothing was traded.
+struct PriceCandle {
+    std::string start_at;
+    std::optional<std::int64_t> open_micros_per_hour;
+    std::optional<std::int64_t> high_micros_per_hour;
+    std::optional<std::int64_t> low_micros_per_hour;
+    std::optional<std::int64_t> close_micros_per_hour;
+    std::optional<std::int64_t> weighted_micros_per_hour;  ///< by cards
+    std::int64_t trades = 0;
+    std::int64_t thousandths = 0;  ///< of cards that were leased
+    std::optional<std::int64_t> utilisation_ppm;
+    std::optional<std::int64_t> best_ask_micros_per_hour;
+};
+
+/// The last day of one series.
+struct PriceSummary {
+    std::string model;
+    std::int64_t vram_gib = 0;
+    std::optional<std::int64_t> open_micros_per_hour;
+    std::optional<std::int64_t> high_micros_per_hour;
+    std::optional<std::int64_t> low_micros_per_hour;
+    std::optional<std::int64_t> close_micros_per_hour;
+    std::optional<std::int64_t> weighted_micros_per_hour;
+    std::int64_t trades = 0;
+    std::int64_t thousandths = 0;
+    std::optional<std::int64_t> utilisation_ppm;
+    std::optional<std::int64_t> best_ask_micros_per_hour;
+};
+
+struct PriceLevel {
+    std::int64_t ask_micros_per_hour = 0;
+    std::int64_t thousandths = 0;  ///< of cards that are free at it
+    std::int64_t listings = 0;
+};
+
+struct PriceHistory {
+    std::string market;
+    std::string model;
+    std::int64_t vram_gib = 0;
+    std::string span;  ///< minute, hour, day
+    std::int64_t history_ms = 0;
+    std::optional<std::int64_t> high_micros_per_hour;
+    std::optional<std::int64_t> low_micros_per_hour;
+    std::optional<std::int64_t> close_micros_per_hour;
+    std::optional<std::int64_t> weighted_micros_per_hour;
+    std::int64_t trades = 0;
+    std::int64_t thousandths = 0;
+    std::optional<std::int64_t> utilisation_ppm;
+    std::optional<std::int64_t> best_ask_micros_per_hour;  ///< now
+    std::vector<PriceLevel> depth;
+    std::vector<PriceCandle> candles;
+};
+
+struct PriceQuery {
+    std::optional<std::int64_t> vram_gib;  ///< nothing: the stock size
+    std::optional<std::string> span;
+    std::optional<std::int64_t> history_ms;
+};
+
+struct Trade {
+    std::string at;
+    std::int64_t price_micros_per_hour = 0;
+    std::int64_t cards = 0;
+    std::int64_t thousandths = 0;
+};
+
+/// At one price and one utilisation.
+struct Earning {
+    std::int64_t price_micros_per_hour = 0;
+    std::int64_t utilisation_ppm = 0;
+    std::int64_t net_micros_per_hour = 0;
+    std::int64_t net_micros_per_month = 0;
+    std::optional<std::int64_t> break_even_hours;  ///< nothing: never
+};
+
+struct Outlook {
+    std::string model;
+    std::int64_t vram_gib = 0;
+    std::int64_t history_ms = 0;
+    std::int64_t fee_ppm = 0;
+    std::int64_t watts = 0;
+    std::string watts_from;  ///< given, catalog
+    std::int64_t power_price_micros_per_kwh = 0;
+    std::int64_t resale_micros = 0;
+    std::optional<std::string> price_from;  ///< trades, asks; nothing: there is neither
+    std::int64_t trades = 0;
+    std::int64_t days = 0;
+    std::optional<Earning> low;
+    std::optional<Earning> expected;
+    std::optional<Earning> high;
+};
+
+struct OutlookQuery {
+    std::string model;
+    std::optional<std::int64_t> vram_gib;
+    std::optional<std::int64_t> history_ms;
+    std::optional<std::int64_t> watts;
+    std::optional<std::int64_t> power_price_micros_per_kwh;
+    std::optional<std::int64_t> resale_micros;
 };
 
 struct PolicyRule {

@@ -186,6 +186,21 @@ const std::vector<Refusal>& refusals() {
          "(gen_random_uuid(), {card}, {seller}, NULL, '[19,30)')"},
         {"freezes_kind_known", "INSERT INTO freezes VALUES (gen_random_uuid(), 'card', '', '', '', 1)"},
         {"market_settings_fee_within_limit", "UPDATE market_settings SET fee_ppm = 1000001"},
+        {"price_candles_span_known",
+         "INSERT INTO price_candles VALUES ('main', 'a30', 24, 'week', 0, NULL, NULL, NULL, NULL, 0, 0, 0, "
+         "NULL, "
+         "0, 0, 0)"},
+        {"price_candles_prices_with_trades",
+         "INSERT INTO price_candles VALUES ('main', 'a30', 24, 'day', 0, NULL, NULL, NULL, NULL, 1, 0, 0, "
+         "NULL, "
+         "0, 0, 0)"},
+        {"price_candles_prices_ordered",
+         "INSERT INTO price_candles VALUES ('main', 'a30', 24, 'day', 0, 1, 1, 2, 1, 1, 1, 1, NULL, 0, 0, "
+         "0)"},
+        {"price_candles_used_of_listed",
+         "INSERT INTO price_candles VALUES ('main', 'a30', 24, 'day', 0, NULL, NULL, NULL, NULL, 0, 0, 0, "
+         "NULL, "
+         "1, 1, 2)"},
         {"policies_version_positive", "INSERT INTO policies VALUES (0, '', '', 1)"},
         {"policies_text_length", "INSERT INTO policies VALUES (9, repeat('#', 65537), '', 1)"},
         {"policy_approvals_organization_exists",

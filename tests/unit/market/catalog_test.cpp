@@ -154,5 +154,25 @@ TEST_CASE("Catalog: stock and modified memory") {
         REQUIRE(model != nullptr);
         CHECK(verification_class(*model, row.vram) == row.found);
         CHECK(vram_class_gib(*model, row.vram) == row.class_gib);
+        const VramRange range = vram_range(*model, row.class_gib);
+        if (row.vram) CHECK((*row.vram > range.above && *row.vram <= range.up_to));
+    }
+}
+
+TEST_CASE("Catalog: a measured size is in the range of its class and of no other") {
+    constexpr std::int64_t mib = 1 << 20;
+    for (const char* slug : {"rtx-4090", "rtx-2080-ti", "rtx-3080", "h100-sxm", "mi250x"}) {
+        const CardModel* model = find_model(slug);
+        REQUIRE(model != nullptr);
+        for (std::int64_t vram = gib(1); vram < gib(100); vram += 97 * mib) {
+            const std::int64_t own = vram_class_gib(*model, vram);
+            for (std::int64_t other = 1; other <= 200; ++other) {
+                const VramRange range = vram_range(*model, other);
+                const bool is_inside = vram > range.above && vram <= range.up_to;
+                if (other == own && !is_inside) FAIL(slug << ' ' << vram << " is not in " << other);
+                if (other == model->device_vram_bytes() / gib(1) && is_inside != (own == other))
+                    FAIL(slug << ' ' << vram << " is stock or not");
+            }
+        }
     }
 }

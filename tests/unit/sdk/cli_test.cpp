@@ -211,6 +211,23 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
          R"(POST /v1/admin/freezes {"kind":"host","target":"host_1","note":"n"})"},
         {{"admin", "freeze", "remove", "freeze_1"}, "DELETE /v1/admin/freezes/freeze_1"},
         {{"admin", "audit", "--all"}, "GET /v1/admin/audit?limit=100"},
+        {{"admin", "policy", "test", "--model", "a30", "--host-country", "DE", "--renter-country", "CN",
+          "--end-use", "ai_training"},
+         "GET /v1/admin/policy/test?model=a30&host_country=DE&renter_country=CN&end_use=ai_training"},
+        {{"admin", "approval", "create", "--organization", "org_1", "--model", "a30", "--note", "n"},
+         R"(POST /v1/admin/approvals {"organization_id":"org_1","model":"a30","note":"n"})"},
+        {{"admin", "approval", "remove", "approval_1"}, "DELETE /v1/admin/approvals/approval_1"},
+        {{"admin", "order", "approve", "order_1"}, "POST /v1/admin/orders/order_1/approve {}"},
+        {{"policy", "show"}, "GET /v1/policy"},
+        {{"catalog", "list", "--maker", "amd"}, "GET /v1/catalog?maker=amd&limit=100"},
+        {{"catalog", "show", "a30"}, "GET /v1/catalog/a30"},
+        {{"market", "prices"}, "GET /v1/market/prices?limit=100"},
+        {{"market", "trades", "rtx-4090d", "--vram", "47GiB", "--limit", "5"},
+         "GET /v1/market/prices/rtx-4090d/trades?vram_gib=47&limit=5"},
+        {{"market", "outlook", "--model", "rtx-4090d", "--vram", "48GiB", "--resale", "6000",
+          "--power-price", "0.20", "--watts", "390", "--history", "30d"},
+         "GET /v1/market/prices/rtx-4090d/outlook?vram_gib=48&history_ms=2592000000&watts=390&"
+         "power_price_micros_per_kwh=200000&resale_micros=6000000000"},
         {{"events"}, "GET /v1/events?limit=100"},
     }));
     CAPTURE(row.arguments);
@@ -258,6 +275,32 @@ TEST_CASE("a list is a table for people and an array for programs") {
     const Outcome array = bench({"-o", "json", "lease", "list"});
     CHECK(page_from_json<Lease>(R"({"items":)" + array.out + "}").items.size() == 2);
     CHECK(bench({"lease", "list", "-o", "json"}).out == "[]\n");
+}
+
+TEST_CASE("prices are drawn, with a gap where nothing was traded") {
+    CardModel model;
+    model.model = "h100-sxm";
+    PriceHistory history;
+    history.model = model.model;
+    history.vram_gib = 80;
+    history.span = "hour";
+    history.history_ms = 14'400'000;
+    history.close_micros_per_hour = 3'000'000;
+    history.depth = {{2'500'000, 2000, 1}};
+    for (const auto& [hour, micros] : {std::pair{"01", 1'000'000}, {"02", 2'000'000}, {"04", 3'000'000}}) {
+        PriceCandle candle;
+        candle.start_at = std::string("2026-02-28T") + hour + ":00:00.000Z";
+        candle.weighted_micros_per_hour = micros;
+        candle.thousandths = 1000;
+        history.candles.push_back(candle);
+    }
+    Bench bench({json(200, page({to_json(model)})), json(200, to_json(history))});
+    const Outcome drawn = bench({"market", "price", "h100", "--history", "4h"});
+    CHECK(drawn.code == 0);
+    CHECK(bench.sent(1) == "GET /v1/market/prices/h100-sxm?span=hour&history_ms=14400000");
+    CHECK(drawn.out.find("price/h      ▁▄ █ $1.00 to $3.00\n") != std::string::npos);
+    CHECK(drawn.out.find("cards        ██ █ 0 to 1\n") != std::string::npos);
+    CHECK(drawn.out.find("$2.50        2 in 1 listing\n") != std::string::npos);
 }
 
 TEST_CASE("a limited list says when there is more") {
