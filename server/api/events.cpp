@@ -31,6 +31,8 @@ std::string kind_of(const std::string& table) {
         {"jobs", "job"},
         {"freezes", "freeze"},
         {"market_settings", "settings"},
+        {"policies", "policy"},
+        {"policy_approvals", "approval"},
         {"spot_pools", "spot_pool"},
         {"lease_segments", "lease_segment"},
         {"api_keys", "key"},

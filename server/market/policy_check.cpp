@@ -5,6 +5,12 @@
 namespace fallow::market {
 namespace {
 
+/// Nothing for an organization that is not there, as of a query that nobody has placed: no country fits it.
+std::string_view country_of(const State& state, OrganizationId id) {
+    const Organization* row = state.find<Organization>(id);
+    return row == nullptr ? std::string_view() : row->country;
+}
+
 bool is_approved(const Pairing& pairing, const CardModel* model) {
     return pairing.order.approved ||
            (model != nullptr && pairing.state.is_approved(pairing.order.organization, model->model));
@@ -35,8 +41,8 @@ PolicyDecision policy_decision(const Pairing& pairing, const Card& card) {
     const PolicyCase facts{model,
                            card.device_class,
                            pairing.host.country,
-                           state.at<Organization>(pairing.listing.organization).country,
-                           state.at<Organization>(pairing.order.organization).country,
+                           country_of(state, pairing.listing.organization),
+                           country_of(state, pairing.order.organization),
                            pairing.order.end_use};
     const PolicyRule* rule = deciding_rule(*policy.rules, facts);
     const bool is_allowed = rule == nullptr || rule->effect == PolicyEffect::allow ||

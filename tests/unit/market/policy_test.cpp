@@ -1,4 +1,5 @@
 // The policy inside the market's decisions: who gets which card, what is recorded, approvals, versions.
+#include "market/policy_check.hpp"
 #include "support/market_world.hpp"
 
 using namespace fallow;
@@ -154,6 +155,19 @@ TEST_CASE("Policy: an approved order goes through with all attempts of its job, 
     CHECK(job.order != waiting);
     CHECK(world.order(*job.order).approved);
     CHECK_FALSE(world.order(*job.order).policy_rule);
+}
+
+TEST_CASE("Policy: an organization that is not there is in no country") {
+    Market market;
+    market.set(
+        "deny not-de when renter not in (DE) because \"r\"\nallow de when renter in (DE) because \"r\"");
+    World& world = market.world;
+    Order query;
+    query.price_max = ledger::Price(usd(9).count);
+    query.term = hours(1);
+    const Pairing pairing = pair_up(world.state(), query, world.listing_row(market.listing), world.now());
+    const Card& card = world.state().at<Card>(world.listing_row(market.listing).cards.front());
+    CHECK(policy_decision(pairing, card).rule->name == "not-de");
 }
 
 TEST_CASE("Policy: no approval helps against a denial") {
