@@ -131,7 +131,7 @@ const std::vector<Refusal>& refusals() {
         {"leases_held_not_negative", "UPDATE leases SET held_micros = -1 WHERE id = {lease}"},
         {"leases_price_not_below_floor",
          "UPDATE leases SET spot_floor_micros_per_hour = price_micros_per_hour + 1"},
-        {"leases_price_within_limit", "UPDATE leases SET price_micros_per_hour = -1"},
+        {"leases_price_within_limit", "UPDATE leases SET price_micros_per_hour = -1 WHERE id = {lease}"},
         {"leases_released_after_end", "UPDATE leases SET released = true WHERE id = {lease}"},
         {"leases_running_not_negative", "UPDATE leases SET running_ms = -1"},
         {"leases_share_positive", "UPDATE leases SET thousandths = 0"},
@@ -150,7 +150,7 @@ const std::vector<Refusal>& refusals() {
          "INSERT INTO lease_segments VALUES (gen_random_uuid(), {lease}, {renter}, 1, 0, 1, 1, 1), "
          "(gen_random_uuid(), {lease}, {renter}, 1, 5, 1, 1, 1)"},
         {"lease_segments_price_within_bid",
-         "UPDATE lease_segments SET bid_micros_per_hour = price_micros_per_hour - 1"},
+         "INSERT INTO lease_segments VALUES (gen_random_uuid(), {lease}, {renter}, 1, 0, 2, 1, 1)"},
         {"lease_segments_price_within_limit",
          "INSERT INTO lease_segments VALUES (gen_random_uuid(), {lease}, {renter}, 1, 0, -1, 1, 1)"},
         {"lease_segments_not_negative",
@@ -185,6 +185,8 @@ const std::vector<Refusal>& refusals() {
          "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {renter}, NULL, '[10,20)'), "
          "(gen_random_uuid(), {card}, {seller}, NULL, '[19,30)')"},
         {"freezes_kind_known", "INSERT INTO freezes VALUES (gen_random_uuid(), 'card', '', '', '', 1)"},
+        {"market_settings_spot_step_within_limit",
+         "UPDATE market_settings SET spot_step_micros_per_hour = 0"},
         {"market_settings_fee_within_limit", "UPDATE market_settings SET fee_ppm = 1000001"},
         {"price_candles_span_known",
          "INSERT INTO price_candles VALUES ('main', 'a30', 24, 'week', 0, NULL, NULL, NULL, NULL, 0, 0, 0, "
@@ -337,15 +339,28 @@ TEST_CASE("what a trigger alone moves, and what was written once, is out of the 
           "[invariants]") {
     SeededDatabase database;
     Connection connection({.url = database.url});
-    for (const char* statement :
-         {"UPDATE cards SET used = 0", "UPDATE accounts SET balance_micros = 1",
-          "INSERT INTO cards SELECT * FROM cards", "UPDATE transfers SET amount_micros = 1",
-          "DELETE FROM transfers", "UPDATE usage_statements SET clipped_ms = 1",
-          "DELETE FROM usage_statements", "UPDATE journal SET record = ''", "DELETE FROM journal",
-          "DELETE FROM journal_0", "UPDATE receipts SET statement = ''", "DELETE FROM lease_cards",
-          "DELETE FROM leases", "TRUNCATE transfers", "ALTER TABLE cards DISABLE TRIGGER ALL",
-          "DROP TABLE cards", "CREATE TABLE mine (x integer)", "SELECT hash FROM api_keys",
-          "SET LOCAL ROLE fallow_owner"}) {
+    for (const char* statement : {"UPDATE cards SET used = 0",
+                                  "UPDATE accounts SET balance_micros = 1",
+                                  "INSERT INTO cards SELECT * FROM cards",
+                                  "UPDATE transfers SET amount_micros = 1",
+                                  "DELETE FROM transfers",
+                                  "UPDATE usage_statements SET clipped_ms = 1",
+                                  "DELETE FROM usage_statements",
+                                  "UPDATE lease_segments SET price_micros_per_hour = 1",
+                                  "DELETE FROM lease_segments",
+                                  "UPDATE spot_prices SET price_micros_per_hour = 1",
+                                  "UPDATE journal SET record = ''",
+                                  "DELETE FROM journal",
+                                  "DELETE FROM journal_0",
+                                  "UPDATE receipts SET statement = ''",
+                                  "DELETE FROM lease_cards",
+                                  "DELETE FROM leases",
+                                  "TRUNCATE transfers",
+                                  "ALTER TABLE cards DISABLE TRIGGER ALL",
+                                  "DROP TABLE cards",
+                                  "CREATE TABLE mine (x integer)",
+                                  "SELECT hash FROM api_keys",
+                                  "SET LOCAL ROLE fallow_owner"}) {
         INFO(statement);
         const DatabaseError error = refusal_of(connection, "fallow_engine", statement);
         INFO(error.what());
