@@ -55,6 +55,8 @@ class Auditor {
     [[nodiscard]] bool could_serve(const market::Listing& listing, const market::Order& order) const;
     [[nodiscard]] std::int64_t balance(OrganizationId owner, ledger::AccountKind kind) const;
     [[nodiscard]] bool is_frozen(const std::string& target) const;
+    /// The policies of this world are about training alone; see Operator::set_policy.
+    [[nodiscard]] bool is_kept_by_policy(const market::Order& order) const;
     template <class Row>
     [[nodiscard]] const std::map<typename market::KeyOf<Row>::type, Row>& rows() const {
         return database_.rows().rows<Row>();

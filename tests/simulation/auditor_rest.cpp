@@ -91,7 +91,7 @@ void Auditor::check_effects() const {
     for (const ledger::Transfer& transfer : database_.rows().transfers())
         if (transfer.reference) ++effects["transfer " + *transfer.reference];
     for (const auto& [id, order] : rows<market::Order>())
-        if (!order.job)
+        if (!order.job && order.state != market::OrderState::rejected)
             ++effects["rental " + order.organization.text() + ' ' + std::to_string(order.term.count)];
     for (const auto& [what, count] : effects)
         require(count == 1, "one_effect_a_key", what + " happened " + std::to_string(count) + " times");
@@ -137,8 +137,16 @@ bool Auditor::could_serve(const market::Listing& listing, const market::Order& o
     return balance(order.organization, AccountKind::available) >= hold;
 }
 
+bool Auditor::is_kept_by_policy(const market::Order& order) const {
+    const auto& versions = rows<market::Policy>();
+    if (versions.empty() || order.end_use != market::EndUse::ai_training) return false;
+    const std::string& text = versions.rbegin()->second.text;
+    return text.starts_with("deny") || (text.starts_with("needs-approval") && !order.approved);
+}
+
 bool Auditor::could_be_filled(const market::Order& order) const {
     if (is_frozen(order.organization.text()) || is_frozen("main")) return false;
+    if (is_kept_by_policy(order)) return false;
     if (order.job && is_frozen(rows<market::Job>().at(*order.job).image)) return false;
     for (const auto& [id, listing] : rows<market::Listing>())
         if (could_serve(listing, order)) return true;
