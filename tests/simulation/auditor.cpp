@@ -20,7 +20,7 @@ const std::set<std::string> allowed_transitions{
     "hosts online→draining", "hosts unreachable→draining", "hosts draining→online",
     "hosts draining→unreachable", "listings -→open", "listings open→paused", "listings paused→open",
     "listings open→withdrawn", "listings paused→withdrawn", "orders -→standing", "orders -→filled",
-    "orders standing→filled", "orders standing→cancelled", "orders standing→expired",
+    "orders -→rejected", "orders standing→filled", "orders standing→cancelled", "orders standing→expired",
     // A batch writes each row once: what happened in between is one step in the database.
     "orders -→cancelled", "orders -→expired", "jobs -→failed", "jobs -→running", "leases -→allocated",
     "leases -→ended", "leases allocated→preparing", "leases allocated→ended", "leases preparing→running",
