@@ -74,13 +74,20 @@ CREATE TABLE transfers (
     lease_id                uuid,
     reference               text,
     at                      bigint NOT NULL,
+    reservation_id          uuid,
     CONSTRAINT transfers_amount_positive CHECK (amount_micros > 0),
     CONSTRAINT transfers_amount_limit CHECK (amount_micros <= 1000000000000000),
     CONSTRAINT transfers_two_accounts CHECK (debit_account_id <> credit_account_id),
     CONSTRAINT transfers_reason_known
-        CHECK (reason IN ('deposit', 'withdrawal', 'hold', 'release', 'charge', 'fee')),
+        CHECK (reason IN ('deposit', 'withdrawal', 'hold', 'release', 'charge', 'fee', 'reserve', 'unreserve', 'kept',
+                          'kept_fee', 'bond', 'unbond', 'penalty', 'sale')),
     CONSTRAINT transfers_lease_named
-        CHECK ((lease_id IS NOT NULL) = (reason IN ('hold', 'release', 'charge', 'fee')))
+        CHECK ((lease_id IS NOT NULL) = (reason IN ('hold', 'release', 'charge', 'fee')
+                                         OR (reason = 'penalty' AND reservation_id IS NULL))),
+    CONSTRAINT transfers_reservation_named
+        CHECK ((reservation_id IS NOT NULL) = (reason IN ('reserve', 'unreserve', 'kept', 'kept_fee', 'bond',
+                                                          'unbond', 'sale')
+                                               OR (reason = 'penalty' AND lease_id IS NULL)))
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 -- An organization's pages, newest first. A transfer inside one organization is found by its debit side alone.
 CREATE INDEX transfers_by_debit ON transfers (debit_organization_id, at, id);
@@ -208,9 +215,14 @@ CREATE TABLE listings (
     created_at           bigint NOT NULL,
     version              bigint NOT NULL,
     spot_floor_micros_per_hour bigint,
+    storage_micros_per_gib_month bigint NOT NULL DEFAULT 0,
+    egress_micros_per_gib bigint NOT NULL DEFAULT 0,
+    committed_until      bigint,
     CONSTRAINT listings_spot_floor_within_limit CHECK (spot_floor_micros_per_hour BETWEEN 0 AND 1000000000000),
     CONSTRAINT listings_state_known CHECK (state IN ('open', 'paused', 'withdrawn')),
     CONSTRAINT listings_ask_within_limit CHECK (ask_micros_per_hour BETWEEN 0 AND 1000000000000),
+    CONSTRAINT listings_prices_within_limit CHECK (storage_micros_per_gib_month BETWEEN 0 AND 1000000000
+        AND egress_micros_per_gib BETWEEN 0 AND 1000000000),
     CONSTRAINT listings_term_in_order CHECK (0 < term_min_ms AND term_min_ms <= term_max_ms),
     CONSTRAINT listings_notice_within_limit CHECK (reclaim_notice_ms BETWEEN 0 AND 3600000),
     CONSTRAINT listings_bundle_positive CHECK (bundle_min > 0),
@@ -251,6 +263,8 @@ CREATE TABLE orders (
     policy_version             bigint,
     policy_rule                text,
     policy_effect              text,
+    quote_id                   uuid,
+    quoted_fee_ppm             integer,
     CONSTRAINT orders_pricing_known CHECK (pricing IN ('fixed', 'spot')),
     CONSTRAINT orders_state_known CHECK (state IN ('standing', 'filled', 'cancelled', 'expired', 'rejected')),
     CONSTRAINT orders_reason_known CHECK (reason IN (
@@ -263,8 +277,10 @@ CREATE TABLE orders (
     CONSTRAINT orders_price_within_limit CHECK (price_max_micros_per_hour BETWEEN 0 AND 1000000000000),
     CONSTRAINT orders_term_positive CHECK (term_ms > 0),
     CONSTRAINT orders_filled_by_lease CHECK (state <> 'filled' OR lease_id IS NOT NULL),
+    CONSTRAINT orders_quote_whole CHECK ((quote_id IS NULL) = (quoted_fee_ppm IS NULL)),
     CONSTRAINT orders_version_positive CHECK (version > 0)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+COMMENT ON COLUMN orders.quote_id IS 'The signed quote it was placed with, whose price is its price limit.';
 CREATE INDEX orders_by_organization ON orders (organization_id, placed_at, id);
 -- Few rows at any time: what a new leader reads. An order filled in the batch that placed it never enters.
 CREATE INDEX orders_standing ON orders (placed_at) WHERE state = 'standing';
@@ -486,14 +502,78 @@ CREATE TABLE receipts (
     at                bigint NOT NULL
 );
 
--- Reserved time of a card. Two bookings of one card cannot overlap.
+-- Future blocks of cards that are promised to a renter, and the reserved time of each card. Two bookings of one
+-- card cannot overlap.
+CREATE TABLE reservations (
+    id                     uuid PRIMARY KEY,
+    organization_id        uuid NOT NULL,
+    seller_id              uuid NOT NULL,
+    host_id                uuid NOT NULL,
+    listing_id             uuid NOT NULL,
+    card_ids               uuid[] NOT NULL,
+    state                  text NOT NULL,
+    reason                 text,
+    starts_at              bigint NOT NULL,
+    ends_at                bigint NOT NULL,
+    price_micros_per_hour  bigint NOT NULL,
+    fee_ppm                integer NOT NULL,
+    reclaim_notice_ms      bigint NOT NULL,
+    end_use                text,
+    cancel_free_until      bigint NOT NULL,
+    cancel_kept_ppm        integer NOT NULL,
+    penalty_ppm            integer NOT NULL,
+    deposit_micros         bigint NOT NULL,
+    bond_micros            bigint NOT NULL,
+    bond_from              text NOT NULL,
+    kept_micros            bigint NOT NULL,
+    penalty_micros         bigint NOT NULL,
+    quote_id               uuid,
+    lease_id               uuid,
+    bought_from            uuid,
+    offer_micros           bigint,
+    offer_from             bigint,
+    booked_at              bigint NOT NULL,
+    version                bigint NOT NULL,
+    CONSTRAINT reservations_state_known
+        CHECK (state IN ('booked', 'started', 'ended', 'cancelled', 'broken', 'failed', 'sold')),
+    CONSTRAINT reservations_reason_known CHECK (reason IN (
+        'cancelled_by_renter', 'broken_by_seller', 'host_absent', 'cards_absent', 'policy_revoked', 'missed',
+        'resold', 'used', 'never_used')),
+    CONSTRAINT reservations_end_use_known CHECK (end_use IN (
+        'ai_training', 'ai_inference', 'rendering', 'simulation', 'research', 'military', 'other')),
+    CONSTRAINT reservations_reason_when_over CHECK ((reason IS NOT NULL) = (state NOT IN ('booked', 'started'))),
+    CONSTRAINT reservations_time_in_order CHECK (starts_at < ends_at),
+    CONSTRAINT reservations_cards_named CHECK (cardinality(card_ids) > 0),
+    CONSTRAINT reservations_price_within_limit CHECK (price_micros_per_hour BETWEEN 0 AND 1000000000000),
+    CONSTRAINT reservations_parts_within_limit CHECK (fee_ppm BETWEEN 0 AND 1000000
+        AND cancel_kept_ppm BETWEEN 0 AND 1000000 AND penalty_ppm BETWEEN 0 AND 1000000),
+    CONSTRAINT reservations_money_not_negative CHECK (deposit_micros >= 0 AND bond_micros >= 0
+        AND kept_micros >= 0 AND penalty_micros >= 0 AND offer_micros >= 0),
+    CONSTRAINT reservations_over_holds_nothing
+        CHECK (state IN ('booked', 'started') OR (deposit_micros = 0 AND bond_micros = 0)),
+    CONSTRAINT reservations_bond_from_known CHECK (bond_from IN ('available', 'earned')),
+    CONSTRAINT reservations_started_by_lease CHECK (state <> 'started' OR lease_id IS NOT NULL),
+    CONSTRAINT reservations_offer_whole CHECK ((offer_micros IS NULL) = (offer_from IS NULL)),
+    CONSTRAINT reservations_version_positive CHECK (version > 0)
+);
+COMMENT ON COLUMN reservations.deposit_micros IS 'Held of the renter until the start.';
+COMMENT ON COLUMN reservations.bond_micros IS 'Held of the seller until the end.';
+CREATE INDEX reservations_by_organization ON reservations (organization_id, booked_at, id);
+CREATE INDEX reservations_by_seller ON reservations (seller_id, booked_at, id);
+CREATE INDEX reservations_open ON reservations (booked_at) WHERE state IN ('booked', 'started');
+CREATE INDEX reservations_offered ON reservations (booked_at, id)
+    WHERE state = 'booked' AND offer_micros IS NOT NULL;
+
 CREATE TABLE bookings (
     id               uuid PRIMARY KEY,
     card_id          uuid NOT NULL CONSTRAINT bookings_card_exists REFERENCES cards,
     organization_id  uuid NOT NULL CONSTRAINT bookings_organization_exists REFERENCES organizations,
-    lease_id         uuid,
-    during           int8range NOT NULL,
-    CONSTRAINT bookings_time_bounded CHECK (NOT isempty(during) AND NOT lower_inf(during) AND NOT upper_inf(during)),
+    reservation_id   uuid NOT NULL CONSTRAINT bookings_reservation_exists REFERENCES reservations,
+    starts_at        bigint NOT NULL,
+    ends_at          bigint NOT NULL,
+    version          bigint NOT NULL,
+    during           int8range GENERATED ALWAYS AS (int8range(starts_at, ends_at)) STORED,
+    CONSTRAINT bookings_time_in_order CHECK (starts_at < ends_at),
     CONSTRAINT bookings_no_overlap EXCLUDE USING gist (card_id WITH =, during WITH &&)
 );
 COMMENT ON COLUMN bookings.during IS 'Milliseconds since 1970-01-01T00:00:00Z.';
@@ -583,8 +663,8 @@ GRANT DELETE ON policy_approvals TO fallow_engine;
 GRANT SELECT ON policies, policy_approvals TO fallow_admin;
 GRANT SELECT ON policy_approvals TO fallow_request;
 
-GRANT SELECT, INSERT, UPDATE ON hosts, listings, orders, leases, lease_cards, jobs, bookings, market_settings
-    TO fallow_engine;
+GRANT SELECT, INSERT, UPDATE ON hosts, listings, orders, leases, lease_cards, jobs, reservations, bookings,
+    market_settings TO fallow_engine;
 GRANT DELETE ON bookings, freezes TO fallow_engine;
 GRANT SELECT, INSERT ON job_specs, usage_statements, receipts, freezes TO fallow_engine;
 GRANT SELECT ON cards TO fallow_engine;
@@ -595,12 +675,12 @@ GRANT INSERT (id, host_id, organization_id, index, uuid, pci_address, product, v
               driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version)
     ON cards TO fallow_engine;
 GRANT SELECT ON hosts, cards, listings, orders, leases, lease_cards, jobs, job_specs, usage_statements, receipts,
-    bookings TO fallow_request;
+    reservations, bookings TO fallow_request;
 GRANT SELECT ON hosts, cards, listings, orders, leases, lease_cards, jobs, job_specs, usage_statements, receipts,
-    bookings, freezes, market_settings TO fallow_admin;
+    reservations, bookings, freezes, market_settings TO fallow_admin;
 GRANT SELECT ON hosts TO fallow_auth;
 GRANT SELECT ON hosts, cards, leases, jobs, job_specs TO fallow_agent;
-GRANT SELECT ON leases, usage_statements, receipts, hosts, cards, lease_cards TO fallow_proof;
+GRANT SELECT ON leases, usage_statements, receipts, hosts, cards, lease_cards, reservations TO fallow_proof;
 
 -- Leadership, the journal and idempotency keys.
 
@@ -1049,6 +1129,13 @@ CREATE POLICY all_tenants ON receipts TO fallow_owner, fallow_engine, fallow_adm
     USING (true);
 CREATE POLICY tenant ON receipts TO fallow_request
     USING (organization_id = fallow_organization() OR seller_id = fallow_organization());
+
+ALTER TABLE reservations ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON reservations TO fallow_owner, fallow_engine, fallow_admin, fallow_proof
+    USING (true);
+CREATE POLICY tenant ON reservations TO fallow_request
+    USING (organization_id = fallow_organization() OR seller_id = fallow_organization()
+           OR (state = 'booked' AND offer_micros IS NOT NULL));
 
 ALTER TABLE bookings ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY all_tenants ON bookings TO fallow_owner, fallow_engine, fallow_admin, fallow_proof

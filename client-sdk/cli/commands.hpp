@@ -11,6 +11,8 @@ class Context;
 
 void add_host_commands(CLI::App& app, Context& context);
 void add_listing_commands(CLI::App& app, Context& context);
+void add_quote_commands(CLI::App& app, Context& context);
+void add_reservation_commands(CLI::App& app, Context& context);
 void add_order_commands(CLI::App& app, Context& context);
 void add_spot_commands(CLI::App& app, Context& context);
 void add_lease_commands(CLI::App& app, Context& context);

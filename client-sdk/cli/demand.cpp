@@ -19,7 +19,7 @@ void set_variable(JobSpec& spec, const std::string& text, const std::string& whe
 
 }  // namespace
 
-DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments) {
+DemandOptions add_requirement_options(CLI::App& command, DemandArguments& arguments) {
     NewOrder& order = arguments.order;
     Requirements& requirements = order.requirements;
     DemandOptions options{};
@@ -43,22 +43,40 @@ DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments) 
         ->allow_extra_args(false);
     command.add_option("--listing", requirements.listing_id, "Only of this listing")->type_name("ID");
     command.add_option("--host", requirements.host_id, "Only of this host")->type_name("ID");
-    command.add_flag("--fill-or-kill", order.fill_or_kill, "Refuse the order when nothing matches now");
     command.add_option("--end-use", order.end_use,
                        "What the cards are for, where a policy asks: ai_training, ai_inference, rendering, "
                        "simulation, research, military or other");
+    return options;
+}
+
+void add_quote_option(CLI::App& command, DemandArguments& arguments, const DemandOptions& options) {
+    command
+        .add_option("--quote", arguments.quote_file,
+                    "At the price of this quote, as `quote make -o json` printed it; - is stdin")
+        ->type_name("FILE")
+        ->excludes(options.price_max);
+}
+
+DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments) {
+    NewOrder& order = arguments.order;
+    const DemandOptions options = add_requirement_options(command, arguments);
+    add_quote_option(command, arguments, options);
+    command.add_flag("--fill-or-kill", order.fill_or_kill, "Refuse the order when nothing matches now");
     add_duration(command, "--expires-in", order.expires_in_ms,
                  "How long the order may stand; the default is 7d");
     return options;
 }
 
 NewOrder order_of(const DemandArguments& arguments) {
-    if (!arguments.price_max_micros || !arguments.term_ms)
-        throw UsageError("an order needs --price-max and --term");
+    if (!arguments.term_ms) throw UsageError("an order needs --term");
+    if (!arguments.price_max_micros && arguments.quote_file.empty())
+        throw UsageError("an order needs --price-max or --quote");
     NewOrder order = arguments.order;
     if (arguments.spot) order.pricing = "spot";
-    order.price_max_micros_per_hour = *arguments.price_max_micros;
+    order.price_max_micros_per_hour = arguments.price_max_micros;
     order.term_ms = *arguments.term_ms;
+    if (!arguments.quote_file.empty())
+        order.quote = from_json<SignedQuote>(read_text(arguments.quote_file));
     return order;
 }
 

@@ -14,12 +14,17 @@ struct DemandArguments {
     std::optional<std::int64_t> price_max_micros;
     std::optional<std::int64_t> term_ms;
     bool spot = false;
+    std::string quote_file;
 };
 /// The options, the ones in the first place of which a plain order cannot do without.
 struct DemandOptions {
     CLI::Option* price_max;
     CLI::Option* term;
 };
+/// What a quote and an order have in common.
+DemandOptions add_requirement_options(CLI::App& command, DemandArguments& arguments);
+/// --quote, in the place of the price limit among `options`.
+void add_quote_option(CLI::App& command, DemandArguments& arguments, const DemandOptions& options);
 DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments);
 [[nodiscard]] NewOrder order_of(const DemandArguments& arguments);
 

@@ -18,6 +18,24 @@ Columns<UsageRecord> usage_list() {
     };
 }
 
+struct ReclaimArguments {
+    std::string id;
+    bool breach = false;
+};
+
+void add_reclaim(CLI::App& lease, Context& context) {
+    auto& command = *lease.add_subcommand(
+        "reclaim", "Want the cards back: notice to the renter, then the end (seller)");
+    const auto arguments = std::make_shared<ReclaimArguments>();
+    add_id(command, arguments->id, "lease");
+    command.add_flag("--breach", arguments->breach, "Although the listing is committed, for the penalty");
+    on_run(context, command, arguments, [](Context& with, const ReclaimArguments& given) {
+        Client& client = with.client();
+        const auto reclaim = given.breach ? &Client::breach_lease : &Client::reclaim_lease;
+        print_one(with, (client.*reclaim)(given.id, with.call_options()), lease_fields());
+    });
+}
+
 }  // namespace
 
 void add_lease_commands(CLI::App& app, Context& context) {
@@ -28,9 +46,7 @@ void add_lease_commands(CLI::App& app, Context& context) {
     add_show<Lease>(lease, context, "lease", &Client::lease, &lease_fields);
     add_act<Lease>(lease, context, "end", "Give the cards back before the term is over (renter)", "lease",
                    &Client::end_lease, &lease_fields);
-    add_act<Lease>(lease, context, "reclaim",
-                   "Want the cards back: notice to the renter, then the end (seller)", "lease",
-                   &Client::reclaim_lease, &lease_fields);
+    add_reclaim(lease, context);
     add_part_list<UsageRecord>(lease, context, "usage", "List the usage statements the host signed",
                                "lease", &Client::usage, &usage_list);
 }

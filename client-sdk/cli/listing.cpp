@@ -38,6 +38,10 @@ Columns<Listing> listing_fields() {
         {"ask per card-hour",
          [](const Listing& listing) { return format_usd(listing.ask_micros_per_hour); }},
         {"spot floor per card-hour", &spot_floor},
+        {"storage per GiB-month",
+         [](const Listing& listing) { return format_usd(listing.storage_micros_per_gib_month); }},
+        {"egress per GiB",
+         [](const Listing& listing) { return format_usd(listing.egress_micros_per_gib); }},
         {"product", [](const Listing& listing) { return listing.product; }},
         {"model", [](const Listing& listing) { return or_dash(listing.model); }},
         {"memory is", [](const Listing& listing) { return or_dash(listing.verification_class); }},
@@ -55,6 +59,7 @@ Columns<Listing> listing_fields() {
          [](const Listing& listing) { return format_duration(listing.reclaim_notice_ms); }},
         {"available from", [](const Listing& listing) { return or_dash(listing.available_from); }},
         {"available until", [](const Listing& listing) { return or_dash(listing.available_until); }},
+        {"committed until", [](const Listing& listing) { return or_dash(listing.committed_until); }},
         {"country", [](const Listing& listing) { return listing.country; }},
         {"runtime", [](const Listing& listing) { return listing.runtime; }},
         {"host", [](const Listing& listing) { return listing.host_id; }},
@@ -69,6 +74,12 @@ template <class Terms>
 CLI::Option* add_terms(CLI::App& command, Terms& terms) {
     add_money(command, "--spot-floor", terms.spot_floor_micros_per_hour,
               "Take bids for spot from this price on; a fixed-price order still comes first");
+    add_money(command, "--storage", terms.storage_micros_per_gib_month,
+              "The price of a GiB kept for 30 days: quoted, not billed as long as nothing meters it");
+    add_money(command, "--egress", terms.egress_micros_per_gib, "Of a GiB sent out; likewise");
+    command.add_option("--committed-until", terms.committed_until,
+                       "Until this moment (RFC 3339) cards are taken back for a penalty alone, and can be "
+                       "reserved");
     add_duration(command, "--term-min", terms.term_min_ms, "The shortest lease");
     add_duration(command, "--term-max", terms.term_max_ms, "The longest lease");
     return add_duration(command, "--notice", terms.reclaim_notice_ms,
@@ -170,11 +181,14 @@ void add_update(CLI::App& listing, Context& context) {
                        "Only if the listing still has this version; the default is the one it has now");
     on_run(context, command, arguments, [](Context& with, const UpdateArguments& given) {
         const ListingChange& change = given.change;
-        if (!change.ask_micros_per_hour && !change.spot_floor_micros_per_hour && !change.no_spot &&
-            !change.reclaim_notice_ms && !change.term_min_ms && !change.term_max_ms)
+        const bool has_price = change.ask_micros_per_hour || change.spot_floor_micros_per_hour ||
+                               change.no_spot || change.storage_micros_per_gib_month ||
+                               change.egress_micros_per_gib;
+        if (!has_price && !change.reclaim_notice_ms && !change.term_min_ms && !change.term_max_ms &&
+            !change.committed_until)
             throw UsageError(
-                "what is to change? Give --ask, --spot-floor, --no-spot, --notice, --term-min or "
-                "--term-max");
+                "what is to change? Give --ask, --spot-floor, --no-spot, --storage, --egress, --notice, "
+                "--term-min, --term-max or --committed-until");
         update(with, given);
     });
 }

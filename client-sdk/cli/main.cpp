@@ -51,6 +51,8 @@ void add_settings(CLI::App& app, Settings& settings) {
 void add_commands(CLI::App& app, Context& context) {
     add_host_commands(app, context);
     add_listing_commands(app, context);
+    add_quote_commands(app, context);
+    add_reservation_commands(app, context);
     add_order_commands(app, context);
     add_spot_commands(app, context);
     add_lease_commands(app, context);

@@ -38,9 +38,7 @@ void add_order_commands(CLI::App& app, Context& context) {
                                           "Order cards without a job; see `fallow job run` for the two "
                                           "together. It stands until it is filled");
     const auto demand = std::make_shared<DemandArguments>();
-    const DemandOptions options = add_demand_options(placing, *demand);
-    options.price_max->required();
-    options.term->required();
+    add_demand_options(placing, *demand).term->required();
     on_run(context, placing, demand, &place);
 
     add_list<Order>(order, context, "list", "List your orders", &Client::orders, &order_list);

@@ -5,12 +5,16 @@
 
 namespace fallow::sdk {
 struct ReceiptReport;
-}
+struct QuoteReport;
+}  // namespace fallow::sdk
 
 namespace fallow::cli {
 
 /// {"passed","checks":[{"name","passed","detail"}],"charged_micros","running_ms","lease"}; the last three
 /// are null unless every check passed.
 [[nodiscard]] std::string report_json(const fallow::sdk::ReceiptReport& report);
+
+/// {"passed","checks","quote","total_micros","expires_at"}; the last three likewise.
+[[nodiscard]] std::string report_json(const fallow::sdk::QuoteReport& report);
 
 }  // namespace fallow::cli

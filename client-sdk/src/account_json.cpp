@@ -92,6 +92,7 @@ struct Fields<Transfer> {
         visit("amount_micros", value.amount_micros);
         visit("reason", value.reason);
         visit("lease_id", value.lease_id);
+        visit("reservation_id", value.reservation_id);
         visit("reference", value.reference);
         visit("at", value.at);
     }

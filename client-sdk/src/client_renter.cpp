@@ -45,6 +45,50 @@ Listing Client::listing(std::string_view listing_id) {
     return from_json<Listing>(caller_->get(route("/v1/listings/{}", listing_id)).body);
 }
 
+Quote Client::make_quote(const NewQuote& quote, const CallOptions& options) {
+    return from_json<Quote>(caller_->post("/v1/quotes", to_request_json(quote), options));
+}
+
+Reservation Client::reserve(const NewReservation& reservation, const CallOptions& options) {
+    return from_json<Reservation>(caller_->post("/v1/reservations", to_request_json(reservation), options));
+}
+
+Page<Reservation> Client::reservations(const PageRequest& page) {
+    return page_from_json<Reservation>(caller_->get("/v1/reservations" + page_query(page)).body);
+}
+
+Page<Reservation> Client::offered_reservations(const PageRequest& page) {
+    return page_from_json<Reservation>(
+        caller_->get("/v1/reservations" + page_query(page, {{"offered", "true"}})).body);
+}
+
+Reservation Client::reservation(std::string_view reservation_id) {
+    return from_json<Reservation>(caller_->get(route("/v1/reservations/{}", reservation_id)).body);
+}
+
+Reservation Client::cancel_reservation(std::string_view reservation_id, const CallOptions& options) {
+    return from_json<Reservation>(caller_->post(route("/v1/reservations/{}/cancel", reservation_id),
+                                                std::string(empty_object), options));
+}
+
+Reservation Client::break_reservation(std::string_view reservation_id, const CallOptions& options) {
+    return from_json<Reservation>(caller_->post(route("/v1/reservations/{}/cancel", reservation_id),
+                                                std::string(breach_object), options));
+}
+
+Reservation Client::offer_reservation(std::string_view reservation_id, const NewOffer& offer,
+                                      const CallOptions& options) {
+    return from_json<Reservation>(
+        caller_->post(route("/v1/reservations/{}/offer", reservation_id), to_request_json(offer), options));
+}
+
+Reservation Client::buy_reservation(std::string_view reservation_id, std::int64_t price_max_micros,
+                                    const CallOptions& options) {
+    return from_json<Reservation>(
+        caller_->post(route("/v1/reservations/{}/buy", reservation_id),
+                      "{\"price_max_micros\":" + std::to_string(price_max_micros) + "}", options));
+}
+
 Placement Client::place_order(const NewOrder& order, const CallOptions& options) {
     return from_json<Placement>(caller_->post("/v1/orders", to_request_json(order), options));
 }

@@ -59,4 +59,9 @@ Lease Client::reclaim_lease(std::string_view lease_id, const CallOptions& option
         caller_->post(route("/v1/leases/{}/reclaim", lease_id), std::string(empty_object), options));
 }
 
+Lease Client::breach_lease(std::string_view lease_id, const CallOptions& options) {
+    return from_json<Lease>(
+        caller_->post(route("/v1/leases/{}/reclaim", lease_id), std::string(breach_object), options));
+}
+
 }  // namespace fallow::sdk

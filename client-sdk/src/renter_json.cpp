@@ -44,6 +44,128 @@ struct Fields<Requirements> {
 };
 
 template <>
+struct Fields<NewQuote> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("requirements", value.requirements);
+        visit("count", value.count);
+        visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
+        visit("term_ms", value.term_ms);
+        visit("stored_gib", value.stored_gib);
+        visit("moved_gib", value.moved_gib);
+        visit("starts_at", value.starts_at);
+        visit("end_use", value.end_use);
+    }
+};
+
+template <>
+struct Fields<SignedQuote> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("quote", value.quote);
+        visit("server_signature", value.server_signature);
+    }
+};
+
+template <>
+struct Fields<Quote> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("quote", value.quote);
+        visit("server_signature", value.server_signature);
+        visit("id", value.id);
+        visit("listing_id", value.listing_id);
+        visit("seller_id", value.seller_id);
+        visit("count", value.count);
+        visit("term_ms", value.term_ms);
+        visit("price_micros_per_hour", value.price_micros_per_hour);
+        visit("fee_ppm", value.fee_ppm);
+        visit("stored_gib", value.stored_gib);
+        visit("moved_gib", value.moved_gib);
+        visit("cards_micros", value.cards_micros);
+        visit("storage_micros", value.storage_micros);
+        visit("traffic_micros", value.traffic_micros);
+        visit("total_micros", value.total_micros);
+        visit("fee_micros", value.fee_micros);
+        visit("starts_at", value.starts_at);
+        visit("deposit_micros", value.deposit_micros);
+        visit("cancel_free_until", value.cancel_free_until);
+        visit("cancel_kept_micros", value.cancel_kept_micros);
+        visit("penalty_micros", value.penalty_micros);
+        visit("quoted_at", value.quoted_at);
+        visit("expires_at", value.expires_at);
+    }
+};
+
+template <>
+struct Fields<NewReservation> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("requirements", value.requirements);
+        visit("count", value.count);
+        visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
+        visit("term_ms", value.term_ms);
+        visit("starts_at", value.starts_at);
+        visit("quote", value.quote);
+        visit("end_use", value.end_use);
+    }
+};
+
+template <>
+struct Fields<ReservationOffer> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("price_micros", value.price_micros);
+        visit("from", value.from);
+    }
+};
+
+template <>
+struct Fields<NewOffer> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("price_micros", value.price_micros);
+        visit("from", value.from);
+    }
+};
+
+template <>
+struct Fields<Reservation> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("role", value.role);
+        visit("organization_id", value.organization_id);
+        visit("seller_id", value.seller_id);
+        visit("host_id", value.host_id);
+        visit("listing_id", value.listing_id);
+        visit("card_ids", value.card_ids);
+        visit("state", value.state);
+        visit("reason", value.reason);
+        visit("starts_at", value.starts_at);
+        visit("ends_at", value.ends_at);
+        visit("price_micros_per_hour", value.price_micros_per_hour);
+        visit("fee_ppm", value.fee_ppm);
+        visit("total_micros", value.total_micros);
+        visit("reclaim_notice_ms", value.reclaim_notice_ms);
+        visit("end_use", value.end_use);
+        visit("cancel_free_until", value.cancel_free_until);
+        visit("cancel_kept_ppm", value.cancel_kept_ppm);
+        visit("penalty_ppm", value.penalty_ppm);
+        visit("deposit_micros", value.deposit_micros);
+        visit("bond_micros", value.bond_micros);
+        visit("kept_micros", value.kept_micros);
+        visit("penalty_micros", value.penalty_micros);
+        visit("quote_id", value.quote_id);
+        visit("lease_id", value.lease_id);
+        visit("bought_from", value.bought_from);
+        visit("offer", value.offer);
+        visit("booked_at", value.booked_at);
+        visit("version", value.version);
+    }
+};
+
+template <>
 struct Fields<NewOrder> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -52,6 +174,7 @@ struct Fields<NewOrder> {
         visit("pricing", value.pricing);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("term_ms", value.term_ms);
+        visit("quote", value.quote);
         visit("fill_or_kill", value.fill_or_kill);
         visit("expires_in_ms", value.expires_in_ms);
         visit("end_use", value.end_use);
@@ -84,6 +207,7 @@ struct Fields<Order> {
         visit("policy_version", value.policy_version);
         visit("policy_rule", value.policy_rule);
         visit("policy_effect", value.policy_effect);
+        visit("quote_id", value.quote_id);
         visit("version", value.version);
     }
 };
@@ -293,6 +417,12 @@ struct Fields<JobOutput> {
 };
 
 FALLOW_SDK_REQUEST(JobSpec);
+FALLOW_SDK_REQUEST(NewQuote);
+FALLOW_SDK_REPLY(SignedQuote);
+FALLOW_SDK_REPLY(Quote);
+FALLOW_SDK_REQUEST(NewReservation);
+FALLOW_SDK_REQUEST(NewOffer);
+FALLOW_SDK_REPLY(Reservation);
 FALLOW_SDK_REQUEST(NewOrder);
 FALLOW_SDK_REQUEST(NewBid);
 FALLOW_SDK_REPLY(SpotPool);

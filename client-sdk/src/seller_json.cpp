@@ -86,12 +86,15 @@ struct Fields<Listing> {
         visit("state", value.state);
         visit("ask_micros_per_hour", value.ask_micros_per_hour);
         visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
+        visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);
+        visit("egress_micros_per_gib", value.egress_micros_per_gib);
         visit("term_min_ms", value.term_min_ms);
         visit("term_max_ms", value.term_max_ms);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
         visit("bundle_min", value.bundle_min);
         visit("available_from", value.available_from);
         visit("available_until", value.available_until);
+        visit("committed_until", value.committed_until);
         visit("created_at", value.created_at);
         visit("version", value.version);
         visit("product", value.product);
@@ -114,12 +117,15 @@ struct Fields<NewListing> {
         visit("card_ids", value.card_ids);
         visit("ask_micros_per_hour", value.ask_micros_per_hour);
         visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
+        visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);
+        visit("egress_micros_per_gib", value.egress_micros_per_gib);
         visit("term_min_ms", value.term_min_ms);
         visit("term_max_ms", value.term_max_ms);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
         visit("bundle_min", value.bundle_min);
         visit("available_from", value.available_from);
         visit("available_until", value.available_until);
+        visit("committed_until", value.committed_until);
     }
 };
 
@@ -130,10 +136,13 @@ struct Fields<ListingChange> {
         visit("ask_micros_per_hour", value.ask_micros_per_hour);
         visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
         visit("no_spot", value.no_spot);
+        visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);
+        visit("egress_micros_per_gib", value.egress_micros_per_gib);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
         visit("term_min_ms", value.term_min_ms);
         visit("term_max_ms", value.term_max_ms);
         visit("state", value.state);
+        visit("committed_until", value.committed_until);
     }
 };
 

@@ -57,19 +57,20 @@ void write(JsonWriter& json, const TransferView& view) {
         .field("amount_micros", transfer.amount)
         .field("reason", transfer.reason)
         .field("lease_id", transfer.lease)
+        .field("reservation_id", transfer.reservation)
         .field("reference", transfer.reference)
         .field("at", transfer.at)
         .end_object();
 }
 
-TransferView view_of(const ledger::Transfer& transfer, ledger::AccountKind account) {
+TransferView view_of(const ledger::Transfer& transfer, ledger::AccountKind from, ledger::AccountKind to) {
     using enum ledger::AccountKind;
     using Reason = ledger::TransferReason;
     switch (transfer.reason) {
         case Reason::deposit:
             return {transfer, external, available};
         case Reason::withdrawal:
-            return {transfer, account, external};
+            return {transfer, from, external};
         case Reason::hold:
             return {transfer, available, held};
         case Reason::release:
@@ -78,6 +79,22 @@ TransferView view_of(const ledger::Transfer& transfer, ledger::AccountKind accou
             return {transfer, held, earned};
         case Reason::fee:
             return {transfer, held, fees};
+        case Reason::reserve:
+            return {transfer, available, held};
+        case Reason::unreserve:
+            return {transfer, held, available};
+        case Reason::kept:
+            return {transfer, available, earned};
+        case Reason::kept_fee:
+            return {transfer, available, fees};
+        case Reason::bond:
+            return {transfer, from, held};
+        case Reason::unbond:
+            return {transfer, held, to};
+        case Reason::penalty:
+            return {transfer, transfer.reservation ? held : from, available};
+        case Reason::sale:
+            return {transfer, available, available};
     }
     return {transfer, external, available};
 }

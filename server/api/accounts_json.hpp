@@ -21,9 +21,10 @@ struct TransferView {
 void write(JsonWriter& json, const TransferView& view);
 
 /// The account kinds of a transfer follow from its reason, so that a command's reply needs no second look;
-/// `account` matters for a withdrawal alone.
+/// `from` matters for a withdrawal, a bond and a lease's penalty alone, `to` for a bond given back.
 [[nodiscard]] TransferView view_of(const ledger::Transfer& transfer,
-                                   ledger::AccountKind account = ledger::AccountKind::earned);
+                                   ledger::AccountKind from = ledger::AccountKind::earned,
+                                   ledger::AccountKind to = ledger::AccountKind::available);
 
 /// {"key":…,"secret":…}: the only reply that ever shows a secret.
 [[nodiscard]] std::string key_with_secret_json(const accounts::ApiKey& key, const std::string& secret);

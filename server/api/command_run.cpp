@@ -121,8 +121,10 @@ void prepare_and_submit(const ExchangePtr& exchange, Services& services, store::
 }
 
 /// What the encoder needs and the outcome does not hold, as far as it comes with the command itself.
-Encoding encoding_of(const Exchange& exchange, const market::Command& command) {
-    Encoding encoding{exchange.actor.organization, {}};
+Encoding encoding_of(const Exchange& exchange, const Services& services, const market::Command& command) {
+    Encoding encoding;
+    encoding.viewer = exchange.actor.organization;
+    encoding.key = &services.signing_key;
     if (const auto* order = std::get_if<market::PlaceOrder>(&command); order != nullptr && order->job)
         encoding.document = order->job->document;
     if (const auto* attach = std::get_if<market::AttachJob>(&command))
@@ -137,7 +139,7 @@ Encoding encoding_of(const Exchange& exchange, const market::Command& command) {
 void run_command(const ExchangePtr& exchange, Services& services) {
     auto decoded = handler_of(*exchange).decode(Call{*exchange, services});
     if (!decoded) return finish(exchange, decoded.error());
-    Encoding encoding = encoding_of(*exchange, decoded->command);
+    Encoding encoding = encoding_of(*exchange, services, decoded->command);
     const bool needs_database = handler_of(*exchange).prepare != nullptr || !decoded->inputs.empty() ||
                                 may_be_a_repeat(*exchange, services);
     if (!needs_database) return submit(exchange, services, std::move(*decoded), std::move(encoding));

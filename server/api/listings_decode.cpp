@@ -23,6 +23,10 @@ market::CreateListing read_listing(FieldReader& reader) {
     if (const auto floor =
             reader.optional_integer("spot_floor_micros_per_hour", 0, limits::price_micros_per_hour_max))
         listing.spot_floor = ledger::Price(*floor);
+    listing.storage_price = ledger::Micros(
+        reader.integer_or("storage_micros_per_gib_month", 0, 0, limits::storage_micros_per_gib_month_max));
+    listing.egress_price =
+        ledger::Micros(reader.integer_or("egress_micros_per_gib", 0, 0, limits::egress_micros_per_gib_max));
     listing.term_min = Millis(
         reader.integer_or("term_min_ms", limits::term_ms_min, limits::term_ms_min, limits::term_ms_max));
     listing.term_max = Millis(
@@ -38,6 +42,7 @@ market::CreateListing read_listing(FieldReader& reader) {
                     "Give at most the number of cards that are listed.");
     listing.available_from = reader.optional_time("available_from");
     listing.available_until = reader.optional_time("available_until");
+    listing.committed_until = reader.optional_time("committed_until");
     if (listing.available_from && listing.available_until &&
         *listing.available_until <= *listing.available_from)
         reader.fail(ErrorCode::invalid_field, "available_until", "Give a time after available_from.");
@@ -63,6 +68,12 @@ market::UpdateListing read_change(FieldReader& reader, ListingId listing, std::i
     change.no_spot = reader.boolean_or("no_spot", false);
     if (change.no_spot && change.spot_floor)
         reader.fail(ErrorCode::invalid_field, "no_spot", "Give a spot floor or no_spot, not both.");
+    if (const auto price = reader.optional_integer("storage_micros_per_gib_month", 0,
+                                                   limits::storage_micros_per_gib_month_max))
+        change.storage_price = ledger::Micros(*price);
+    if (const auto price =
+            reader.optional_integer("egress_micros_per_gib", 0, limits::egress_micros_per_gib_max))
+        change.egress_price = ledger::Micros(*price);
     if (const auto span = reader.optional_integer("term_min_ms", limits::term_ms_min, limits::term_ms_max))
         change.term_min = Millis(*span);
     if (const auto span = reader.optional_integer("term_max_ms", limits::term_ms_min, limits::term_ms_max))
@@ -70,6 +81,7 @@ market::UpdateListing read_change(FieldReader& reader, ListingId listing, std::i
     if (const auto span = reader.optional_integer("reclaim_notice_ms", 0, limits::reclaim_notice_ms_max))
         change.reclaim_notice = Millis(*span);
     change.state = reader.optional_named<market::ListingState>("state");
+    change.committed_until = reader.optional_time("committed_until");
     if (change.state == market::ListingState::withdrawn)
         reader.fail(ErrorCode::invalid_field, "state",
                     "Give open or paused; to withdraw, POST …/withdraw.");
@@ -78,8 +90,10 @@ market::UpdateListing read_change(FieldReader& reader, ListingId listing, std::i
                     "Give a longest term that is not below term_min_ms.");
     // A field that is not known is the better answer to a body that changes nothing.
     static_cast<void>(reader.finish());
-    if (!change.ask && !change.spot_floor && !change.no_spot && !change.term_min && !change.term_max &&
-        !change.reclaim_notice && !change.state)
+    const bool has_price =
+        change.ask || change.spot_floor || change.no_spot || change.storage_price || change.egress_price;
+    if (!has_price && !change.term_min && !change.term_max && !change.reclaim_notice && !change.state &&
+        !change.committed_until)
         reader.fail(ErrorCode::missing_field, "", "Give at least one field to change.");
     return change;
 }
@@ -93,6 +107,12 @@ Result<market::CreateListing> decode_listing(std::string_view body) {
 Result<market::UpdateListing> decode_listing_change(std::string_view body, ListingId listing,
                                                     std::int64_t version) {
     return decode_body(body, [&](FieldReader& reader) { return read_change(reader, listing, version); });
+}
+
+Result<market::ReclaimLease> decode_reclaim_lease(std::string_view body, LeaseId lease) {
+    return decode_body(body, [&](FieldReader& reader) {
+        return market::ReclaimLease{lease, reader.boolean_or("breach", false)};
+    });
 }
 
 Result<NewToken> decode_enrollment_token(std::string_view body) {

@@ -18,6 +18,7 @@ struct NewToken {
     std::string name;
     std::string country;
 };
+[[nodiscard]] Result<market::ReclaimLease> decode_reclaim_lease(std::string_view body, LeaseId lease);
 [[nodiscard]] Result<NewToken> decode_enrollment_token(std::string_view body);
 
 }  // namespace fallow::api

@@ -1,6 +1,7 @@
 #include "api/market_json.hpp"
 
 #include "api/catalog_json.hpp"
+#include "market/reservations.hpp"
 
 namespace fallow::api {
 
@@ -72,12 +73,15 @@ void write(JsonWriter& json, const market::ListingView& view) {
         .field("state", listing.state)
         .field("ask_micros_per_hour", listing.ask)
         .field("spot_floor_micros_per_hour", listing.spot_floor)
+        .field("storage_micros_per_gib_month", listing.storage_price)
+        .field("egress_micros_per_gib", listing.egress_price)
         .field("term_min_ms", listing.term_min)
         .field("term_max_ms", listing.term_max)
         .field("reclaim_notice_ms", listing.reclaim_notice)
         .field("bundle_min", listing.bundle_min)
         .field("available_from", listing.available_from)
         .field("available_until", listing.available_until)
+        .field("committed_until", listing.committed_until)
         .field("created_at", listing.created_at)
         .field("product", view.product);
     write_model_fields(json, view.product, view.vram_bytes);
@@ -123,6 +127,7 @@ void write(JsonWriter& json, const market::Order& order) {
         .field("policy_version", order.policy_version)
         .field("policy_rule", order.policy_rule)
         .field("policy_effect", order.policy_effect)
+        .field("quote_id", order.quote)
         .field("version", order.version)
         .end_object();
 }
@@ -163,6 +168,48 @@ void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer) 
         .field("policy_rule", lease.policy_rule)
         .field("version", lease.version)
         .end_object();
+}
+
+void write(JsonWriter& json, const market::Reservation& row, OrganizationId viewer) {
+    const std::string_view role = row.renter == viewer   ? "renter"
+                                  : row.seller == viewer ? "seller"
+                                                         : "none";
+    json.begin_object()
+        .field("id", row.id)
+        .field("role", role)
+        .field("organization_id", row.renter)
+        .field("seller_id", row.seller)
+        .field("host_id", row.host)
+        .field("listing_id", row.listing)
+        .field("card_ids", row.cards)
+        .field("state", row.state)
+        .field("reason", row.reason)
+        .field("starts_at", row.starts_at)
+        .field("ends_at", row.ends_at)
+        .field("price_micros_per_hour", row.price)
+        .field("fee_ppm", row.fee_ppm)
+        .field("total_micros", market::price_of_block(row))
+        .field("reclaim_notice_ms", row.reclaim_notice)
+        .field("end_use", row.end_use)
+        .field("cancel_free_until", row.cancel_free_until)
+        .field("cancel_kept_ppm", row.cancel_kept_ppm)
+        .field("penalty_ppm", row.penalty_ppm)
+        .field("deposit_micros", row.deposit)
+        .field("bond_micros", row.bond)
+        .field("kept_micros", row.kept)
+        .field("penalty_micros", row.penalty)
+        .field("quote_id", row.quote)
+        .field("lease_id", row.lease)
+        .field("bought_from", row.bought_from);
+    json.key("offer");
+    if (row.offer_price)
+        json.begin_object()
+            .field("price_micros", row.offer_price)
+            .field("from", row.offer_from)
+            .end_object();
+    else
+        json.null();
+    json.field("booked_at", row.booked_at).field("version", row.version).end_object();
 }
 
 void write(JsonWriter& json, const market::Job& job, std::string_view document) {

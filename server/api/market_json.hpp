@@ -17,6 +17,7 @@ void write(JsonWriter& json, const market::ListingView& view);
 void write(JsonWriter& json, const market::Order& order);
 /// `viewer` decides the lease's `role`: who rents is the renter, anyone else sees it as the seller does.
 void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer);
+void write(JsonWriter& json, const market::Reservation& reservation, OrganizationId viewer);
 /// `document` is the job's JobSpec, as job_specs keeps it.
 void write(JsonWriter& json, const market::Job& job, std::string_view document);
 void write(JsonWriter& json, const market::Usage& usage);

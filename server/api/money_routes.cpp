@@ -64,7 +64,7 @@ Result<http::Reply> transfers(JobCall& call) {
             "debit_organization_id" +
             tail + " ORDER BY at DESC, id DESC LIMIT $" + std::to_string(parameters.size()) + "::bigint",
         parameters));
-    // A withdrawal's account is the one thing that the reason does not tell.
+    // Where a withdrawal or a bond comes from, and a bond goes back to, the reason does not tell.
     const auto kinds = call.tx.query("SELECT id, kind FROM accounts WHERE organization_id = $1",
                                      call.actor().organization);
     const auto kind_of = [&](AccountId account) {
@@ -76,7 +76,7 @@ Result<http::Reply> transfers(JobCall& call) {
     return list_reply(
         rows, page->limit, "transfers",
         [&](JsonWriter& json, const ledger::Transfer& row) {
-            write(json, view_of(row, kind_of(row.debit)));
+            write(json, view_of(row, kind_of(row.debit), kind_of(row.credit)));
         },
         [](const ledger::Transfer& row) {
             return CursorKey{{row.at.ms}, row.id.raw};

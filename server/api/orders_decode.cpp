@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/job_decode.hpp"
+#include "api/quote_document.hpp"
 #include "base/limits.hpp"
 
 namespace fallow::api {
@@ -22,29 +23,14 @@ std::vector<std::string> read_countries(FieldReader& reader, std::string_view na
     return countries;
 }
 
-market::Requirements read_requirements(FieldReader& reader) {
-    market::Requirements requirements;
-    requirements.products =
-        reader.texts("products", limits::models_per_order_max, {.bytes_max = limits::name_bytes_max});
-    requirements.device_class = reader.optional_named<market::DeviceClass>("device_class");
-    requirements.vram_bytes_min = reader.optional_integer("vram_bytes_min", 0, INT64_MAX);
-    requirements.countries = read_countries(reader, "countries");
-    requirements.countries_excluded = read_countries(reader, "countries_excluded");
-    requirements.listing = reader.optional_id<ListingId>("listing_id");
-    requirements.host = reader.optional_id<HostId>("host_id");
-    static_cast<void>(reader.finish());
-    return requirements;
-}
-
-DecodedOrder read_order(FieldReader& reader) {
+DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
     DecodedOrder decoded;
     market::PlaceOrder& order = decoded.command;
-    if (auto requirements = reader.optional_object("requirements"))
-        order.requirements = read_requirements(*requirements);
+    order.requirements = read_requirements(reader);
     order.count = reader.integer32_or("count", 1, 1, limits::cards_per_order_max);
     order.pricing = reader.named_or<market::OrderPricing>("pricing", market::OrderPricing::fixed);
-    order.price_max =
-        ledger::Price(reader.integer("price_max_micros_per_hour", 0, limits::price_micros_per_hour_max));
+    order.quote = read_quote(reader, key);
+    if (!order.quote) order.price_max = read_price_max(reader);
     order.term = Millis(reader.integer("term_ms", limits::term_ms_min, limits::term_ms_max));
     order.fill_or_kill = reader.boolean_or("fill_or_kill", false);
     order.expires_in = Millis(
@@ -62,8 +48,63 @@ DecodedOrder read_order(FieldReader& reader) {
 
 }  // namespace
 
-Result<DecodedOrder> decode_order(std::string_view body) {
-    return decode_body(body, read_order);
+market::Requirements read_requirements(FieldReader& order) {
+    market::Requirements requirements;
+    auto found = order.optional_object("requirements");
+    if (!found) return requirements;
+    FieldReader& reader = *found;
+    requirements.products =
+        reader.texts("products", limits::models_per_order_max, {.bytes_max = limits::name_bytes_max});
+    requirements.device_class = reader.optional_named<market::DeviceClass>("device_class");
+    requirements.vram_bytes_min = reader.optional_integer("vram_bytes_min", 0, INT64_MAX);
+    requirements.countries = read_countries(reader, "countries");
+    requirements.countries_excluded = read_countries(reader, "countries_excluded");
+    requirements.listing = reader.optional_id<ListingId>("listing_id");
+    requirements.host = reader.optional_id<HostId>("host_id");
+    static_cast<void>(reader.finish());
+    return requirements;
+}
+
+ledger::Price read_price_max(FieldReader& reader) {
+    return ledger::Price(reader.integer("price_max_micros_per_hour", 0, limits::price_micros_per_hour_max));
+}
+
+std::optional<ledger::QuoteFacts> read_quote(FieldReader& reader, const auth::SigningKey& key) {
+    auto object = reader.optional_object("quote");
+    if (!object) return std::nullopt;
+    const std::string text =
+        object->text("quote", {.bytes_max = limits::quote_bytes_max, .is_multiline = true});
+    const std::string signature = object->base64("server_signature", auth::signature_bytes);
+    static_cast<void>(object->finish());
+    if (reader.has_failed()) return std::nullopt;
+    const auto facts = open_quote(text, signature, key);
+    if (facts && reader.has("price_max_micros_per_hour"))
+        reader.fail(ErrorCode::invalid_field, "price_max_micros_per_hour",
+                    "Leave it out: the quote is the limit.");
+    if (facts) return *facts;
+    reader.fail(facts.error().code, "quote", facts.error().detail);
+    return std::nullopt;
+}
+
+Result<DecodedOrder> decode_order(std::string_view body, const auth::SigningKey& key) {
+    return decode_body(body, [&](FieldReader& reader) { return read_order(reader, key); });
+}
+
+Result<market::MakeQuote> decode_quote_request(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        market::MakeQuote quote;
+        quote.requirements = read_requirements(reader);
+        quote.count = reader.integer32_or("count", 1, 1, limits::cards_per_order_max);
+        quote.price_max =
+            ledger::Price(reader.integer_or("price_max_micros_per_hour", limits::price_micros_per_hour_max,
+                                            0, limits::price_micros_per_hour_max));
+        quote.term = Millis(reader.integer("term_ms", limits::term_ms_min, limits::term_ms_max));
+        quote.stored_gib = reader.integer_or("stored_gib", 0, 0, limits::quoted_gib_max);
+        quote.end_use = reader.optional_named<market::EndUse>("end_use");
+        quote.starts_at = reader.optional_time("starts_at");
+        quote.moved_gib = reader.integer_or("moved_gib", 0, 0, limits::quoted_gib_max);
+        return quote;
+    });
 }
 
 Result<market::ChangeBid> decode_bid(std::string_view body, OrderId order) {

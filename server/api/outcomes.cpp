@@ -3,6 +3,7 @@
 #include "api/accounts_decode.hpp"
 #include "api/accounts_json.hpp"
 #include "api/market_json.hpp"
+#include "api/quote_document.hpp"
 
 namespace fallow::api {
 namespace {
@@ -31,6 +32,14 @@ std::string encode_listing(const market::Outcome& outcome, const Encoding&) {
 
 std::string encode_order(const market::Outcome& outcome, const Encoding&) {
     return to_json(row_in<market::Order>(outcome));
+}
+
+std::string encode_reservation(const market::Outcome& outcome, const Encoding& encoding) {
+    return to_json(row_in<market::Reservation>(outcome), encoding.viewer);
+}
+
+std::string encode_quote(const market::Outcome& outcome, const Encoding& encoding) {
+    return quote_document(row_in<ledger::QuoteFacts>(outcome), *encoding.key);
 }
 
 std::string encode_order_placed(const market::Outcome& outcome, const Encoding& encoding) {

@@ -13,6 +13,8 @@ namespace fallow::api {
 [[nodiscard]] std::string encode_host(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_listing(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_order(const market::Outcome& outcome, const Encoding& encoding);
+[[nodiscard]] std::string encode_reservation(const market::Outcome& outcome, const Encoding& encoding);
+[[nodiscard]] std::string encode_quote(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_order_placed(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_lease(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_job(const market::Outcome& outcome, const Encoding& encoding);

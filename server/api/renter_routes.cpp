@@ -24,8 +24,14 @@ Time needed_until(Time now, Millis waits, const market::JobRequest& job) {
     return until;
 }
 
+Result<Decoded> decode_make_quote(const Call& call) {
+    const auto wanted = decode_quote_request(call.request().body);
+    if (!wanted) return wanted.error();
+    return command(*wanted);
+}
+
 Result<Decoded> decode_place_order(const Call& call) {
-    auto order = decode_order(call.request().body);
+    auto order = decode_order(call.request().body, call.services.signing_key);
     if (!order) return order.error();
     Decoded decoded;
     if (!order->inputs.empty())
@@ -146,6 +152,8 @@ void add_renter_routes(std::vector<Route>& routes) {
     const auto reads = reads_as_renter();
     const auto writes = writes_as_renter();
     const auto both = reads_as_either();
+    routes.push_back({post, "/v1/quotes", writes, small_json, keyed,
+                      CommandHandler{decode_make_quote, encode_quote, 201}});
     routes.push_back({post, "/v1/orders", writes, job_json, keyed,
                       CommandHandler{decode_place_order, encode_order_placed, 201}});
     routes.push_back({get, "/v1/orders", reads, no_body, not_keyed, JobHandler{list_orders}});

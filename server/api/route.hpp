@@ -17,6 +17,7 @@
 
 #include "accounts/accounts.hpp"
 #include "auth/actor.hpp"
+#include "auth/signing.hpp"
 #include "base/limits.hpp"
 #include "base/result.hpp"
 #include "http/message.hpp"
@@ -115,6 +116,7 @@ struct Encoding {
     OrganizationId viewer;
     std::string document;  ///< of the job in the outcome, if there is one
     ledger::AccountKind account = ledger::AccountKind::earned;  ///< that a withdrawal takes from
+    const auth::SigningKey* key = nullptr;                      ///< the server's, for what is signed
 };
 struct CommandHandler {
     Result<Decoded> (*decode)(const Call&) = nullptr;

@@ -13,6 +13,7 @@ std::vector<Route> make_routes() {
     add_catalog_routes(routes);
     add_renter_routes(routes);
     add_spot_routes(routes);
+    add_reservation_routes(routes);
     add_job_routes(routes);
     add_artifact_routes(routes);
     add_agent_routes(routes);

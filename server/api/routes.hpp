@@ -20,6 +20,7 @@ void add_price_routes(std::vector<Route>& routes);
 void add_policy_routes(std::vector<Route>& routes);
 void add_renter_routes(std::vector<Route>& routes);
 void add_spot_routes(std::vector<Route>& routes);
+void add_reservation_routes(std::vector<Route>& routes);
 void add_job_routes(std::vector<Route>& routes);
 void add_artifact_routes(std::vector<Route>& routes);
 void add_agent_routes(std::vector<Route>& routes);

@@ -104,7 +104,9 @@ Result<Decoded> decode_withdraw_listing(const Call& call) {
 Result<Decoded> decode_reclaim(const Call& call) {
     const auto id = call.id<LeaseId>("lease");
     if (!id) return id.error();
-    return plain_command(call, market::ReclaimLease{*id});
+    const auto reclaim = decode_reclaim_lease(call.request().body, *id);
+    if (!reclaim) return reclaim.error();
+    return command(*reclaim);
 }
 
 }  // namespace

@@ -62,6 +62,10 @@ engine::EngineConfig engine_config(const ops::Config& config) {
     engine.rules.hold_window = Millis(config.hold_ms);
     engine.rules.disconnect_window = Millis(config.disconnect_window_ms);
     engine.rules.heartbeat = Millis(config.heartbeat_interval_ms);
+    engine.rules.cancel_free = Millis(config.reservation_free_ms);
+    engine.rules.cancel_kept_ppm = static_cast<std::int32_t>(config.reservation_kept_ppm);
+    engine.rules.penalty_ppm = static_cast<std::int32_t>(config.reservation_penalty_ppm);
+    engine.rules.quote_validity = Millis(config.quote_ms);
     engine.rules.pinned_lost = Millis(config.pinned_lost_ms);
     engine.rules.spot_reprice = Millis(config.spot_reprice_ms);
     engine.rules.bid_lower_cooldown = Millis(config.bid_lower_ms);

@@ -54,6 +54,14 @@ Result<std::string> require_live_bid(JobCall& call, market::Command&) {
     return std::string();
 }
 
+Result<std::string> require_booked_reservation(JobCall& call, market::Command&) {
+    using enum market::ReservationState;
+    const Status good = require_state_other_than<market::Reservation, ReservationId>(
+        call, "reservation", {ended, cancelled, broken, failed, sold});
+    if (!good) return good.error();
+    return std::string();
+}
+
 Result<std::string> require_live_lease(JobCall& call, market::Command&) {
     const Status good =
         require_state_other_than<market::Lease, LeaseId>(call, "lease", {market::LeaseState::ended});

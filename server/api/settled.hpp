@@ -11,6 +11,7 @@ namespace fallow::api {
 [[nodiscard]] Result<std::string> require_standing_order(JobCall& call, market::Command& command);
 /// For a bid: its order stands, or was filled by a lease that has not ended.
 [[nodiscard]] Result<std::string> require_live_bid(JobCall& call, market::Command& command);
+[[nodiscard]] Result<std::string> require_booked_reservation(JobCall& call, market::Command& command);
 [[nodiscard]] Result<std::string> require_live_lease(JobCall& call, market::Command& command);
 /// For a job that is brought to a lease: yields the job's document.
 [[nodiscard]] Result<std::string> require_live_lease_for_job(JobCall& call, market::Command& command);

@@ -29,8 +29,9 @@ class JsonKeyReader : JsonRowReader {
 template <class... Rows>
 struct RowList {};
 using KeptRows = RowList<market::Organization, ledger::Account, market::Host, market::Card, market::Listing,
-                         market::Order, market::Lease, market::Job, market::Freeze, market::Settings,
-                         market::Policy, market::PolicyApproval, market::SpotPool, market::LeaseSegment>;
+                         market::Order, market::Lease, market::Job, market::Reservation, market::Booking,
+                         market::Freeze, market::Settings, market::Policy, market::PolicyApproval,
+                         market::SpotPool, market::LeaseSegment>;
 
 class Applied {
   public:
@@ -73,7 +74,8 @@ class Applied {
     void note(const Row& row) {
         if constexpr (std::is_same_v<Row, market::Lease>) topics_.insert("host/" + row.host.text());
         if constexpr (std::is_same_v<Row, market::Job>) topics_.insert("job/" + row.id.text());
-        if constexpr (std::is_same_v<Row, market::Lease> || std::is_same_v<Row, market::Order>)
+        if constexpr (std::is_same_v<Row, market::Lease> || std::is_same_v<Row, market::Order> ||
+                      std::is_same_v<Row, market::Reservation>)
             finals_.emplace_back(row);
     }
 

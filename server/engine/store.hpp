@@ -117,10 +117,12 @@ struct LoadedMarket {
     std::vector<ledger::Account> accounts;
     std::vector<market::Host> hosts;
     std::vector<market::Card> cards;
-    std::vector<market::Listing> listings;  ///< not the withdrawn ones
-    std::vector<market::Order> orders;      ///< standing, and those of live leases
-    std::vector<market::Lease> leases;      ///< not ended, or not released
-    std::vector<market::Job> jobs;          ///< not final, and those of loaded leases
+    std::vector<market::Listing> listings;          ///< not the withdrawn ones
+    std::vector<market::Order> orders;              ///< standing, and those of live leases
+    std::vector<market::Lease> leases;              ///< not ended, or not released
+    std::vector<market::Job> jobs;                  ///< not final, and those of loaded leases
+    std::vector<market::Reservation> reservations;  ///< booked or started
+    std::vector<market::Booking> bookings;
     std::vector<market::Freeze> freezes;
     std::vector<market::Policy> policies;  ///< all versions
     std::vector<market::PolicyApproval> policy_approvals;
@@ -146,6 +148,8 @@ struct LoadedMarket {
     add(loaded.orders);
     add(loaded.jobs);
     add(loaded.leases);
+    add(loaded.reservations);
+    add(loaded.bookings);
     add(loaded.freezes);
     add(loaded.policies);
     add(loaded.policy_approvals);

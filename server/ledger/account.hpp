@@ -16,7 +16,12 @@ namespace fallow::ledger {
 /// available, held, earned: an organization's money, free, reserved by leases, and received as a seller.
 /// fees: the operator's.
 FALLOW_ENUM(AccountKind, external, fees, available, held, earned)
-FALLOW_ENUM(TransferReason, deposit, withdrawal, hold, release, charge, fee)
+/// hold to fee are a lease's; reserve to sale a reservation's; a penalty is of either: reserve and
+/// unreserve move the renter's deposit, bond and unbond the seller's, kept and kept_fee pay for a block
+/// that the renter gave up too late, penalty for one that the seller did not deliver, sale for one that
+/// changed hands.
+FALLOW_ENUM(TransferReason, deposit, withdrawal, hold, release, charge, fee, reserve, unreserve, kept,
+            kept_fee, bond, unbond, penalty, sale)
 
 struct Account {
     static constexpr std::string_view table = "accounts";
@@ -45,6 +50,7 @@ struct Transfer {
     Micros amount;  ///< always above zero
     TransferReason reason = TransferReason::deposit;
     std::optional<LeaseId> lease;
+    std::optional<ReservationId> reservation;
     std::optional<std::string> reference;  ///< the operator's own, for deposits and withdrawals
     Time at;
 
@@ -58,6 +64,7 @@ struct Transfer {
         visit.field("amount_micros", row.amount);
         visit.field("reason", row.reason);
         visit.field("lease_id", row.lease);
+        visit.field("reservation_id", row.reservation);
         visit.field("reference", row.reference);
         visit.field("at", row.at);
     }

@@ -13,6 +13,7 @@
 #include "market/order.hpp"
 #include "market/organization.hpp"
 #include "market/policy.hpp"
+#include "market/reservation.hpp"
 #include "market/spot_rows.hpp"
 
 namespace fallow::market {
@@ -38,8 +39,10 @@ struct Changes {
     RowWrites<Lease> leases;
     RowWrites<LeaseCard> lease_cards;  ///< inserts, and updates that set `released`
     RowWrites<Job> jobs;
-    RowWrites<JobSpec> job_specs;                ///< inserts only
-    RowWrites<Usage> usage;                      ///< inserts only
+    RowWrites<JobSpec> job_specs;  ///< inserts only
+    RowWrites<Usage> usage;        ///< inserts only
+    RowWrites<Reservation> reservations;
+    RowWrites<Booking> bookings;
     RowWrites<Freeze> freezes;                   ///< inserts and removes
     RowWrites<Settings> settings;                ///< updates only
     RowWrites<Policy> policies;                  ///< inserts only
@@ -63,6 +66,8 @@ struct Changes {
         visit(self.job_specs);
         visit(self.transfers);
         visit(self.usage);
+        visit(self.reservations);
+        visit(self.bookings);
         visit(self.freezes);
         visit(self.settings);
         visit(self.policies);

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "market/changes.hpp"
+#include "ledger/quote.hpp"
+#include "market/state.hpp"
 
 namespace fallow::market {
 
@@ -104,12 +105,15 @@ struct CreateListing {
     std::vector<CardId> cards;
     ledger::Price ask;
     std::optional<ledger::Price> spot_floor;
+    ledger::Micros storage_price;
+    ledger::Micros egress_price;
     Millis term_min;
     Millis term_max;
     Millis reclaim_notice;
     std::int32_t bundle_min = 1;
     std::optional<Time> available_from;
     std::optional<Time> available_until;
+    std::optional<Time> committed_until;
 };
 struct UpdateListing {
     ListingId listing;
@@ -121,12 +125,17 @@ struct UpdateListing {
     std::optional<ListingState> state;  ///< open or paused
     std::optional<ledger::Price> spot_floor = std::nullopt;
     bool no_spot = false;  ///< takes the floor away; spot leases that run go on
+    std::optional<ledger::Micros> storage_price = {};
+    std::optional<ledger::Micros> egress_price = {};
+    std::optional<Time> committed_until = {};  ///< never earlier than it was
 };
 struct WithdrawListing {
     ListingId listing;
 };
+/// `breach`: although the listing is committed, and for a penalty.
 struct ReclaimLease {
     LeaseId lease;
+    bool breach = false;
 };
 
 // --- renters
@@ -137,6 +146,18 @@ struct JobRequest {
     std::int32_t attempts_max = 1;
     std::string document;  ///< the whole JobSpec as JSON, for job_specs
 };
+/// What an order could cost: nothing is placed, held or reserved.
+struct MakeQuote {
+    Requirements requirements;
+    std::int32_t count = 1;
+    ledger::Price price_max{limits::price_micros_per_hour_max};
+    Millis term;
+    std::int64_t stored_gib = 0;
+    std::int64_t moved_gib = 0;
+    std::optional<Time> starts_at;  ///< of a reservation
+    std::optional<EndUse> end_use;
+};
+/// `quote`, whose signature was verified, says from which listing, and takes the price limit's place.
 struct PlaceOrder {
     Requirements requirements;
     std::int32_t count = 1;
@@ -147,6 +168,7 @@ struct PlaceOrder {
     Millis expires_in;
     std::optional<JobRequest> job;
     std::optional<EndUse> end_use;
+    std::optional<ledger::QuoteFacts> quote;
 };
 /// Of a spot order that stands, or whose lease has not been told to stop.
 struct ChangeBid {
@@ -155,6 +177,33 @@ struct ChangeBid {
 };
 struct CancelOrder {
     OrderId order;
+};
+
+// --- reservations
+
+struct Reserve {
+    Requirements requirements;
+    std::int32_t count = 1;
+    ledger::Price price_max;
+    Millis term;
+    Time starts_at;
+    std::optional<EndUse> end_use;
+    std::optional<ledger::QuoteFacts> quote;
+};
+/// By its renter, on the terms that were stated; by its seller with `breach`, for the penalty.
+struct CancelReservation {
+    ReservationId reservation;
+    bool breach = false;
+};
+/// Offers what is left from `from` on (the start, when left out) to others; without a price, no more.
+struct OfferReservation {
+    ReservationId reservation;
+    std::optional<ledger::Micros> price;
+    std::optional<Time> from;
+};
+struct BuyReservation {
+    ReservationId reservation;
+    ledger::Micros price_max;
 };
 struct EndLease {
     LeaseId lease;
@@ -226,9 +275,6 @@ struct ReportUsage {
 
 // --- the engine's own
 
-/// What can have a deadline.
-using DueId = std::variant<LeaseId, OrderId, SpotPoolId>;
-
 /// The presence table says that the host's heartbeats stopped, or came back.
 struct HostLost {
     HostId host;
@@ -243,11 +289,12 @@ struct Tick {
     std::optional<DueId> only;
 };
 
-using Command = std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze,
-                             SetPolicy, CreateApproval, RemoveApproval, ApproveOrder, EnrollHost,
-                             ChangeHost, CreateListing, UpdateListing, WithdrawListing, ReclaimLease,
-                             PlaceOrder, CancelOrder, EndLease, AttachJob, CancelJob, ReportInventory,
-                             AgentReport, ReportUsage, HostLost, HostBack, Tick, ChangeBid, SetSpotStep>;
+using Command =
+    std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze, SetPolicy,
+                 CreateApproval, RemoveApproval, ApproveOrder, EnrollHost, ChangeHost, CreateListing,
+                 UpdateListing, WithdrawListing, ReclaimLease, PlaceOrder, CancelOrder, EndLease, AttachJob,
+                 CancelJob, ReportInventory, AgentReport, ReportUsage, HostLost, HostBack, Tick, ChangeBid,
+                 SetSpotStep, MakeQuote, Reserve, CancelReservation, OfferReservation, BuyReservation>;
 
 // --- outcomes: the rows a caller is answered with, as they are after the decision
 
@@ -275,8 +322,8 @@ struct UsageAccepted {
     Usage usage;
 };
 
-using Outcome =
-    std::variant<Done, Organization, ledger::Transfer, Settings, Freeze, Host, ListingView, OrderPlaced,
-                 Order, Lease, Job, InventoryAccepted, UsageAccepted, Policy, PolicyApproval>;
+using Outcome = std::variant<Done, Organization, ledger::Transfer, Settings, Freeze, Host, ListingView,
+                             OrderPlaced, ledger::QuoteFacts, Reservation, Order, Lease, Job,
+                             InventoryAccepted, UsageAccepted, Policy, PolicyApproval>;
 
 }  // namespace fallow::market

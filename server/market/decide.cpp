@@ -43,6 +43,10 @@ Result<const Order*> visible(const Transaction& tx, OrderId id) {
 Result<const Job*> visible(const Transaction& tx, JobId id) {
     return find_for<Job>(tx, id, &Job::organization);
 }
+Result<const Reservation*> visible(const Transaction& tx, ReservationId id) {
+    if (const auto rented = find_for<Reservation>(tx, id, &Reservation::renter)) return rented;
+    return find_for<Reservation>(tx, id, &Reservation::seller);
+}
 Result<const Lease*> visible_to_renter(const Transaction& tx, LeaseId id) {
     return find_for<Lease>(tx, id, &Lease::renter);
 }

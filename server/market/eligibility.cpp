@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "market/bookings.hpp"
 #include "market/policy_check.hpp"
+#include "market/quotes.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
@@ -34,6 +36,7 @@ bool is_not_frozen(const Pairing& p) {
            p.state.at<Organization>(p.listing.organization).status != OrganizationStatus::frozen;
 }
 bool is_within_price(const Pairing& p) {
+    if (is_price_held(p.order)) return true;
     const auto price = entry_price(p.listing, p.order);
     return price && *price <= p.order.price_max;
 }
@@ -69,6 +72,10 @@ bool is_unused(const Pairing& p, const Card& card) {
     return card.used == 0 && (!promised || *promised == p.order.id);
 }
 
+bool is_not_needed_for_a_booking(const Pairing& p, const Card& card) {
+    return ends_before_bookings(p.state, card.id, p.order.term, p.now);
+}
+
 constexpr std::array all_listing_rules{
     ListingRule{Constraint::listing, is_wanted_listing},
     ListingRule{Constraint::host, is_wanted_host},
@@ -87,6 +94,7 @@ constexpr std::array all_card_rules{
     CardRule{Constraint::vram, has_wanted_vram},
     CardRule{Constraint::missing, is_present},
     CardRule{Constraint::in_use, is_unused},
+    CardRule{Constraint::booked, is_not_needed_for_a_booking},
     CardRule{Constraint::policy, is_allowed_by_policy},
 };
 

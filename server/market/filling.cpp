@@ -3,6 +3,7 @@
 #include "market/leases.hpp"
 #include "market/policy_check.hpp"
 #include "market/pools.hpp"
+#include "market/quotes.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
@@ -22,10 +23,10 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
     lease.listing = listing.id;
     lease.job = order.job;
     lease.pinned = !order.job;
-    lease.price = listing.ask;
+    lease.price = price_of(order, listing);
     if (is_spot(order)) price_new_lease(tx.state(), lease, order, listing, member.cards, tx.now());
     lease.thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
-    lease.fee_ppm = tx.state().settings().fee_ppm;
+    lease.fee_ppm = fee_of(order, tx.state().settings());
     lease.term = order.term;
     lease.reclaim_notice = listing.reclaim_notice;
     lease.epoch = tx.context().epoch;
@@ -83,8 +84,8 @@ Micros first_hold(const State& state, const Order& order, const Match& match) {
     for (const Member& member : match.members) {
         const Listing& listing = state.at<Listing>(member.listing);
         const auto thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
-        sum = sum + hold_of(state, order, is_spot(order) ? order.price_max : listing.ask, thousandths,
-                            listing.reclaim_notice);
+        sum = sum + hold_of(state, order, is_spot(order) ? order.price_max : price_of(order, listing),
+                            thousandths, listing.reclaim_notice);
     }
     return sum;
 }

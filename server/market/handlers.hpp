@@ -24,7 +24,12 @@ namespace fallow::market {
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const UpdateListing& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const WithdrawListing& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const ReclaimLease& command);
+[[nodiscard]] Result<Outcome> handle(Transaction& tx, const MakeQuote& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const PlaceOrder& command);
+[[nodiscard]] Result<Outcome> handle(Transaction& tx, const Reserve& command);
+[[nodiscard]] Result<Outcome> handle(Transaction& tx, const CancelReservation& command);
+[[nodiscard]] Result<Outcome> handle(Transaction& tx, const OfferReservation& command);
+[[nodiscard]] Result<Outcome> handle(Transaction& tx, const BuyReservation& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const CancelOrder& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const ChangeBid& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const SetSpotStep& command);
@@ -44,6 +49,8 @@ namespace fallow::market {
 [[nodiscard]] Result<const Listing*> visible(const Transaction& tx, ListingId id);
 [[nodiscard]] Result<const Order*> visible(const Transaction& tx, OrderId id);
 [[nodiscard]] Result<const Job*> visible(const Transaction& tx, JobId id);
+/// To its renter and its seller.
+[[nodiscard]] Result<const Reservation*> visible(const Transaction& tx, ReservationId id);
 /// The renter's view of a lease, and the seller's.
 [[nodiscard]] Result<const Lease*> visible_to_renter(const Transaction& tx, LeaseId id);
 [[nodiscard]] Result<const Lease*> visible_to_seller(const Transaction& tx, LeaseId id);

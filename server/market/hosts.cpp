@@ -102,6 +102,11 @@ void write_cards(Transaction& tx, const Host& host, const std::vector<ReportedCa
     }
 }
 
+bool has_bookings(const State& state, HostId host) {
+    return std::ranges::any_of(state.cards_of(host),
+                               [&](CardId card) { return !state.bookings_of(card).empty(); });
+}
+
 void withdraw_listings(Transaction& tx, HostId host) {
     std::set<ListingId> listings;
     for (const CardId card : tx.state().cards_of(host))
@@ -206,6 +211,9 @@ Result<Outcome> handle(Transaction& tx, const ChangeHost& command) {
             if (!tx.state().live_leases_of(host.id).empty())
                 return refuse(ErrorCode::cards_in_use,
                               "The host still holds leases: drain it and wait, or reclaim them.");
+            if (has_bookings(tx.state(), host.id))
+                return refuse(ErrorCode::committed,
+                              "The host's cards are reserved: break the reservations first.");
             withdraw_listings(tx, host.id);
             host.state = HostState::retired;
             tx.update(std::move(host), "host.retired");

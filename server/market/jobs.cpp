@@ -5,15 +5,18 @@
 #include "market/filling.hpp"
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
+#include "market/matching.hpp"
 #include "market/policy_check.hpp"
+#include "market/quotes.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
 namespace {
 
 /// The next attempt stands where the first one stood: same requirements, same age.
-void requeue(Transaction& tx, Job job) {
+void requeue(Transaction& tx, Job job, Millis term) {
     Order order = tx.state().at<Order>(*job.order);
+    order.term = term;
     const Millis lifetime = order.expires_at - order.placed_at;
     order.id = tx.make_id<OrderId>();
     order.state = OrderState::standing;
@@ -71,19 +74,30 @@ Order order_of(const Transaction& tx, const PlaceOrder& command) {
     return order;
 }
 
+/// The listing that an order says it must have.
+Status check_listing(const State& state, const std::optional<ListingId>& listing) {
+    if (!listing || state.find<Listing>(*listing) != nullptr) return Done{};
+    return refuse(ErrorCode::not_found, fmt::format("There is no {} here.", listing->text()),
+                  "/requirements/listing_id");
+}
+
+/// What serves an order that has just come: of a quoted one nothing but the listing that was quoted.
+std::optional<Match> match_now(const State& state, const Order& order, const PlaceOrder& command,
+                               Time now) {
+    if (!command.quote) return find_match(state, order, now);
+    const Listing* quoted = state.find<Listing>(command.quote->listing);
+    if (quoted == nullptr) return std::nullopt;
+    auto member = fit(state, *quoted, order, now).member;
+    return member ? std::optional(Match{{*std::move(member)}}) : std::nullopt;
+}
+
 Status check_place(const Transaction& tx, const PlaceOrder& command) {
     const State& state = tx.state();
     const OrganizationId renter = tx.context().caller.organization;
     if (const auto open = check_may_trade(state, renter); !open) return open;
     if (command.job)
         if (const auto allowed = check_image(state, command.job->image); !allowed) return allowed;
-    if (command.requirements.listing) {
-        const Listing* listing = state.find<Listing>(*command.requirements.listing);
-        if (listing == nullptr)
-            return refuse(ErrorCode::not_found,
-                          fmt::format("There is no {} here.", command.requirements.listing->text()),
-                          "/requirements/listing_id");
-    }
+    if (const auto there = check_listing(state, command.requirements.listing); !there) return there;
     if (state.standing_orders(renter) >= limits::standing_orders_per_organization_max)
         return refuse(ErrorCode::limit_reached,
                       fmt::format("An organization has at most {} standing orders: cancel some.",
@@ -165,9 +179,10 @@ void settle_job(Transaction& tx, JobId id, EndReason reason, std::optional<std::
         return finish_job(tx, std::move(job), JobState::succeeded, "job.succeeded", name_of(reason));
     if (reason == EndReason::cancelled_by_renter)
         return finish_job(tx, std::move(job), JobState::cancelled, "job.cancelled", name_of(reason));
-    const bool was_an_order = tx.state().at<Order>(*job.order).job.has_value();
-    if (is_retried(reason) && was_an_order && job.attempts < job.attempts_max)
-        return requeue(tx, std::move(job));
+    const Order& order = tx.state().at<Order>(*job.order);
+    if (is_retried(reason) && order.job && job.attempts < job.attempts_max)
+        if (const auto term = term_left(order, tx.state().at<Lease>(*job.lease).meter.running))
+            return requeue(tx, std::move(job), *term);
     finish_job(tx, std::move(job), JobState::failed, "job.failed", name_of(reason));
 }
 
@@ -183,11 +198,16 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
     if (const auto allowed = check_place(tx, command); !allowed) return allowed.error();
     const State& state = tx.state();
     Order order = order_of(tx, command);
-    const auto match = find_match(state, order, tx.now());
+    if (command.quote) {
+        if (const auto good = check_quote(order, *command.quote, std::nullopt, tx.now()); !good)
+            return good.error();
+        put_under(order, *command.quote);
+    }
+    const auto match = match_now(state, order, command, tx.now());
     if (!match) note_obstacle(tx, order);
-    if (order.policy_rule && (command.fill_or_kill || is_denied_its_listing(order)))
+    if (order.policy_rule && (order.fill_or_kill || is_denied_its_listing(order)))
         return Outcome(reject(tx, std::move(order)));
-    if (!match && command.fill_or_kill)
+    if (!match && order.fill_or_kill)
         return refuse(ErrorCode::no_match,
                       "No open listing fits now: relax a requirement, raise the price limit, or let the "
                       "order stand.");

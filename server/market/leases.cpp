@@ -8,6 +8,7 @@
 #include "market/jobs.hpp"
 #include "market/matching.hpp"
 #include "market/pools.hpp"
+#include "market/reservations.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
@@ -96,6 +97,8 @@ void on_due(Transaction& tx, const DueId& id) {
         return;
     }
     if (const auto* pool = std::get_if<SpotPoolId>(&id)) return reprice_if_due(tx, *pool);
+    if (const auto* reservation = std::get_if<ReservationId>(&id))
+        return on_reservation_due(tx, *reservation);
     const LeaseId lease_id = std::get<LeaseId>(id);
     const Lease* lease = tx.state().find<Lease>(lease_id);
     const auto deadline = lease != nullptr ? next_deadline(*lease) : std::nullopt;
@@ -188,6 +191,7 @@ void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) 
     Lease lease = tx.state().at<Lease>(id);
     FALLOW_ASSERT(lease.state != LeaseState::ended);
     const bool outputs_may_be_missing = !released && lease.state == LeaseState::reclaiming;
+    const Micros given_back = lease.held;
     if (lease.held.count > 0)
         tx.transfer(tx.state().account(lease.renter, AccountKind::held),
                     tx.state().account(lease.renter, AccountKind::available), lease.held,
@@ -205,6 +209,7 @@ void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) 
     auto bill = lease.spot_floor ? bill_of(tx.state(), lease) : std::vector<ledger::Segment>();
     tx.update(std::move(lease), event_of(LeaseState::ended), name_of(outcome));
     tx.add_bill(std::move(bill));
+    settle_reserved(tx, tx.state().at<Lease>(id), given_back);
     if (released) release_cards(tx, id);
     if (job) settle_job(tx, *job, outcome, exit_code);
 }
@@ -252,7 +257,21 @@ Result<Outcome> handle(Transaction& tx, const ReclaimLease& command) {
     if ((*lease)->state == LeaseState::ended || (*lease)->state == LeaseState::reclaiming)
         return refuse(ErrorCode::wrong_state, "The lease has ended, or is ending already.");
 
-    stop_lease(tx, command.lease, EndReason::reclaimed_by_owner, (*lease)->reclaim_notice);
+    const auto penalty = penalty_for_reclaim(tx.state(), **lease, tx.now());
+    if (penalty && !command.breach)
+        return refuse(
+            ErrorCode::committed,
+            fmt::format("The cards are committed to this renter: taking them back costs {} micros "
+                        "at most, which the renter gets. Repeat it with breach: true to go on.",
+                        penalty->count),
+            "/breach");
+    if (penalty)
+        if (const auto payable = check_penalty(tx.state(), **lease, *penalty); !payable)
+            return payable.error();
+
+    const Millis notice = (*lease)->reclaim_notice;
+    if (penalty) pay_penalty(tx, **lease, *penalty);
+    stop_lease(tx, command.lease, EndReason::reclaimed_by_owner, notice);
     return Outcome(tx.state().at<Lease>(command.lease));
 }
 

@@ -22,12 +22,16 @@ struct Listing {
     ListingState state = ListingState::open;
     ledger::Price ask;
     std::optional<ledger::Price> spot_floor;  ///< the least a spot bid must be; absent: no spot
+    ledger::Micros storage_price;  ///< of a GiB for 30 days; quoted, and billed once it is metered
+    ledger::Micros egress_price;   ///< of a GiB that leaves the host; likewise
     Millis term_min;
     Millis term_max;
     Millis reclaim_notice;
     std::int32_t bundle_min = 1;  ///< the fewest cards one lease may take
     std::optional<Time> available_from;
     std::optional<Time> available_until;
+    /// Until then a card is taken back from a renter only for a penalty; only such cards can be reserved.
+    std::optional<Time> committed_until;
     Time created_at;
     std::int64_t version = 1;
 
@@ -40,12 +44,15 @@ struct Listing {
         visit.field("state", row.state);
         visit.field("ask_micros_per_hour", row.ask);
         visit.field("spot_floor_micros_per_hour", row.spot_floor);
+        visit.field("storage_micros_per_gib_month", row.storage_price);
+        visit.field("egress_micros_per_gib", row.egress_price);
         visit.field("term_min_ms", row.term_min);
         visit.field("term_max_ms", row.term_max);
         visit.field("reclaim_notice_ms", row.reclaim_notice);
         visit.field("bundle_min", row.bundle_min);
         visit.field("available_from", row.available_from);
         visit.field("available_until", row.available_until);
+        visit.field("committed_until", row.committed_until);
         visit.field("created_at", row.created_at);
         visit.field("version", row.version);
     }

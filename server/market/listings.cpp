@@ -49,6 +49,31 @@ Status check_terms(const Listing& listing) {
     return Done{};
 }
 
+/// A commitment is given for the future, and never taken back before its time.
+Status check_commitment(std::optional<Time> before, const Listing& listing, Time now) {
+    if (listing.committed_until == before) return Done{};
+    if (*listing.committed_until <= now)
+        return refuse(ErrorCode::invalid_field, "Give a moment that is still to come.", "/committed_until");
+    if (before && *before > now && *listing.committed_until < *before)
+        return refuse(ErrorCode::committed,
+                      fmt::format("The listing is committed until {}: it can be longer, never shorter.",
+                                  to_rfc3339(*before)),
+                      "/committed_until");
+    return Done{};
+}
+
+/// Whether somebody relies on the listing's commitment.
+bool is_needed(const State& state, const Listing& listing, Time now) {
+    if (!listing.committed_until || *listing.committed_until <= now) return false;
+    for (const CardId card : listing.cards)
+        if (!state.bookings_of(card).empty()) return true;
+    for (const LeaseId id : state.live_leases_of(listing.host)) {
+        const Lease& lease = state.at<Lease>(id);
+        if (lease.listing == listing.id && lease.state != LeaseState::ended) return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 ListingView view_of(const State& state, const Listing& listing) {
@@ -87,15 +112,19 @@ Result<Outcome> handle(Transaction& tx, const CreateListing& command) {
                     ListingState::open,
                     command.ask,
                     command.spot_floor,
+                    command.storage_price,
+                    command.egress_price,
                     command.term_min,
                     command.term_max,
                     command.reclaim_notice,
                     command.bundle_min,
                     command.available_from,
                     command.available_until,
+                    command.committed_until,
                     tx.now(),
                     1};
     if (const auto fine = check_terms(listing); !fine) return fine.error();
+    if (const auto fine = check_commitment({}, listing, tx.now()); !fine) return fine.error();
 
     listing.id = tx.make_id<ListingId>();
     std::sort(listing.cards.begin(), listing.cards.end(), [&](CardId a, CardId b) {
@@ -119,11 +148,16 @@ Result<Outcome> handle(Transaction& tx, const UpdateListing& command) {
     listing.ask = command.ask.value_or(listing.ask);
     if (command.spot_floor) listing.spot_floor = command.spot_floor;
     if (command.no_spot) listing.spot_floor.reset();
+    listing.storage_price = command.storage_price.value_or(listing.storage_price);
+    listing.egress_price = command.egress_price.value_or(listing.egress_price);
     listing.term_min = command.term_min.value_or(listing.term_min);
     listing.term_max = command.term_max.value_or(listing.term_max);
     listing.reclaim_notice = command.reclaim_notice.value_or(listing.reclaim_notice);
     listing.state = command.state.value_or(listing.state);
+    listing.committed_until = command.committed_until ? command.committed_until : listing.committed_until;
     if (const auto fine = check_terms(listing); !fine) return fine.error();
+    if (const auto fine = check_commitment((*found)->committed_until, listing, tx.now()); !fine)
+        return fine.error();
 
     tx.update(std::move(listing), "listing.changed");
     match_standing_orders(tx);
@@ -135,6 +169,11 @@ Result<Outcome> handle(Transaction& tx, const WithdrawListing& command) {
     if (!found) return found.error();
     if ((*found)->state == ListingState::withdrawn)
         return refuse(ErrorCode::wrong_state, "The listing is withdrawn already.");
+    if (is_needed(tx.state(), **found, tx.now()))
+        return refuse(ErrorCode::committed,
+                      fmt::format("The listing is committed until {} and has leases or reservations: pause "
+                                  "it, and withdraw it when they are over.",
+                                  to_rfc3339(*(*found)->committed_until)));
 
     Listing listing = **found;
     listing.state = ListingState::withdrawn;

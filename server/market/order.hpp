@@ -56,6 +56,8 @@ struct Order {
     std::optional<std::int64_t> policy_version;
     std::optional<std::string> policy_rule;
     std::optional<PolicyEffect> policy_effect;
+    std::optional<QuoteId> quote;  ///< the quote it was placed with: its price is then the price limit
+    std::optional<std::int32_t> quoted_fee_ppm;
     std::int64_t version = 1;
 
     template <class Row, class Visitor>
@@ -87,6 +89,8 @@ struct Order {
         visit.field("policy_version", row.policy_version);
         visit.field("policy_rule", row.policy_rule);
         visit.field("policy_effect", row.policy_effect);
+        visit.field("quote_id", row.quote);
+        visit.field("quoted_fee_ppm", row.quoted_fee_ppm);
         visit.field("version", row.version);
     }
 };

@@ -7,6 +7,7 @@ namespace {
 
 const std::set<CardId> no_cards;
 const std::set<State::FreeCard> no_free_cards;
+const std::set<State::BookedSpan> no_bookings;
 const std::set<LeaseId> no_leases;
 const std::map<std::int64_t, SegmentId> no_segments;
 
@@ -42,6 +43,17 @@ std::optional<Time> next_deadline(const Lease& lease) {
         keep_earlier(best, lease.paid_until);
     }
     return best;
+}
+
+std::optional<Time> next_deadline(const Reservation& reservation) {
+    switch (reservation.state) {
+        case ReservationState::booked:
+            return reservation.starts_at;
+        case ReservationState::started:
+            return reservation.ends_at;
+        default:
+            return std::nullopt;
+    }
 }
 
 const ledger::Account& State::account(OrganizationId organization, ledger::AccountKind kind) const {
@@ -80,6 +92,22 @@ const std::set<CardId>& State::cards_of(HostId host) const {
 const std::set<LeaseId>& State::live_leases_of(HostId host) const {
     const auto found = leases_of_host_.find(host);
     return found == leases_of_host_.end() ? no_leases : found->second;
+}
+
+const std::set<State::BookedSpan>& State::bookings_of(CardId card) const {
+    const auto found = bookings_of_card_.find(card);
+    return found == bookings_of_card_.end() ? no_bookings : found->second;
+}
+
+std::optional<ReservationId> State::reservation_of(LeaseId lease) const {
+    const auto found = reservation_of_lease_.find(lease);
+    return found == reservation_of_lease_.end() ? std::nullopt
+                                                : std::optional<ReservationId>(found->second);
+}
+
+std::int64_t State::open_reservations(OrganizationId renter) const {
+    const auto found = open_reservations_.find(renter);
+    return found == open_reservations_.end() ? 0 : found->second;
 }
 
 const std::set<State::FreeCard>& State::free_cards_of(ListingId listing) const {
@@ -133,6 +161,8 @@ void State::index(const Card& row, bool present) {
 
 void State::index(const Listing& row, bool present) {
     if (row.state == ListingState::withdrawn) return;
+    if (row.committed_until && row.state == ListingState::open)
+        put_or_erase(committed_, Offer{row.ask, row.id}, present);
     std::set<FreeCard> free;
     for (const CardId card : row.cards) {
         if (present) {
@@ -233,6 +263,23 @@ void State::index(const PolicyApproval& row, bool present) {
     int& count = approved_[{row.organization, row.model}];
     count += present ? 1 : -1;
     if (count == 0) approved_.erase({row.organization, row.model});
+}
+
+void State::index(const Reservation& row, bool present) {
+    if (const auto deadline = next_deadline(row)) put_or_erase(due_, Due{*deadline, row.id}, present);
+    if (!row.is_open()) return;
+    std::int64_t& count = open_reservations_[row.renter];
+    count += present ? 1 : -1;
+    if (count == 0) open_reservations_.erase(row.renter);
+    if (!row.lease) return;
+    if (present)
+        reservation_of_lease_.emplace(*row.lease, row.id);
+    else
+        reservation_of_lease_.erase(*row.lease);
+}
+
+void State::index(const Booking& row, bool present) {
+    put_or_erase(bookings_of_card_, row.card, BookedSpan{row.starts_at, row.id}, present);
 }
 
 void State::index(const Freeze& row, bool present) {

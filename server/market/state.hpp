@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+#include <variant>
 
 #include "market/changes.hpp"
 
@@ -21,6 +22,9 @@ namespace fallow::market {
 inline constexpr OrganizationId platform_organization{RawId{0, 1}};
 inline constexpr AccountId platform_external{RawId{0, 2}};
 inline constexpr AccountId platform_fees{RawId{0, 3}};
+
+/// What can have a deadline.
+using DueId = std::variant<LeaseId, OrderId, SpotPoolId, ReservationId>;
 
 /// What the market may take; the engine fills it from the configuration.
 struct Rules {
@@ -34,8 +38,12 @@ struct Rules {
     Millis hold_window = minutes(30);
     Millis disconnect_window = minutes(10);
     Millis heartbeat = seconds(5);
-    Millis pinned_lost = minutes(10);  ///< how long an interactive rental survives its host's silence
-    Millis spot_reprice = minutes(1);  ///< a pool's price changes no more often
+    Millis quote_validity = minutes(5);
+    Millis cancel_free = hours(24);          ///< before its start a reservation is cancelled for nothing
+    std::int32_t cancel_kept_ppm = 500'000;  ///< of the deposit, after that
+    std::int32_t penalty_ppm = 100'000;      ///< of what a seller does not deliver
+    Millis pinned_lost = minutes(10);        ///< how long an interactive rental survives its host's silence
+    Millis spot_reprice = minutes(1);        ///< a pool's price changes no more often
     Millis bid_lower_cooldown = minutes(10);  ///< from a bid's last change to its lowering
     std::size_t due_per_tick_max = 256;
     std::size_t matches_per_command_max = 256;
@@ -59,6 +67,8 @@ FALLOW_ROW_KEY(Listing, ListingId, id);
 FALLOW_ROW_KEY(Order, OrderId, id);
 FALLOW_ROW_KEY(Lease, LeaseId, id);
 FALLOW_ROW_KEY(Job, JobId, id);
+FALLOW_ROW_KEY(Reservation, ReservationId, id);
+FALLOW_ROW_KEY(Booking, BookingId, id);
 FALLOW_ROW_KEY(Freeze, FreezeId, id);
 FALLOW_ROW_KEY(Settings, std::string, market);
 FALLOW_ROW_KEY(Policy, std::int64_t, version);
@@ -143,8 +153,19 @@ class State {
     /// A spot lease's segments by their sequence.
     [[nodiscard]] const std::map<std::int64_t, SegmentId>& segments_of(LeaseId lease) const;
 
-    /// Deadlines of leases, expiries of orders and repricings of pools, the earliest first.
-    using Due = std::pair<Time, std::variant<LeaseId, OrderId, SpotPoolId>>;
+    /// Open listings that are committed, free cards or not, by ask, then id: where reservations are made.
+    [[nodiscard]] const std::set<Offer>& committed() const { return committed_; }
+    /// The bookings of a card by their start.
+    using BookedSpan = std::pair<Time, BookingId>;
+    [[nodiscard]] const std::set<BookedSpan>& bookings_of(CardId card) const;
+    [[nodiscard]] bool has_bookings() const { return !bookings_of_card_.empty(); }
+    /// The reservation whose block a live lease is.
+    [[nodiscard]] std::optional<ReservationId> reservation_of(LeaseId lease) const;
+    [[nodiscard]] std::int64_t open_reservations(OrganizationId renter) const;
+
+    /// Deadlines of leases, expiries of orders, repricings of pools, starts and ends of
+    /// reservations, the earliest first.
+    using Due = std::pair<Time, DueId>;
     [[nodiscard]] const std::set<Due>& due() const { return due_; }
 
     [[nodiscard]] std::size_t active_leases() const { return active_leases_; }
@@ -158,6 +179,8 @@ class State {
     void index(const Order&, bool);
     void index(const Lease&, bool);
     void index(const Job&, bool) {}
+    void index(const Reservation&, bool);
+    void index(const Booking&, bool);
     void index(const Freeze&, bool);
     void index(const Settings&, bool) {}
     void index(const Policy&, bool);
@@ -170,8 +193,8 @@ class State {
 
     Rules rules_;
     std::tuple<Table<Organization>, Table<ledger::Account>, Table<Host>, Table<Card>, Table<Listing>,
-               Table<Order>, Table<Lease>, Table<Job>, Table<Freeze>, Table<Settings>, Table<Policy>,
-               Table<PolicyApproval>, Table<SpotPool>, Table<LeaseSegment>>
+               Table<Order>, Table<Lease>, Table<Job>, Table<Reservation>, Table<Booking>, Table<Freeze>,
+               Table<Settings>, Table<Policy>, Table<PolicyApproval>, Table<SpotPool>, Table<LeaseSegment>>
         tables_;
 
     std::unordered_set<std::string> organization_names_;
@@ -189,6 +212,10 @@ class State {
     std::set<Offer> offers_;
     std::unordered_map<ListingId, ledger::Price> offered_;
     std::set<Demand> demands_;
+    std::set<Offer> committed_;
+    std::unordered_map<CardId, std::set<BookedSpan>> bookings_of_card_;
+    std::unordered_map<LeaseId, ReservationId> reservation_of_lease_;
+    std::unordered_map<OrganizationId, std::int64_t> open_reservations_;
     std::set<Due> due_;
     std::set<ListingId> spot_listings_;
     std::set<Offer> spot_offers_;
@@ -206,8 +233,9 @@ class State {
     [[nodiscard]] std::int32_t free_cards(ListingId listing) const;
 };
 
-/// The moment at which a lease needs the clock's attention, if there is one.
+/// The moment at which a lease or a reservation needs the clock's attention, if there is one.
 [[nodiscard]] std::optional<Time> next_deadline(const Lease& lease);
+[[nodiscard]] std::optional<Time> next_deadline(const Reservation& reservation);
 
 template <class Row>
 void State::replace(const Row* before, const Row* after) {

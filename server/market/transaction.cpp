@@ -115,13 +115,23 @@ void Transaction::move_balance(AccountId id, ledger::Micros by) {
 ledger::Transfer Transaction::transfer(const ledger::Account& debit, const ledger::Account& credit,
                                        ledger::Micros amount, ledger::TransferReason reason,
                                        std::optional<LeaseId> lease, std::optional<std::string> reference) {
-    const ledger::Transfer row{make_id<TransferId>(), debit.id, credit.id, debit.organization,
-                               credit.organization,   amount,   reason,    lease,
-                               std::move(reference),  now()};
-    const AccountId from = debit.id;
-    const AccountId to = credit.id;
-    move_balance(from, ledger::Micros(-amount.count));
-    move_balance(to, amount);
+    return move({make_id<TransferId>(), debit.id, credit.id, debit.organization, credit.organization,
+                 amount, reason, lease, std::nullopt, std::move(reference), now()});
+}
+
+void Transaction::transfer(const ledger::Account& debit, const ledger::Account& credit,
+                           ledger::Micros amount, ledger::TransferReason reason,
+                           ReservationId reservation) {
+    if (amount.count == 0) return;
+    static_cast<void>(
+        move({make_id<TransferId>(), debit.id, credit.id, debit.organization, credit.organization, amount,
+              reason, std::nullopt, reservation, std::nullopt, now()}));
+}
+
+ledger::Transfer Transaction::move(ledger::Transfer row) {
+    const auto reason = row.reason;
+    move_balance(row.debit, ledger::Micros(-row.amount.count));
+    move_balance(row.credit, row.amount);
     const bool is_external =
         reason == ledger::TransferReason::deposit || reason == ledger::TransferReason::withdrawal;
     record(std::nullopt, AnyRow(row), is_external ? "transfer.made" : "", {});
@@ -148,8 +158,9 @@ void undo(State& state, const std::vector<Entry>& entries) {
 Changes coalesce(const std::vector<Entry>& entries) {
     std::tuple<Merger<Organization>, Merger<ledger::Account>, Merger<ledger::Transfer>, Merger<Host>,
                Merger<Card>, Merger<Listing>, Merger<Order>, Merger<Lease>, Merger<LeaseCard>, Merger<Job>,
-               Merger<JobSpec>, Merger<Usage>, Merger<Freeze>, Merger<Settings>, Merger<Policy>,
-               Merger<PolicyApproval>, Merger<SpotPool>, Merger<SpotPrice>, Merger<LeaseSegment>>
+               Merger<JobSpec>, Merger<Usage>, Merger<Reservation>, Merger<Booking>, Merger<Freeze>,
+               Merger<Settings>, Merger<Policy>, Merger<PolicyApproval>, Merger<SpotPool>,
+               Merger<SpotPrice>, Merger<LeaseSegment>>
         mergers;
     for (const Entry& entry : entries) {
         if (entry.derived) continue;
@@ -196,6 +207,8 @@ void forget_if_final(State& state, const AnyRow& row) {
         if (order->state == OrderState::standing || order->state == OrderState::filled) return;
         if (order->job) forget<Job>(state, *order->job);
         forget<Order>(state, order->id);
+    } else if (const auto* reservation = std::get_if<Reservation>(&row)) {
+        if (!reservation->is_open()) forget<Reservation>(state, reservation->id);
     }
 }
 
@@ -207,6 +220,10 @@ struct Audience {
         return {row.debit_organization, row.credit_organization};
     }
     std::vector<OrganizationId> operator()(const Lease& row) const {
+        if (row.renter == row.seller) return {row.renter};
+        return {row.renter, row.seller};
+    }
+    std::vector<OrganizationId> operator()(const Reservation& row) const {
         if (row.renter == row.seller) return {row.renter};
         return {row.renter, row.seller};
     }

@@ -15,8 +15,8 @@
 namespace fallow::market {
 
 using AnyRow = std::variant<Organization, ledger::Account, ledger::Transfer, Host, Card, Listing, Order,
-                            Lease, LeaseCard, Job, JobSpec, Usage, Freeze, Settings, Policy, PolicyApproval,
-                            SpotPool, SpotPrice, LeaseSegment>;
+                            Lease, LeaseCard, Job, JobSpec, Usage, Reservation, Booking, Freeze, Settings,
+                            Policy, PolicyApproval, SpotPool, SpotPrice, LeaseSegment>;
 
 /// One change of one row.
 struct Entry {
@@ -82,6 +82,9 @@ class Transaction {
                               ledger::Micros amount, ledger::TransferReason reason,
                               std::optional<LeaseId> lease,
                               std::optional<std::string> reference = std::nullopt);
+    /// The same for a reservation; nothing moves when the amount is zero.
+    void transfer(const ledger::Account& debit, const ledger::Account& credit, ledger::Micros amount,
+                  ledger::TransferReason reason, ReservationId reservation);
 
     [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
     [[nodiscard]] std::vector<Entry> take_entries() { return std::move(entries_); }
@@ -90,6 +93,7 @@ class Transaction {
   private:
     void record(std::optional<AnyRow> before, std::optional<AnyRow> after, std::string_view event,
                 std::string_view reason, bool derived = false);
+    ledger::Transfer move(ledger::Transfer row);
     void move_balance(AccountId account, ledger::Micros by);
     void move_used(CardId card, std::int32_t by);
 
@@ -106,7 +110,7 @@ void undo(State& state, const std::vector<Entry>& entries);
 [[nodiscard]] Changes coalesce(const std::vector<Entry>& entries);
 
 /// Called with a row that has become durable: when no later command can change it, it leaves the state.
-/// Orders go with their released lease, jobs with their last one.
+/// Orders go with their released lease, jobs with their last one, reservations by themselves.
 void forget_if_final(State& state, const AnyRow& row);
 
 /// The organizations that may see an event of this row.

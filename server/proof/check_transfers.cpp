@@ -7,31 +7,49 @@
 namespace fallow_proof {
 namespace {
 
-/// What money a reason moves: between which kinds of account, inside one organization or not, for a lease
-/// or not.
+enum class For { nothing, lease, reservation };
+
+/// What money a reason moves: between which kinds of account, inside one organization or not, and for what.
 struct Shape {
     std::string_view reason;
     std::string_view from, to;
     bool inside_one_organization;
-    bool for_lease;
+    For what;
 };
 
-constexpr std::array<Shape, 7> shapes{{
-    {"deposit", "external", "available", false, false},
-    {"withdrawal", "available", "external", false, false},
-    {"withdrawal", "earned", "external", false, false},
-    {"hold", "available", "held", true, true},
-    {"release", "held", "available", true, true},
-    {"charge", "held", "earned", false, true},
-    {"fee", "held", "fees", false, true},
+constexpr std::array<Shape, 19> shapes{{
+    {"deposit", "external", "available", false, For::nothing},
+    {"withdrawal", "available", "external", false, For::nothing},
+    {"withdrawal", "earned", "external", false, For::nothing},
+    {"hold", "available", "held", true, For::lease},
+    {"release", "held", "available", true, For::lease},
+    {"charge", "held", "earned", false, For::lease},
+    {"fee", "held", "fees", false, For::lease},
+    {"penalty", "earned", "available", false, For::lease},
+    {"penalty", "available", "available", false, For::lease},
+    {"penalty", "held", "available", false, For::reservation},
+    {"reserve", "available", "held", true, For::reservation},
+    {"unreserve", "held", "available", true, For::reservation},
+    {"kept", "available", "earned", false, For::reservation},
+    {"kept_fee", "available", "fees", false, For::reservation},
+    {"bond", "available", "held", true, For::reservation},
+    {"bond", "earned", "held", true, For::reservation},
+    {"unbond", "held", "available", true, For::reservation},
+    {"unbond", "held", "earned", true, For::reservation},
+    {"sale", "available", "available", false, For::reservation},
 }};
+
+For what_for(const Transfer& transfer) {
+    if (transfer.lease) return For::lease;
+    return transfer.reservation ? For::reservation : For::nothing;
+}
 
 bool has_known_shape(const Transfer& transfer, const Account& debit, const Account& credit) {
     for (const Shape& shape : shapes) {
         if (shape.reason != transfer.reason || shape.from != debit.kind || shape.to != credit.kind)
             continue;
         if (shape.inside_one_organization && debit.organization != credit.organization) continue;
-        if (shape.for_lease == transfer.lease.has_value()) return true;
+        if (shape.what == what_for(transfer)) return true;
     }
     return false;
 }
@@ -57,6 +75,7 @@ class TransferCheck {
                      debit->kind + " to " + credit->kind +
                          (transfer.lease ? " for a lease" : " for no lease")});
         if (transfer.lease) add_to_lease(name, transfer);
+        if (transfer.reservation) add_to_reservation(name, transfer);
     }
 
     void finish() {
@@ -77,6 +96,8 @@ class TransferCheck {
         Wide charged_fees = 0;
         for (const auto& [id, lease] : ledger_.leases)
             charged_fees += lease.fee;
+        for (const auto& [id, reservation] : ledger_.reservations)
+            charged_fees += reservation.kept_fees;
         if (fees != charged_fees)
             report_({"fee_total", "fees account", decimal(charged_fees), decimal(fees)});
         check_held_accounts();
@@ -105,6 +126,7 @@ class TransferCheck {
             return;
         }
         Lease& lease = found->second;
+        if (transfer.reason == "penalty") return expect_parties(name, transfer, lease.seller, lease.renter);
         if (transfer.debit_organization != lease.renter)
             report_({"transfer_party", name, id_text("org", lease.renter) + " pays",
                      id_text("org", transfer.debit_organization)});
@@ -117,15 +139,54 @@ class TransferCheck {
         if (transfer.reason == "fee") lease.fees += transfer.amount;
     }
 
-    /// What an organization has held is what its leases hold.
+    /// Nothing is said of a party that may be anybody: empty.
+    void expect_parties(const std::string& name, const Transfer& transfer, const std::string& payer,
+                        const std::string& payee) {
+        if (!payer.empty() && transfer.debit_organization != payer)
+            report_({"transfer_party", name, id_text("org", payer) + " pays",
+                     id_text("org", transfer.debit_organization)});
+        if (!payee.empty() && transfer.credit_organization != payee)
+            report_({"transfer_party", name, id_text("org", payee) + " receives",
+                     id_text("org", transfer.credit_organization)});
+    }
+
+    void add_to_reservation(const std::string& name, const Transfer& transfer) {
+        const auto found = ledger_.reservations.find(*transfer.reservation);
+        if (found == ledger_.reservations.end()) {
+            report_({"transfer_reservation_exists", name, "a reservation",
+                     id_text("reservation", *transfer.reservation) + " is missing"});
+            return;
+        }
+        Reservation& row = found->second;
+        const std::string& reason = transfer.reason;
+        if (reason == "bond" || reason == "unbond")
+            expect_parties(name, transfer, row.seller, row.seller);
+        else if (reason == "penalty")
+            expect_parties(name, transfer, row.seller, row.renter);
+        else
+            expect_parties(name, transfer, row.renter, reason == "kept" ? row.seller : std::string());
+        if (reason == "reserve") row.reserves += transfer.amount;
+        if (reason == "unreserve") row.unreserves += transfer.amount;
+        if (reason == "kept") row.kepts += transfer.amount;
+        if (reason == "kept_fee") row.kept_fees += transfer.amount;
+        if (reason == "bond") row.bonds += transfer.amount;
+        if (reason == "unbond") row.unbonds += transfer.amount;
+        if (reason == "penalty") row.penalties += transfer.amount;
+    }
+
+    /// What an organization has held is what its leases and reservations hold.
     void check_held_accounts() {
-        std::map<std::string, Wide> by_renter;
+        std::map<std::string, Wide> by_organization;
         for (const auto& [id, lease] : ledger_.leases)
-            by_renter[lease.renter] += lease.held;
+            by_organization[lease.renter] += lease.held;
+        for (const auto& [id, reservation] : ledger_.reservations) {
+            by_organization[reservation.renter] += reservation.deposit;
+            by_organization[reservation.seller] += reservation.bond;
+        }
         for (const auto& [id, account] : ledger_.accounts) {
             if (account.kind != "held") continue;
-            const auto found = by_renter.find(account.organization);
-            const Wide expected = found == by_renter.end() ? 0 : found->second;
+            const auto found = by_organization.find(account.organization);
+            const Wide expected = found == by_organization.end() ? 0 : found->second;
             if (expected != account.balance)
                 report_({"held_is_sum_of_leases", id_text("account", id), decimal(expected),
                          decimal(account.balance)});

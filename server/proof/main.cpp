@@ -117,6 +117,7 @@ int run(const Options& options) {
         Ledger ledger = source.read_ledger();
         check_transfers(ledger, source, report);
         check_leases(ledger, report);
+        check_reservations(ledger, report);
         check_journal(ledger, source, report);
         if (options.json) {
             print_json(ledger, findings);

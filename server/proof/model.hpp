@@ -40,6 +40,7 @@ struct Transfer {
     std::int64_t amount = 0;
     std::string reason;
     std::optional<std::string> lease;
+    std::optional<std::string> reservation;
 };
 
 struct Usage {
@@ -94,6 +95,19 @@ struct Lease {
     Wide holds = 0, releases = 0, charges = 0, fees = 0;
 };
 
+struct Reservation {
+    std::string id, renter, seller;
+    bool is_open = false;  ///< booked or started
+    std::int64_t fee_ppm = 0;
+    std::int64_t deposit = 0;
+    std::int64_t bond = 0;
+    std::int64_t kept = 0;
+    std::int64_t penalty = 0;
+
+    // Sums of the transfers that name this reservation.
+    Wide reserves = 0, unreserves = 0, kepts = 0, kept_fees = 0, bonds = 0, unbonds = 0, penalties = 0;
+};
+
 struct JournalRow {
     std::string stream;
     std::int64_t seq = 0;
@@ -111,11 +125,12 @@ struct StreamHead {
 struct Ledger {
     std::unordered_map<std::string, Account> accounts;
     std::map<std::string, Lease> leases;
+    std::map<std::string, Reservation> reservations;
     std::vector<std::pair<std::string, Usage>>
         orphaned_usage;  ///< with the id of a lease that is not there
     std::vector<std::string> orphaned_receipts;
     std::vector<std::string> orphaned_segments;  ///< ids of leases that are not there
-    std::map<std::string, StreamHead> heads;  ///< of every stream of the journal
+    std::map<std::string, StreamHead> heads;     ///< of every stream of the journal
     std::map<std::string, StreamHead>
         anchors;  ///< where a stream starts, when its oldest records were dropped
     std::int64_t transfers = 0;

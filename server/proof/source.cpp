@@ -21,6 +21,10 @@ constexpr const char* leases_sql =
     "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'none'), spot_floor_micros_per_hour IS NOT NULL "
     "FROM leases";
 
+constexpr const char* reservations_sql =
+    "SELECT id, organization_id, seller_id, state IN ('booked', 'started'), fee_ppm, deposit_micros, "
+    "bond_micros, kept_micros, penalty_micros FROM reservations";
+
 constexpr const char* usage_sql =
     "SELECT lease_id, sequence, organization_id, seller_id, statement, "
     "encode(sha256(convert_to(statement, 'UTF8')), 'hex'), accepted_running_ms, clipped_ms, final "
@@ -29,7 +33,7 @@ constexpr const char* usage_sql =
 constexpr const char* transfers_sql =
     "SELECT id, debit_account_id, credit_account_id, debit_organization_id, credit_organization_id, "
     "amount_micros, "
-    "reason, lease_id FROM transfers ORDER BY at, id";
+    "reason, lease_id, reservation_id FROM transfers ORDER BY at, id";
 
 constexpr const char* journal_sql =
     "SELECT journal.stream, journal.seq, journal.epoch, journal.chain, "
@@ -125,6 +129,19 @@ Ledger Source::read_ledger() {
         Lease lease = lease_from(row);
         ledger.leases.emplace(lease.id, std::move(lease));
     });
+    session_->each(reservations_sql, [&](const pqxx::row& row) {
+        Reservation reservation;
+        reservation.id = text(row[0]);
+        reservation.renter = text(row[1]);
+        reservation.seller = text(row[2]);
+        reservation.is_open = row[3].as<bool>();
+        reservation.fee_ppm = number(row[4]);
+        reservation.deposit = number(row[5]);
+        reservation.bond = number(row[6]);
+        reservation.kept = number(row[7]);
+        reservation.penalty = number(row[8]);
+        ledger.reservations.emplace(reservation.id, std::move(reservation));
+    });
     session_->each(usage_sql, [&](const pqxx::row& row) {
         Usage usage{number(row[1]), text(row[2]),   text(row[3]),   text(row[4]),
                     text(row[5]),   number(row[6]), number(row[7]), row[8].as<bool>()};
@@ -170,7 +187,7 @@ Ledger Source::read_ledger() {
 void Source::each_transfer(const std::function<void(const Transfer&)>& visit) {
     session_->each(transfers_sql, [&](const pqxx::row& row) {
         visit({text(row[0]), text(row[1]), text(row[2]), text(row[3]), text(row[4]), number(row[5]),
-               text(row[6]), maybe(row[7])});
+               text(row[6]), maybe(row[7]), maybe(row[8])});
     });
 }
 

@@ -258,6 +258,9 @@ LoadedMarket PostgresMarketStore::load(const std::string& market) {
     loaded.spot_pools = select_rows<market::SpotPool>(tx, "ORDER BY name");
     loaded.lease_segments = select_rows<market::LeaseSegment>(
         tx, "WHERE lease_id IN (SELECT id FROM leases WHERE NOT released) ORDER BY lease_id, sequence");
+    loaded.reservations =
+        select_rows<market::Reservation>(tx, "WHERE state IN ('booked', 'started') ORDER BY booked_at, id");
+    loaded.bookings = select_rows<market::Booking>(tx, "ORDER BY starts_at, id");
     loaded.freezes = select_rows<market::Freeze>(tx, "ORDER BY created_at, id");
     loaded.policies = select_rows<market::Policy>(tx, "ORDER BY version");
     loaded.policy_approvals = select_rows<market::PolicyApproval>(tx, "ORDER BY created_at, id");

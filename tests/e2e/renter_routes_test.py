@@ -1,6 +1,8 @@
 """What renters do: orders and their matching, holds, leases ended, jobs, artifacts; and the same at the same time."""
 import concurrent.futures
 import hashlib
+import json
+import subprocess
 
 from routes_client import Client
 from routes_fixture import HOUR, RENTER, SELLER, RoutesTest, run_tests
@@ -86,6 +88,60 @@ class Renters(RoutesTest):
             self.release(placed["lease"]["id"])
         reply = self.renter.call("POST", "/v1/orders", {**good, "requirements": {"listing_id": "listing_" + "0" * 26}})
         self.assert_problem(reply, 404, "not_found", "/requirements/listing_id")
+
+    def quoted(self, listing, **more):
+        quote = self.renter.post("/v1/quotes", {"requirements": {"listing_id": listing["id"]}, "term_ms": HOUR,
+                                                **more}, 201)
+        return quote, {"quote": quote["quote"], "server_signature": quote["server_signature"]}
+
+    def verifies(self, quote):
+        done = subprocess.run([str(self.world.bin / "fallow"), "quote", "verify", "--server-key",
+                               str(self.world.data / "server_signing.pub"), "/dev/stdin"], input=json.dumps(quote),
+                              text=True, capture_output=True, timeout=60)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        return done.returncode == 0
+
+    def test_a_quote_is_signed_and_caps_the_price(self):
+        listing = self.offer(3, ask=PER_MS, storage_micros_per_gib_month=72_000, egress_micros_per_gib=5_000)
+        self.assertEqual((listing["storage_micros_per_gib_month"], listing["egress_micros_per_gib"]),
+                         (72_000, 5_000))
+        quote, signed = self.quoted(listing, count=2, stored_gib=1000, moved_gib=3)
+        self.assertEqual((quote["listing_id"], quote["seller_id"], quote["price_micros_per_hour"],
+                          quote["cards_micros"], quote["storage_micros"], quote["traffic_micros"],
+                          quote["total_micros"]),
+                         (listing["id"], self.seller.organization, PER_MS, 2 * PER_MS, 100_000, 15_000,
+                          2 * PER_MS + 115_000))
+        self.assertTrue(self.verifies(quote))
+        forged = {**quote, "quote": quote["quote"].replace("count: 2", "count: 3")}
+        self.assertFalse(self.verifies(forged))
+        self.seller.expect(200, "PATCH", f"/v1/listings/{listing['id']}", {"ask_micros_per_hour": 10 * PER_MS},
+                           headers={"If-Match": '"1"'})
+        body = {"quote": signed, "count": 1, "term_ms": HOUR}
+        placed = self.renter.post("/v1/orders", body, 201)
+        self.assertEqual((placed["lease"]["price_micros_per_hour"], placed["order"]["quote_id"],
+                          placed["order"]["fill_or_kill"]), (PER_MS, quote["id"], True))
+        other = self.organization(RENTER, DEPOSIT)
+        self.assert_problem(other.call("POST", "/v1/orders", body), 422, "invalid_field", "/quote")
+        rows = [({**body, "count": 3}, 422, "invalid_field", "/count"),
+                ({**body, "term_ms": HOUR + 1}, 422, "invalid_field", "/term_ms"),
+                ({**body, "price_max_micros_per_hour": 1}, 422, "invalid_field", "/price_max_micros_per_hour"),
+                ({**body, "quote": {**signed, "quote": forged["quote"]}}, 422, "signature_invalid", "/quote"),
+                ({**body, "requirements": {"device_class": "cpu"}}, 409, "no_match", None),
+                ({"term_ms": HOUR}, 422, "missing_field", "/price_max_micros_per_hour")]
+        self.assert_rows(rows, lambda wanted: self.renter.call("POST", "/v1/orders", wanted))
+        plain = {"requirements": {"listing_id": listing["id"]}, "price_max_micros_per_hour": PER_MS, "term_ms": HOUR,
+                 "fill_or_kill": True}
+        self.assert_problem(self.renter.call("POST", "/v1/orders", plain), 409, "no_match")
+        self.renter.post("/v1/orders", {**body, "count": 2}, 201)  # a quote may be used again, while there are cards
+        self.assert_problem(self.renter.call("POST", "/v1/orders", body), 409, "no_match")
+
+    def test_a_quote_moves_nothing(self):
+        listing = self.offer(1, ask=PER_MS)
+        self.quoted(listing)
+        self.assertEqual(self.balances(self.renter), (DEPOSIT, 0, 0))
+        self.assertEqual(self.renter.items("/v1/orders"), [])
+        self.assert_problem(self.renter.call("POST", "/v1/quotes", {"requirements": {"listing_id": listing["id"]},
+                                                                   "count": 2, "term_ms": HOUR}), 409, "no_match")
 
     def test_the_cheapest_ask_serves_and_equal_asks_by_id(self):
         seller = self.organization(SELLER)

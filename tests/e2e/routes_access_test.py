@@ -115,6 +115,8 @@ class Access(ObjectsTest):
                 given = self.standing(operation)
                 if operation.id == "getListing":  # an open one is for every key
                     given.path = f"/v1/listings/{paused}"
+                if operation.id == "buyReservation":  # one that is offered as well
+                    given.path = f"/v1/reservations/{self.new_reservation(self.holder)}/buy"
                 self.assert_problem(self.send(operation, given, self.stranger), 404, "not_found")
 
     def test_lists_show_a_stranger_nothing(self):

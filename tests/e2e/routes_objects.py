@@ -2,7 +2,9 @@
 
 The walks over all routes are made of these. A route of the contract without an example here fails them.
 """
+import datetime
 import hashlib
+import itertools
 
 from routes_fixture import HOUR, RENTER, SELLER, RoutesTest
 from simulated_host import BOOT, CLAIMS, SimulatedHost, reported_cards
@@ -35,6 +37,10 @@ class ObjectsTest(RoutesTest):
         cards = [card["id"] for card in cls.farm.cards]
         cls.spare_cards = iter(cards[:100])
         cls.big_listing = cls.listing(cls.owner, cls.farm, cards[100:])
+        cls.landlord = cls.organization(SELLER, deposit_micros=10**12)
+        cls.holder = cls.organization(RENTER, deposit_micros=10**12)
+        cls.committed = cls.listing(cls.landlord, cls.host(cls.landlord, cards=2), committed_until=cls.in_hours(8000))
+        cls.hours_ahead = itertools.count(240, 2)
 
     def example(self, operation):
         return EXAMPLES[operation.id](self)
@@ -57,6 +63,23 @@ class ObjectsTest(RoutesTest):
         host = SimulatedHost(self.world, self.owner.key, self.keys, f"spare-{number}", contract=self.contract)
         self.addClassCleanup(host.close)
         return host
+
+    @staticmethod
+    def in_hours(hours):
+        moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+    def block(self):
+        """An hour of one committed card that nobody has reserved."""
+        return {"requirements": {"listing_id": self.committed["id"]}, "count": 1, "term_ms": HOUR,
+                "price_max_micros_per_hour": 10_000_000, "starts_at": self.in_hours(next(self.hours_ahead))}
+
+    def new_reservation(self, renter=None, price=None):
+        renter = renter or self.owner
+        made = renter.post("/v1/reservations", self.block(), 201)["id"]
+        if price is not None:
+            renter.post(f"/v1/reservations/{made}/offer", {"price_micros": price})
+        return made
 
     def new_lease(self, job=True, **changes):
         placed = self.rent(self.owner, self.big_listing, self.job() if job else None, **changes)
@@ -126,7 +149,7 @@ for name, path in {"getWhoami": "/v1/whoami", "listKeys": "/v1/keys", "getAccoun
                    "listPrices": "/v1/market/prices", "getPrices": "/v1/market/prices/a30",
                    "listTrades": "/v1/market/prices/a30/trades", "getOutlook": "/v1/market/prices/a30/outlook",
                    "listOrders": "/v1/orders", "listLeases": "/v1/leases",
-                   "listJobs": "/v1/jobs",
+                   "listJobs": "/v1/jobs", "listReservations": "/v1/reservations",
                    "listSpotPools": "/v1/spot/pools"}.items():
     EXAMPLES[name] = of_owner(path)
 
@@ -212,6 +235,7 @@ def createListing(t):
     return Example(t.owner, "/v1/listings", {
         "host_id": t.farm.id, "card_ids": [next(t.spare_cards)], "ask_micros_per_hour": 9_000_000,
         "term_min_ms": 60_000, "term_max_ms": HOUR, "reclaim_notice_ms": 1000, "bundle_min": 1,
+        "storage_micros_per_gib_month": 70_000, "egress_micros_per_gib": 20_000,
         "available_from": "2026-01-01T00:00:00.000Z", "available_until": "2099-01-01T00:00:00.000Z"})
 
 
@@ -238,6 +262,38 @@ def reclaimLease(t):
 
 
 # --- renters
+
+@example
+def createQuote(t):
+    return Example(t.owner, "/v1/quotes", {"requirements": {"listing_id": t.big_listing["id"]}, "count": 1,
+                                           "price_max_micros_per_hour": 10_000_000, "term_ms": HOUR,
+                                           "stored_gib": 10, "moved_gib": 1})
+
+
+@example
+def createReservation(t):
+    return Example(t.owner, "/v1/reservations", t.block())
+
+
+@example
+def getReservation(t):
+    return Example(t.owner, f"/v1/reservations/{t.new_reservation()}")
+
+
+@example
+def cancelReservation(t):
+    return Example(t.owner, f"/v1/reservations/{t.new_reservation()}/cancel", {"breach": False})
+
+
+@example
+def offerReservation(t):
+    return Example(t.owner, f"/v1/reservations/{t.new_reservation()}/offer", {"price_micros": 5})
+
+
+@example
+def buyReservation(t):
+    return Example(t.owner, f"/v1/reservations/{t.new_reservation(t.holder, 1000)}/buy", {"price_max_micros": 1000})
+
 
 @example
 def createOrder(t):

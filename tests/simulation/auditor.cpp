@@ -30,7 +30,11 @@ const std::set<std::string> allowed_transitions{
     "jobs queued→assigned", "jobs queued→cancelled", "jobs queued→failed", "jobs assigned→running",
     "jobs assigned→queued", "jobs assigned→failed", "jobs assigned→cancelled", "jobs running→succeeded",
     "jobs running→failed", "jobs running→cancelled", "jobs running→queued", "jobs assigned→succeeded",
-    "jobs assigned→assigned", "jobs running→assigned"};
+    "jobs assigned→assigned", "jobs running→assigned", "reservations -→booked",
+    "reservations booked→started", "reservations booked→cancelled", "reservations booked→broken",
+    "reservations booked→failed", "reservations booked→sold", "reservations started→ended",
+    "reservations booked→ended", "reservations -→cancelled", "reservations -→broken",
+    "reservations -→sold"};
 
 }  // namespace
 
@@ -46,6 +50,7 @@ void Auditor::committed(const engine::Batch& batch) {
         balances_[row.debit] -= row.amount.count;
         balances_[row.credit] += row.amount.count;
         if (row.lease) moved_[*row.lease][row.reason] += row.amount.count;
+        if (row.reservation) moved_for_[*row.reservation][row.reason] += row.amount.count;
     }
     check_ledger();
     check_cards();
@@ -56,6 +61,10 @@ void Auditor::committed(const engine::Batch& batch) {
             check_lease(lease);
     };
     check_all(batch.changes.leases);
+    for (const auto* rows : {&batch.changes.reservations.inserts, &batch.changes.reservations.updates})
+        for (const market::Reservation& row : *rows)
+            check_reservation(row);
+    check_bookings();
 }
 
 void Auditor::check_journal(const engine::Batch& batch) {
@@ -93,6 +102,7 @@ void Auditor::check_transitions(const market::Changes& changes) {
     look_at_all(changes.orders);
     look_at_all(changes.jobs);
     look_at_all(changes.leases);
+    look_at_all(changes.reservations);
     for (const auto* rows : {&changes.leases.inserts, &changes.leases.updates})
         for (const market::Lease& lease : *rows)
             if (lease.state == LeaseState::ended && !lease.released)
@@ -125,6 +135,10 @@ void Auditor::check_ledger() const {
     std::map<OrganizationId, std::int64_t> held;
     for (const auto& [id, lease] : rows<market::Lease>())
         held[lease.renter] += lease.held.count;
+    for (const auto& [id, row] : rows<market::Reservation>()) {
+        held[row.renter] += row.deposit.count;
+        held[row.seller] += row.bond.count;
+    }
     for (const auto& [id, account] : rows<ledger::Account>()) {
         sum += account.balance.count;
         const auto moved = balances_.find(id);
@@ -166,8 +180,54 @@ void Auditor::check_lease(const market::Lease& lease) const {
     require(lease.state != LeaseState::ended || left == 0, "holds_released", id);
     if (lease.state == LeaseState::ended)
         require(database_.receipts().contains(lease.id), "receipt_at_the_end", id);
+    const market::Order& order = rows<market::Order>().at(lease.order);
+    if (order.pricing == market::OrderPricing::fixed)
+        require(lease.price <= order.price_max, "price_within_limit_or_quote", id);
     check_metering(lease);
     if (lease.spot_floor) check_bid(lease);
+}
+
+/// What is held, kept and paid is what was moved, and a block that is over holds nothing.
+void Auditor::check_reservation(const market::Reservation& row) const {
+    const std::string id = row.id.text();
+    const auto found = moved_for_.find(row.id);
+    const auto moved = [&](TransferReason reason) -> std::int64_t {
+        if (found == moved_for_.end()) return 0;
+        const auto at = found->second.find(reason);
+        return at == found->second.end() ? 0 : at->second;
+    };
+    using enum TransferReason;
+    require(moved(reserve) - moved(unreserve) == row.deposit.count, "deposit_is_accounted_for", id);
+    require(moved(bond) - moved(unbond) - moved(penalty) == row.bond.count, "bond_is_accounted_for", id);
+    require(moved(penalty) == row.penalty.count, "penalty_is_paid", id);
+    require(moved(kept) + moved(kept_fee) == row.kept.count, "kept_is_shared", id);
+    if (row.is_open()) return;
+    require(row.deposit.count == 0 && row.bond.count == 0, "holds_released", id);
+    world_.hit("reservation " + std::string(name_of(*row.reason)));
+}
+
+/// An open reservation has its cards' time, nobody else has, and what is over has none.
+void Auditor::check_bookings() const {
+    std::map<ReservationId, std::size_t> booked;
+    std::map<CardId, std::map<Time, Time>> spans;
+    for (const auto& [id, row] : rows<market::Booking>()) {
+        const market::Reservation& reservation = rows<market::Reservation>().at(row.reservation);
+        require(reservation.is_open(), "time_is_given_back", row.reservation.text());
+        require(reservation.starts_at == row.starts_at && reservation.ends_at == row.ends_at,
+                "bookings_are_the_block", row.reservation.text());
+        ++booked[row.reservation];
+        require(spans[row.card].emplace(row.starts_at, row.ends_at).second, "bookings_apart",
+                row.card.text());
+    }
+    for (const auto& [id, row] : rows<market::Reservation>())
+        if (row.is_open()) require(booked[id] == row.cards.size(), "bookings_are_the_block", id.text());
+    for (const auto& [card, of_card] : spans) {
+        std::optional<Time> last;
+        for (const auto& [start, end] : of_card) {
+            require(!last || start >= *last + rules_.reclaim_deadline, "bookings_apart", card.text());
+            last = end;
+        }
+    }
 }
 
 /// Never more than what the server's own clock saw, and of an honest host never more than what ran.

@@ -46,12 +46,15 @@ class Auditor {
     void check_spot(const market::Changes& changes);
     void check_bid(const market::Lease& lease) const;
     [[nodiscard]] Int128 numerator_of(const market::Lease& lease) const;
+    void check_reservation(const market::Reservation& row) const;
+    void check_bookings() const;
     void check_metering(const market::Lease& lease) const;
     void check_job(const market::Job& job) const;
     void check_containers() const;
     void check_effects() const;
     void check_standing_orders() const;
     [[nodiscard]] bool could_be_filled(const market::Order& order) const;
+    [[nodiscard]] bool is_free_for(const market::Card& card, Millis term) const;
     [[nodiscard]] bool could_serve(const market::Listing& listing, const market::Order& order) const;
     [[nodiscard]] std::int64_t balance(OrganizationId owner, ledger::AccountKind kind) const;
     [[nodiscard]] bool is_frozen(const std::string& target) const;
@@ -75,6 +78,7 @@ class Auditor {
     std::map<AccountId, std::int64_t> balances_;
     std::map<LeaseId, std::map<ledger::TransferReason, std::int64_t>> moved_;
     std::map<LeaseId, std::vector<market::LeaseSegment>> segments_;
+    std::map<ReservationId, std::map<ledger::TransferReason, std::int64_t>> moved_for_;
     std::string chain_;
     std::int64_t epoch_ = 0;
     Time last_at_;

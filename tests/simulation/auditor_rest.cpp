@@ -17,6 +17,8 @@ void require(bool holds, const char* rule, const std::string& detail) {
 bool Auditor::is_quiet() const {
     for (const auto& [id, lease] : rows<market::Lease>())
         if (!lease.released) return false;
+    for (const auto& [id, row] : rows<market::Reservation>())
+        if (row.is_open()) return false;
     return true;
 }
 
@@ -32,6 +34,11 @@ void Auditor::finish(const std::vector<std::unique_ptr<Server>>& servers) {
         require(lease.released, "queues_drain", id.text() + " is " + std::string(name_of(lease.state)));
         check_lease(lease);
     }
+    for (const auto& [id, row] : rows<market::Reservation>()) {
+        require(!row.is_open(), "queues_drain", id.text() + " is " + std::string(name_of(row.state)));
+        check_reservation(row);
+    }
+    require(rows<market::Booking>().empty(), "queues_drain", "a booking is left");
     for (const auto& [id, host] : rows<market::Host>())
         require(host.state == market::HostState::online && !host.unreachable_since, "queues_drain",
                 id.text() + " is " + std::string(name_of(host.state)));
@@ -90,8 +97,12 @@ void Auditor::check_effects() const {
         ++effects["job " + spec.document];
     for (const ledger::Transfer& transfer : database_.rows().transfers())
         if (transfer.reference) ++effects["transfer " + *transfer.reference];
+    std::set<LeaseId> reserved;
+    for (const auto& [id, row] : rows<market::Reservation>())
+        if (row.lease) reserved.insert(*row.lease);
     for (const auto& [id, order] : rows<market::Order>())
-        if (!order.job && order.state != market::OrderState::rejected)
+        if (!order.job && order.state != market::OrderState::rejected &&
+            !(order.lease && reserved.contains(*order.lease)))
             ++effects["rental " + order.organization.text() + ' ' + std::to_string(order.term.count)];
     for (const auto& [what, count] : effects)
         require(count == 1, "one_effect_a_key", what + " happened " + std::to_string(count) + " times");
@@ -113,6 +124,16 @@ bool Auditor::is_frozen(const std::string& target) const {
     return false;
 }
 
+bool Auditor::is_free_for(const market::Card& card, Millis term) const {
+    if (card.used != 0) return false;
+    const Time clean = world_.now() + rules_.attach_deadline + rules_.accept_deadline +
+                       rules_.pull_deadline + rules_.start_deadline + term + rules_.stop_grace +
+                       rules_.reclaim_deadline + rules_.heartbeat;
+    for (const auto& [id, row] : rows<market::Booking>())
+        if (row.card == card.id && row.starts_at < clean) return false;
+    return true;
+}
+
 bool Auditor::could_serve(const market::Listing& listing, const market::Order& order) const {
     const market::Host& host = rows<market::Host>().at(listing.host);
     const bool is_bid = order.pricing == market::OrderPricing::spot;
@@ -126,7 +147,7 @@ bool Auditor::could_serve(const market::Listing& listing, const market::Order& o
     if (!is_open || !is_there) return false;
     int free = 0;
     for (const CardId id : listing.cards)
-        if (rows<market::Card>().at(id).used == 0) ++free;
+        if (is_free_for(rows<market::Card>().at(id), order.term)) ++free;
     if (free < order.count) return false;
     const Millis window =
         rules_.hold_window + rules_.disconnect_window + std::max(listing.reclaim_notice, rules_.stop_grace);

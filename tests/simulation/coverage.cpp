@@ -43,7 +43,14 @@ const std::vector<std::string> transitions{"hosts -→enrolled",
                                            "jobs running→succeeded",
                                            "jobs running→failed",
                                            "jobs running→cancelled",
-                                           "jobs running→queued"};
+                                           "jobs running→queued",
+                                           "reservations -→booked",
+                                           "reservations booked→started",
+                                           "reservations booked→cancelled",
+                                           "reservations booked→broken",
+                                           "reservations booked→failed",
+                                           "reservations booked→sold",
+                                           "reservations started→ended"};
 
 /// Without host_maintenance, which nothing in the product causes yet.
 const std::vector<std::string> end_reasons{"completed",           "command_failed",
@@ -76,7 +83,13 @@ const std::vector<std::string> others{"fault owner_reclaims × allocated",
                                       "spot promise kept",
                                       "spot promise ended",
                                       "spot bid changed",
-                                      "spot price changed"};
+                                      "spot price changed",
+                                      "reservation host_absent",
+                                      "reservation used",
+                                      "reservation never_used",
+                                      "quoted order filled",
+                                      "quoted order no_match",
+                                      "quoted order quote_expired"};
 
 }  // namespace
 

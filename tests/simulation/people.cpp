@@ -62,9 +62,12 @@ void Person::send_again(const std::shared_ptr<Errand>& errand) {
 
 void Renter::act() {
     const auto choice = world_.random.between(1, 100);
-    if (choice <= 62) return place(true);
-    if (choice <= 76) return place(false);
-    if (choice <= 84) return change_bid();
+    if (choice <= 46) return place(true);
+    if (choice <= 53) return place_quoted();
+    if (choice <= 64) return place(false);
+    if (choice <= 72) return reserve();
+    if (choice <= 78) return trade();
+    if (choice <= 86) return change_bid();
     cancel();
 }
 
@@ -137,6 +140,70 @@ void Renter::change_bid() {
             market::ChangeBid{random.pick(orders).id, ledger::Price(random.between(5, 35) * 100'000)});
 }
 
+/// Asks for a quote, thinks it over, sometimes for too long, and orders with it.
+void Renter::place_quoted() {
+    market::MakeQuote wanted;
+    wanted.count = world_.random.chance(250) ? 2 : 1;
+    wanted.term = is_poor_ ? seconds(300) : world_.random.span(60'000, 120'000);
+    perform("POST /v1/quotes", wanted, [this](const Answer& answer) {
+        const auto* quote = answer.outcome ? std::get_if<ledger::QuoteFacts>(&*answer.outcome) : nullptr;
+        if (quote == nullptr) return;
+        later(world_.random.span(100, 9000), [this, quote = *quote] {
+            const std::string key = make_key();
+            market::PlaceOrder order;
+            order.count = quote.count;
+            order.term = quote.term;
+            order.expires_in = world_.random.span(10'000, 90'000);
+            order.quote = quote;
+            order.job = job(key);
+            perform(
+                "POST /v1/orders", order,
+                [this](const Answer& placed) {
+                    world_.hit("quoted order " + (placed.status == 200 ? "filled" : placed.body));
+                },
+                key);
+        });
+    });
+}
+
+/// Books a block, and brings a job to it once it has begun; sometimes nobody comes.
+void Renter::reserve() {
+    market::Reserve command;
+    command.count = world_.random.chance(250) ? 2 : 1;
+    command.price_max = ledger::Price(world_.random.between(12, 30) * 100'000);
+    command.term = world_.random.span(60'000, 90'000);
+    command.starts_at = world_.now() + world_.random.span(3000, 200'000);
+    perform("POST /v1/reservations", command, [this, starts_at = command.starts_at](const Answer& answer) {
+        const auto id = ReservationId::parse(answer.body);
+        if (answer.status != 200 || !id || world_.random.chance(200)) return;
+        later(starts_at - world_.now() + world_.random.span(500, 15'000), [this, id = *id] { use(id); });
+    });
+}
+
+void Renter::use(ReservationId id) {
+    const auto& reservations = rows<market::Reservation>();
+    const auto row = reservations.find(id);
+    if (row == reservations.end() || row->second.state != market::ReservationState::started) return;
+    const std::string attach = make_key();
+    perform("POST /v1/leases/job", market::AttachJob{*row->second.lease, job(attach)}, {}, attach);
+}
+
+/// Gives up, offers or buys reserved time.
+void Renter::trade() {
+    const OrganizationId me = caller().organization;
+    const auto booked = those<market::Reservation>([&](const market::Reservation& row) {
+        return row.state == market::ReservationState::booked && (row.renter == me || row.offer_price);
+    });
+    if (booked.empty()) return;
+    const market::Reservation row = world_.random.pick(booked);
+    if (row.renter != me)
+        return perform("POST /v1/reservations/buy", market::BuyReservation{row.id, ledger::Micros(5000)});
+    if (world_.random.chance(400))
+        return perform("POST /v1/reservations/cancel", market::CancelReservation{row.id});
+    market::OfferReservation offer{row.id, ledger::Micros(world_.random.between(0, 5000)), {}};
+    perform("POST /v1/reservations/offer", offer);
+}
+
 void Renter::cancel() {
     Random& random = world_.random;
     const OrganizationId me = caller().organization;
@@ -167,12 +234,14 @@ void Seller::open_listing(HostId host) {
     listing.term_min = Millis(1);
     listing.term_max = hours(1);
     listing.reclaim_notice = world_.random.span(0, 12'000);
+    if (world_.random.chance(600)) listing.committed_until = world_.now() + minutes(30);
     perform("POST /v1/listings", listing);
 }
 
 void Seller::act() {
     const auto choice = world_.random.between(1, 100);
-    if (choice <= 55) return reclaim();
+    if (choice <= 50) return reclaim();
+    if (choice <= 55) return break_promise();
     if (choice <= 85) return change_listing();
     change_host();
 }
@@ -184,7 +253,16 @@ void Seller::reclaim() {
     if (leases.empty()) return;
     const market::Lease lease = world_.random.pick(leases);
     world_.hit("fault owner_reclaims × " + std::string(name_of(lease.state)));
-    perform("POST /v1/leases/reclaim", market::ReclaimLease{lease.id});
+    perform("POST /v1/leases/reclaim", market::ReclaimLease{lease.id, world_.random.chance(700)});
+}
+
+void Seller::break_promise() {
+    const auto booked = those<market::Reservation>([&](const market::Reservation& row) {
+        return row.seller == caller().organization && row.state == market::ReservationState::booked;
+    });
+    if (booked.empty()) return;
+    perform("POST /v1/reservations/cancel",
+            market::CancelReservation{world_.random.pick(booked).id, world_.random.chance(800)});
 }
 
 void Seller::change_listing() {

@@ -80,6 +80,10 @@ class Renter final : public Person {
     Millis pause() override { return world_.random.span(2000, 14'000); }
     void act() override;
     void place(bool has_job);
+    void place_quoted();
+    void reserve();
+    void use(ReservationId id);
+    void trade();
     void cancel();
     void change_bid();
     [[nodiscard]] market::JobRequest job(const std::string& key);
@@ -98,6 +102,7 @@ class Seller final : public Person {
     Millis pause() override { return world_.random.span(6000, 25'000); }
     void act() override;
     void reclaim();
+    void break_promise();
     void change_listing();
     void change_host();
 };

@@ -15,6 +15,7 @@ struct Encoded {
         return placed.order.id.text() + ' ' + (placed.lease ? placed.lease->id.text() : "-") + ' ' +
                (placed.job ? placed.job->id.text() : "-");
     }
+    std::string operator()(const ledger::QuoteFacts& quote) const { return quote.quote.text(); }
     std::string operator()(const market::ListingView& view) const { return view.listing.id.text(); }
     std::string operator()(const market::InventoryAccepted& accepted) const {
         return std::to_string(accepted.cards.size());

@@ -24,6 +24,8 @@ market::Rules short_rules() {
     rules.pinned_lost = seconds(50);
     rules.spot_reprice = seconds(8);
     rules.bid_lower_cooldown = seconds(10);
+    rules.quote_validity = seconds(6);
+    rules.cancel_free = seconds(60);
     return rules;
 }
 
@@ -105,6 +107,7 @@ void Simulation::set_up() {
     operator_->boot();
     for (const char* name : {"seller-1", "seller-2"}) {
         const OrganizationId id = make_organization(name);
+        operator_->deposit(id, 5'000'000);
         sellers_.push_back(std::make_unique<Seller>(scene_, name, id));
         add_hosts(id, name);
     }

@@ -115,6 +115,10 @@ class ListingBuilder {
         command_.available_until = until;
         return *this;
     }
+    ListingBuilder& committed(Time until) {
+        command_.committed_until = until;
+        return *this;
+    }
     [[nodiscard]] std::optional<int> count() const { return count_; }
     [[nodiscard]] market::CreateListing on(HostId host, std::vector<CardId> cards) const {
         market::CreateListing command = command_;

@@ -22,8 +22,10 @@ class Walk {
         for (int i = 0; i < 4; ++i) {
             const HostBuilder builder = a_host().name("host " + std::to_string(i)).cards(4);
             hosts_.push_back({world_.host(organizations_[below(2)], builder), builder});
-            world_.listing(hosts_.back().first,
-                           a_listing().ask(usd(1 + static_cast<std::int64_t>(below(3)))).floor(usd(i % 3)));
+            world_.listing(hosts_.back().first, a_listing()
+                                                    .ask(usd(1 + static_cast<std::int64_t>(below(3))))
+                                                    .floor(usd(i % 3))
+                                                    .committed(world_.now() + hours(12)));
         }
     }
 
@@ -60,8 +62,8 @@ class Walk {
     }
 
     std::string act() {
-        switch (below(25)) {
-            case 24:
+        switch (below(29)) {
+            case 28:
                 return bid();
             case 0:
             case 1:
@@ -78,7 +80,7 @@ class Walk {
                 });
             case 6:
                 return on_lease([&](const market::Lease& row) {
-                    return go(market::ReclaimLease{row.id}, World::by(row.seller));
+                    return go(market::ReclaimLease{row.id, below(2) == 0}, World::by(row.seller));
                 });
             case 7: {
                 const auto job = some<market::Job>();
@@ -105,6 +107,16 @@ class Walk {
             case 16:
             case 17:
                 return on_lease([&](const market::Lease& row) { return usage(row); });
+            case 24:
+            case 25:
+                return reserve();
+            case 26:
+                return on_reservation([&](const market::Reservation& row) {
+                    const OrganizationId by = below(3) == 0 ? row.seller : row.renter;
+                    return go(market::CancelReservation{row.id, below(3) == 0}, World::by(by));
+                });
+            case 27:
+                return on_reservation([&](const market::Reservation& row) { return resell(row); });
             default:
                 return on_lease([&](const market::Lease& row) { return report(row); });
         }
@@ -114,6 +126,29 @@ class Walk {
     std::string on_lease(Act act) {
         const auto lease = some<market::Lease>();
         return lease ? act(*lease) : std::string("none");
+    }
+
+    template <class Act>
+    std::string on_reservation(Act act) {
+        const auto row = some<market::Reservation>();
+        return row ? act(*row) : std::string("none");
+    }
+
+    std::string reserve() {
+        market::Reserve command;
+        command.count = static_cast<std::int32_t>(1 + below(2));
+        command.price_max = ledger::Price(usd(static_cast<std::int64_t>(1 + below(4))).count);
+        command.term = minutes(static_cast<std::int64_t>(1 + below(90)));
+        command.starts_at = world_.now() + minutes(static_cast<std::int64_t>(below(300)));
+        return go(command, World::by(somebody()));
+    }
+
+    std::string resell(const market::Reservation& row) {
+        if (row.offer_price && below(2) == 0)
+            return go(market::BuyReservation{row.id, usd(9)}, World::by(somebody()));
+        market::OfferReservation offer{row.id, usd(0, static_cast<std::int64_t>(below(50))), {}};
+        if (below(2) == 0) offer.from = row.starts_at + minutes(static_cast<std::int64_t>(below(60)));
+        return go(offer, World::by(row.renter));
     }
 
     std::string go(const market::Command& command, const market::Caller& caller) {
@@ -179,6 +214,7 @@ class Walk {
                              .ask(usd(static_cast<std::int64_t>(below(4))))
                              .notice(minutes(static_cast<std::int64_t>(below(20))));
             if (below(2) == 0) offer.floor(usd(static_cast<std::int64_t>(below(3))));
+            if (below(3) != 0) offer.committed(world_.now() + hours(8));
             return go(offer.on(id, cards), World::by(world_.host_row(id).organization));
         }
         const market::Caller owner = World::by(some_listing->organization);

@@ -68,13 +68,18 @@ namespace fallow::testing {
         if (lease.running_at && lease.meter.running > lease.term)
             errors += "billed past the term: " + id.text() + '\n';
     }
+    for (const auto& [id, row] : state.table<market::Reservation>()) {
+        held[row.renter] += row.deposit.count;
+        held[row.seller] += row.bond.count;
+    }
     for (const auto& [id, account] : state.table<ledger::Account>()) {
         sum += account.balance.count;
         if (account.balance < ledger::floor_of(account.kind))
             errors += "below its floor: " + id.text() + '\n';
         if (account.kind == ledger::AccountKind::held &&
             account.balance.count != held[account.organization])
-            errors += "held is not what the leases hold: " + account.organization.text() + '\n';
+            errors +=
+                "held is not what leases and reservations hold: " + account.organization.text() + '\n';
     }
     if (sum != 0) errors += "the accounts' sum is " + std::to_string(sum) + '\n';
     for (const auto& [id, card] : state.table<market::Card>())
@@ -345,6 +350,8 @@ class World {
         compare(state_.table<market::Order>());
         compare(state_.table<market::Lease>());
         compare(state_.table<market::Job>());
+        compare(state_.table<market::Reservation>());
+        compare(state_.table<market::Booking>());
         compare(state_.table<market::Freeze>());
         compare(state_.table<market::Settings>());
         compare(state_.table<market::Policy>());

@@ -59,6 +59,7 @@ class MemoryDatabase {
             if (row.balance < ledger::floor_of(row.kind)) fail("accounts", "accounts_balance_floor");
         for (const auto& [id, row] : rows<market::Card>())
             if (row.used < 0 || row.used > 1000) fail("cards", "cards_used_within_card");
+        check_bookings();
         std::set<JobId> busy;
         for (const auto& [id, row] : rows<market::Lease>()) {
             check(row);
@@ -115,6 +116,9 @@ class MemoryDatabase {
             if (!row.finished_at || live_jobs.contains(id)) loaded.jobs.push_back(row);
         for (const auto& [id, row] : rows<market::LeaseSegment>())
             if (!rows<market::Lease>().at(row.lease).released) loaded.lease_segments.push_back(row);
+        for (const auto& [id, row] : rows<market::Reservation>())
+            if (row.is_open()) loaded.reservations.push_back(row);
+        copy(loaded.bookings);
         return loaded;
     }
 
@@ -236,14 +240,31 @@ class MemoryDatabase {
         if (row.meter.fee != ledger::fee_of(row.meter.charged, row.fee_ppm))
             fail("leases", "leases_fee_exact");
     }
+    /// What the exclusion constraint of the database refuses.
+    void check_bookings() const {
+        std::map<CardId, std::map<Time, Time>> spans;
+        for (const auto& [id, row] : rows<market::Booking>()) {
+            if (row.ends_at <= row.starts_at) fail("bookings", "bookings_time_in_order");
+            if (!spans[row.card].emplace(row.starts_at, row.ends_at).second)
+                fail("bookings", "bookings_no_overlap");
+        }
+        for (const auto& [card, of_card] : spans) {
+            std::optional<Time> last;
+            for (const auto& [start, end] : of_card) {
+                if (last && start < *last) fail("bookings", "bookings_no_overlap");
+                last = end;
+            }
+        }
+    }
     [[noreturn]] static void fail(std::string_view table, const std::string& what) {
         throw ConstraintViolated(std::string(table) + ": " + what);
     }
 
     std::tuple<Rows<market::Organization>, Rows<ledger::Account>, Rows<market::Host>, Rows<market::Card>,
                Rows<market::Listing>, Rows<market::Order>, Rows<market::Lease>, Rows<market::Job>,
-               Rows<market::Freeze>, Rows<market::Settings>, Rows<market::Policy>,
-               Rows<market::PolicyApproval>, Rows<market::SpotPool>, Rows<market::LeaseSegment>>
+               Rows<market::Reservation>, Rows<market::Booking>, Rows<market::Freeze>,
+               Rows<market::Settings>, Rows<market::Policy>, Rows<market::PolicyApproval>,
+               Rows<market::SpotPool>, Rows<market::LeaseSegment>>
         tables_;
     std::vector<ledger::Transfer> transfers_;
     std::map<std::pair<LeaseId, CardId>, market::LeaseCard> lease_cards_;

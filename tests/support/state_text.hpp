@@ -30,6 +30,8 @@ void add_rows(Facts& facts, const market::State& state) {
     add_rows<market::Order>(facts, state);
     add_rows<market::Lease>(facts, state);
     add_rows<market::Job>(facts, state);
+    add_rows<market::Reservation>(facts, state);
+    add_rows<market::Booking>(facts, state);
     add_rows<market::Freeze>(facts, state);
     add_rows<market::Settings>(facts, state);
     add_rows<market::Policy>(facts, state);
@@ -57,6 +59,7 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
     for (const auto& [id, row] : universe.table<market::Organization>()) {
         facts["name_taken " + row.name] = state.name_taken(row.name) ? "yes" : "no";
         facts["standing_orders " + id.text()] = std::to_string(state.standing_orders(id));
+        facts["open_reservations " + id.text()] = std::to_string(state.open_reservations(id));
     }
     for (const auto& [id, row] : universe.table<market::Host>()) {
         facts["host_name_taken " + row.organization.text() + row.name] =
@@ -67,6 +70,12 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
     for (const auto& [id, row] : universe.table<market::Card>()) {
         const auto listing = state.listing_of(id);
         facts["listing_of " + id.text()] = listing ? listing->text() : "none";
+        for (const auto& [start, booking] : state.bookings_of(id))
+            facts["bookings_of " + id.text()] += std::to_string(start.ms) + ' ' + booking.text() + ' ';
+    }
+    for (const auto& [id, row] : universe.table<market::Lease>()) {
+        const auto reservation = state.reservation_of(id);
+        facts["reservation_of " + id.text()] = reservation ? reservation->text() : "none";
     }
     for (const auto& [id, row] : universe.table<market::Lease>())
         facts["segments_of " + id.text()] = std::to_string(state.segments_of(id).size());
@@ -92,6 +101,8 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
     facts["active_leases"] = std::to_string(state.active_leases());
     for (const auto& [ask, id] : state.offers())
         facts["offers"] += std::to_string(ask.micros_per_hour) + ' ' + id.text() + ' ';
+    for (const auto& [ask, id] : state.committed())
+        facts["committed"] += std::to_string(ask.micros_per_hour) + ' ' + id.text() + ' ';
     for (const auto& [price, placed, id] : state.demands())
         facts["demands"] += std::to_string(price) + ' ' + std::to_string(placed.ms) + ' ' + id.text() + ' ';
     for (const auto& [floor, id] : state.spot_offers())
@@ -143,6 +154,8 @@ void copy_rows(market::State& to, const market::State& from) {
     copy_rows<market::Order>(fresh, state);
     copy_rows<market::Job>(fresh, state);
     copy_rows<market::Lease>(fresh, state);
+    copy_rows<market::Reservation>(fresh, state);
+    copy_rows<market::Booking>(fresh, state);
     copy_rows<market::Freeze>(fresh, state);
     copy_rows<market::Policy>(fresh, state);
     copy_rows<market::PolicyApproval>(fresh, state);

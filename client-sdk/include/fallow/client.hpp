@@ -94,10 +94,24 @@ class Client {
     Listing update_listing(std::string_view listing_id, std::int64_t version, const ListingChange& change);
     Listing withdraw_listing(std::string_view listing_id, const CallOptions& options = {});
     Lease reclaim_lease(std::string_view lease_id, const CallOptions& options = {});
+    /// Although the listing is committed, and for the penalty that the plain call's refusal names.
+    Lease breach_lease(std::string_view lease_id, const CallOptions& options = {});
 
     // Renters
     [[nodiscard]] Page<Listing> listings(const ListingQuery& query = {}, const PageRequest& page = {});
     [[nodiscard]] Listing listing(std::string_view listing_id);
+    Quote make_quote(const NewQuote& quote, const CallOptions& options = {});
+    Reservation reserve(const NewReservation& reservation, const CallOptions& options = {});
+    [[nodiscard]] Page<Reservation> reservations(const PageRequest& page = {});
+    [[nodiscard]] Page<Reservation> offered_reservations(const PageRequest& page = {});
+    [[nodiscard]] Reservation reservation(std::string_view reservation_id);
+    Reservation cancel_reservation(std::string_view reservation_id, const CallOptions& options = {});
+    /// The seller's way out, for the penalty.
+    Reservation break_reservation(std::string_view reservation_id, const CallOptions& options = {});
+    Reservation offer_reservation(std::string_view reservation_id, const NewOffer& offer,
+                                  const CallOptions& options = {});
+    Reservation buy_reservation(std::string_view reservation_id, std::int64_t price_max_micros,
+                                const CallOptions& options = {});
     Placement place_order(const NewOrder& order, const CallOptions& options = {});
     [[nodiscard]] Page<Order> orders(const PageRequest& page = {});
     [[nodiscard]] Order order(std::string_view order_id);

@@ -28,5 +28,7 @@ template <class T>
 
 /// {"fee_ppm":…} apart, the requests without a type have an empty object for a body.
 inline constexpr std::string_view empty_object = "{}";
+/// What breaks a commitment, and is told so.
+inline constexpr std::string_view breach_object = R"({"breach":true})";
 
 }  // namespace fallow::sdk

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fallow/market_types.hpp"
+#include "fallow/reservation_types.hpp"
 
 namespace fallow::sdk {
 
@@ -81,8 +82,9 @@ struct Transfer {
     std::string debit_kind;
     std::string credit_kind;
     std::int64_t amount_micros = 0;
-    std::string reason;  ///< deposit, withdrawal, hold, release, charge, fee
+    std::string reason;  ///< deposit, withdrawal, hold, release, charge, fee, reserve, …
     std::optional<std::string> lease_id;
+    std::optional<std::string> reservation_id;
     std::optional<std::string> reference;
     std::string at;
 };
@@ -165,12 +167,15 @@ struct Listing {
     std::string state;  ///< open, paused, withdrawn
     std::int64_t ask_micros_per_hour = 0;
     std::optional<std::int64_t> spot_floor_micros_per_hour;  ///< absent: takes no bids
+    std::int64_t storage_micros_per_gib_month = 0;
+    std::int64_t egress_micros_per_gib = 0;
     std::int64_t term_min_ms = 0;
     std::int64_t term_max_ms = 0;
     std::int64_t reclaim_notice_ms = 0;
     std::int64_t bundle_min = 0;
     std::optional<std::string> available_from;
     std::optional<std::string> available_until;
+    std::optional<std::string> committed_until;
     std::string created_at;
     std::int64_t version = 0;
     std::string product;
@@ -189,12 +194,15 @@ struct NewListing {
     std::vector<std::string> card_ids;
     std::int64_t ask_micros_per_hour = 0;
     std::optional<std::int64_t> spot_floor_micros_per_hour;
+    std::optional<std::int64_t> storage_micros_per_gib_month;
+    std::optional<std::int64_t> egress_micros_per_gib;
     std::optional<std::int64_t> term_min_ms;
     std::optional<std::int64_t> term_max_ms;
     std::optional<std::int64_t> reclaim_notice_ms;
     std::optional<std::int64_t> bundle_min;
     std::optional<std::string> available_from;
     std::optional<std::string> available_until;
+    std::optional<std::string> committed_until;
 };
 
 /// What is absent stays as it is. Running leases keep their price.
@@ -202,10 +210,13 @@ struct ListingChange {
     std::optional<std::int64_t> ask_micros_per_hour;
     std::optional<std::int64_t> spot_floor_micros_per_hour;
     std::optional<bool> no_spot;  ///< take no more bids
+    std::optional<std::int64_t> storage_micros_per_gib_month;
+    std::optional<std::int64_t> egress_micros_per_gib;
     std::optional<std::int64_t> reclaim_notice_ms;
     std::optional<std::int64_t> term_min_ms;
     std::optional<std::int64_t> term_max_ms;
     std::optional<std::string> state;  ///< open, paused
+    std::optional<std::string> committed_until;
 };
 
 /// What GET /v1/listings filters by. What is absent does not filter.
@@ -241,22 +252,13 @@ struct JobSpec {
     std::optional<std::int64_t> disk_bytes;
 };
 
-struct Requirements {
-    std::vector<std::string> products;
-    std::optional<std::string> device_class;
-    std::optional<std::int64_t> vram_bytes_min;
-    std::vector<std::string> countries;
-    std::vector<std::string> countries_excluded;
-    std::optional<std::string> listing_id;
-    std::optional<std::string> host_id;
-};
-
 struct NewOrder {
     Requirements requirements;
     std::optional<std::int64_t> count;
-    std::optional<std::string> pricing;  ///< fixed, spot
-    std::int64_t price_max_micros_per_hour = 0;
+    std::optional<std::string> pricing;                     ///< fixed, spot
+    std::optional<std::int64_t> price_max_micros_per_hour;  ///< needed unless there is a quote
     std::int64_t term_ms = 0;
+    std::optional<SignedQuote> quote;
     std::optional<bool> fill_or_kill;
     std::optional<std::int64_t> expires_in_ms;
     std::optional<std::string> end_use;  ///< ai_training, ai_inference, …
@@ -286,6 +288,7 @@ struct Order {
     std::optional<std::int64_t> policy_version;
     std::optional<std::string> policy_rule;
     std::optional<std::string> policy_effect;  ///< deny, needs_approval
+    std::optional<std::string> quote_id;
     std::int64_t version = 0;
 };
 

@@ -175,15 +175,44 @@ const std::vector<Refusal>& refusals() {
         {"jobs_version_positive", "UPDATE jobs SET version = 0"},
         {"usage_statements_not_negative",
          "INSERT INTO usage_statements VALUES ({lease}, 3, {renter}, {seller}, '', '', -1, 0, false, 1)"},
+        // Reservations
+        {"reservations_state_known",
+         "UPDATE reservations SET state = 'done', reason = 'used', deposit_micros = 0"},
+        {"reservations_reason_known",
+         "UPDATE reservations SET state = 'failed', reason = 'bored', "
+         "deposit_micros = 0"},
+        {"reservations_end_use_known", "UPDATE reservations SET end_use = 'fun'"},
+        {"reservations_reason_when_over", "UPDATE reservations SET reason = 'used'"},
+        {"reservations_time_in_order", "UPDATE reservations SET ends_at = starts_at"},
+        {"reservations_cards_named", "UPDATE reservations SET card_ids = '{}'"},
+        {"reservations_price_within_limit", "UPDATE reservations SET price_micros_per_hour = -1"},
+        {"reservations_parts_within_limit", "UPDATE reservations SET penalty_ppm = 1000001"},
+        {"reservations_money_not_negative", "UPDATE reservations SET deposit_micros = -1"},
+        {"reservations_over_holds_nothing", "UPDATE reservations SET state = 'failed', reason = 'used'"},
+        {"reservations_bond_from_known", "UPDATE reservations SET bond_from = 'held'"},
+        {"reservations_started_by_lease", "UPDATE reservations SET state = 'started'"},
+        {"reservations_offer_whole", "UPDATE reservations SET offer_micros = 1"},
+        {"reservations_version_positive", "UPDATE reservations SET version = 0"},
+        {"transfers_reservation_named",
+         "INSERT INTO transfers VALUES (gen_random_uuid(), {available}, {held}, {renter}, {renter}, 1, "
+         "'reserve', NULL, NULL, 1, NULL)"},
         {"bookings_card_exists",
-         "INSERT INTO bookings VALUES (gen_random_uuid(), {lease}, {renter}, NULL, '[1,2)')"},
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {lease}, {renter}, "
+         "{reservation}, 1, 2, 1)"},
         {"bookings_organization_exists",
-         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {lease}, NULL, '[1,2)')"},
-        {"bookings_time_bounded",
-         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {renter}, NULL, '[1,)')"},
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {lease}, "
+         "{reservation}, 1, 2, 1)"},
+        {"bookings_reservation_exists",
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {renter}, "
+         "{lease}, 1, 2, 1)"},
+        {"bookings_time_in_order",
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {renter}, "
+         "{reservation}, 2, 2, 1)"},
         {"bookings_no_overlap",
-         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {renter}, NULL, '[10,20)'), "
-         "(gen_random_uuid(), {card}, {seller}, NULL, '[19,30)')"},
+         "INSERT INTO bookings VALUES (gen_random_uuid(), {card}, {renter}, {reservation}, 10, 20, 1), "
+         "(gen_random_uuid(), {card}, {seller}, {reservation}, 19, 30, 1)"},
+        {"listings_prices_within_limit", "UPDATE listings SET storage_micros_per_gib_month = -1"},
+        {"orders_quote_whole", "UPDATE orders SET quoted_fee_ppm = 1"},
         {"freezes_kind_known", "INSERT INTO freezes VALUES (gen_random_uuid(), 'card', '', '', '', 1)"},
         {"market_settings_spot_step_within_limit",
          "UPDATE market_settings SET spot_step_micros_per_hour = 0"},
@@ -302,7 +331,7 @@ std::string filled(std::string text, const World& world) {
         {"{lease}", sql(world.lease)},         {"{ended_lease}", sql(world.ended_lease)},
         {"{order}", sql(world.order)},         {"{job}", sql(world.job)},
         {"{card}", sql(world.card)},           {"{free_card}", sql(world.free_card)},
-        {"{host}", sql(world.host)},
+        {"{host}", sql(world.host)},           {"{reservation}", sql(world.reservation)},
     };
     for (const auto& [name, value] : values) {
         for (auto at = text.find(name); at != std::string::npos; at = text.find(name))

@@ -146,6 +146,15 @@ std::vector<Edit> edits(const World& world) {
          ended + " receipt end_reason"},
         {"UPDATE leases SET ended_at = ended_at + 1" + on_ended, "receipt_agrees",
          ended + " receipt ended_at"},
+        {"UPDATE reservations SET deposit_micros = deposit_micros + 1", "deposit_from_transfers",
+         world.reservation.text()},
+        {"UPDATE reservations SET bond_micros = 1", "bond_from_transfers", world.reservation.text()},
+        {"UPDATE reservations SET kept_micros = 1", "kept_transfers", world.reservation.text()},
+        {"UPDATE reservations SET penalty_micros = 1", "penalty_transfers", world.reservation.text()},
+        {"UPDATE reservations SET state = 'cancelled'", "deposit_released_at_end",
+         world.reservation.text()},
+        {"UPDATE reservations SET organization_id = " + sql(world.stranger), "held_is_sum_of_leases",
+         world.held.text()},
         {"UPDATE journal SET record = record || ' ' WHERE seq = 2", "journal_chain", "journal main/2"},
         {"DELETE FROM journal WHERE seq = 2", "journal_sequence", "journal main/3"},
         {"DELETE FROM journal WHERE seq = 3", "journal_head", "journal main"},
@@ -178,8 +187,9 @@ class Tampered {
     }
 
   private:
-    static constexpr std::array tables = {"accounts", "transfers", "leases",        "usage_statements",
-                                          "receipts", "journal",   "market_leader", "lease_segments"};
+    static constexpr std::array tables = {"accounts",         "transfers",      "leases",
+                                          "usage_statements", "receipts",       "journal",
+                                          "market_leader",    "lease_segments", "reservations"};
     Connection superuser_;
 };
 
@@ -244,7 +254,7 @@ TEST_CASE("the proof tells a wrong call from a database it cannot read", "[proof
 TEST_CASE("the proof shares no code with the server", "[proof]") {
     for (const char* file :
          {"main.cpp", "source.cpp", "check_transfers.cpp", "check_leases.cpp", "check_journal.cpp",
-          "text.cpp", "model.hpp", "text.hpp", "source.hpp", "checks.hpp"}) {
+          "check_reservations.cpp", "text.cpp", "model.hpp", "text.hpp", "source.hpp", "checks.hpp"}) {
         INFO(file);
         std::ifstream source(std::string(FALLOW_SOURCE_DIR) + "/server/proof/" + file);
         REQUIRE(source);

@@ -117,6 +117,8 @@ TEST_CASE("a new leader loads what is live and leaves out what is over", "[rows]
     CHECK(loaded.policy_approvals.size() == 1);
     CHECK(loaded.spot_pools.size() == 1);
     CHECK(loaded.lease_segments.empty());
+    CHECK(loaded.reservations.size() == 1);
+    CHECK(loaded.bookings.size() == 1);
     CHECK(loaded.organizations.size() == 4);
     REQUIRE(loaded.recent_keys.size() == 1);
     CHECK(loaded.recent_keys[0].key == "k, \"1\"");

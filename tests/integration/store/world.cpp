@@ -110,7 +110,7 @@ void World::move(AccountId debit, OrganizationId debit_owner, AccountId credit, 
                  std::int64_t micros, TransferReason reason, std::optional<LeaseId> of_lease) {
     batch.changes.transfers.inserts.push_back({fresh<TransferId>(), debit, credit, debit_owner,
                                                credit_owner, Micros(micros), reason, of_lease, std::nullopt,
-                                               Time(world_now)});
+                                               std::nullopt, Time(world_now)});
 }
 
 /// One accepted usage statement, and the transfers it causes.
@@ -243,6 +243,28 @@ void World::rest() {
     changes.policies.inserts = {{1, "deny all because \"a test\"\n", "key_x", Time(world_now)}};
     changes.policy_approvals.inserts = {
         {fresh<ApprovalId>(), renter, "h100-sxm", "a \"note\"", "key_x", Time(world_now)}};
+    market::Reservation block;
+    block.id = reservation = fresh<ReservationId>();
+    block.renter = renter;
+    block.seller = seller;
+    block.host = host;
+    block.listing = listing;
+    block.cards = {free_card};
+    block.starts_at = Time(world_now) + days(2);
+    block.ends_at = block.starts_at + hours(3);
+    block.price = Price(2'000'000);
+    block.fee_ppm = 50'000;
+    block.cancel_free_until = Time(world_now) + days(1);
+    block.cancel_kept_ppm = 500'000;
+    block.penalty_ppm = 100'000;
+    block.deposit = Micros(700);
+    block.bond_from = ledger::AccountKind::earned;
+    block.booked_at = Time(world_now);
+    changes.reservations.inserts = {block};
+    changes.bookings.inserts = {
+        {fresh<BookingId>(), free_card, renter, reservation, block.starts_at, block.ends_at, 1}};
+    move(available, renter, held, renter, 700, TransferReason::reserve, std::nullopt);
+    changes.transfers.inserts.back().reservation = reservation;
     batch.idempotency = {{renter, "POST /v1/orders", "k, \"1\"", std::string(64, 'f'), 201,
                           R"({"order":1})", Time(world_now)}};
     const market::Lease& done = ended();

@@ -22,7 +22,8 @@ struct World {
     OrderId order, ended_order;
     LeaseId lease, ended_lease;  ///< running with two usage statements; ended after one
     JobId job;
-    engine::Batch batch;  ///< everything, for leadership (epoch 1, sequence 0)
+    ReservationId reservation;  ///< of the free card, with a deposit
+    engine::Batch batch;        ///< everything, for leadership (epoch 1, sequence 0)
 
     [[nodiscard]] const market::Lease& running() const { return batch.changes.leases.inserts[0]; }
     [[nodiscard]] const market::Lease& ended() const { return batch.changes.leases.inserts[1]; }

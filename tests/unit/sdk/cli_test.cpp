@@ -143,10 +143,12 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
         {{"host", "list", "--limit", "5"}, "GET /v1/hosts?limit=5"},
         {{"host", "cards", "host_1"}, "GET /v1/hosts/host_1/cards?limit=100"},
         {{"host", "drain", "host_1"}, "POST /v1/hosts/host_1/drain {}"},
-        {{"listing", "create", "--host", "host_1", "--card", "card_1", "--card", "card_2", "--ask", "2.50",
-          "--term-min", "1m", "--term-max", "30d", "--notice", "0s", "--bundle-min", "2"},
+        {{"listing",    "create", "--host",    "host_1", "--card",       "card_1", "--card",     "card_2",
+          "--ask",      "2.50",   "--storage", "0.07",   "--egress",     "0.02",   "--term-min", "1m",
+          "--term-max", "30d",    "--notice",  "0s",     "--bundle-min", "2"},
          R"(POST /v1/listings {"host_id":"host_1","card_ids":["card_1","card_2"],)"
-         R"("ask_micros_per_hour":2500000,)"
+         R"("ask_micros_per_hour":2500000,"storage_micros_per_gib_month":70000,)"
+         R"("egress_micros_per_gib":20000,)"
          R"("term_min_ms":60000,"term_max_ms":2592000000,"reclaim_notice_ms":0,"bundle_min":2})"},
         {{"listing", "list", "--vram", "80GiB", "--price-max", "2.10", "--country", "DE"},
          "GET "
@@ -173,6 +175,28 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
         {{"spot", "price", "tesla-t4-15gib"}, "GET /v1/spot/pools/tesla-t4-15gib"},
         {{"spot", "history", "tesla-t4-15gib", "--limit", "5"},
          "GET /v1/spot/pools/tesla-t4-15gib/history?limit=5"},
+        {{"quote", "make", "--term", "2h", "--count", "2", "--product", "H100", "--stored", "100",
+          "--moved", "7"},
+         R"(POST /v1/quotes {"requirements":{"products":["H100"]},"count":2,"term_ms":7200000,)"
+         R"("stored_gib":100,"moved_gib":7})"},
+        {{"reservation", "book", "--price-max", "2", "--term", "10h", "--count", "2", "--start",
+          "2099-01-02T08:00:00.000Z"},
+         R"(POST /v1/reservations {"requirements":{},"count":2,"price_max_micros_per_hour":2000000,)"
+         R"("term_ms":36000000,"starts_at":"2099-01-02T08:00:00.000Z"})"},
+        {{"reservation", "list"}, "GET /v1/reservations?limit=100"},
+        {{"reservation", "offers"}, "GET /v1/reservations?limit=100&offered=true"},
+        {{"reservation", "show", "reservation_1"}, "GET /v1/reservations/reservation_1"},
+        {{"reservation", "cancel", "reservation_1"}, "POST /v1/reservations/reservation_1/cancel {}"},
+        {{"reservation", "cancel", "reservation_1", "--breach"},
+         R"(POST /v1/reservations/reservation_1/cancel {"breach":true})"},
+        {{"reservation", "offer", "reservation_1", "--price", "1.50", "--from", "2099-01-02T12:00:00.000Z"},
+         R"(POST /v1/reservations/reservation_1/offer {"price_micros":1500000,)"
+         R"("from":"2099-01-02T12:00:00.000Z"})"},
+        {{"reservation", "offer", "reservation_1", "--end"},
+         "POST /v1/reservations/reservation_1/offer {}"},
+        {{"reservation", "buy", "reservation_1", "--price-max", "1.50"},
+         R"(POST /v1/reservations/reservation_1/buy {"price_max_micros":1500000})"},
+        {{"lease", "reclaim", "lease_1", "--breach"}, R"(POST /v1/leases/lease_1/reclaim {"breach":true})"},
         {{"lease", "end", "lease_1"}, "POST /v1/leases/lease_1/end {}"},
         {{"lease", "reclaim", "lease_1"}, "POST /v1/leases/lease_1/reclaim {}"},
         {{"lease", "usage", "lease_1"}, "GET /v1/leases/lease_1/usage?limit=100"},

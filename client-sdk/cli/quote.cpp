@@ -1,0 +1,131 @@
+#include <fmt/format.h>
+
+#include <fallow/human.hpp>
+#include <fallow/quote_verify.hpp>
+#include <memory>
+
+#include "commands.hpp"
+#include "demand.hpp"
+#include "files.hpp"
+#include "options.hpp"
+#include "receipt_json.hpp"
+
+namespace fallow::cli {
+namespace {
+
+std::string usd_or_dash(const std::optional<std::int64_t>& micros) {
+    return micros ? format_usd(*micros) : "-";
+}
+
+Columns<Quote> quote_fields() {
+    return {
+        {"id", [](const Quote& quote) { return quote.id; }},
+        {"listing", [](const Quote& quote) { return quote.listing_id; }},
+        {"cards", [](const Quote& quote) { return std::to_string(quote.count); }},
+        {"term", [](const Quote& quote) { return format_duration(quote.term_ms); }},
+        {"price per card-hour", [](const Quote& quote) { return format_usd(quote.price_micros_per_hour); }},
+        {"cards, whole term", [](const Quote& quote) { return format_usd(quote.cards_micros); }},
+        {"storage at most", [](const Quote& quote) { return format_usd(quote.storage_micros); }},
+        {"traffic at most", [](const Quote& quote) { return format_usd(quote.traffic_micros); }},
+        {"total at most", [](const Quote& quote) { return format_usd(quote.total_micros); }},
+        {"fee in it", [](const Quote& quote) { return format_usd(quote.fee_micros); }},
+        {"starts at", [](const Quote& quote) { return or_dash(quote.starts_at); }},
+        {"deposit", [](const Quote& quote) { return usd_or_dash(quote.deposit_micros); }},
+        {"cancelled for nothing until",
+         [](const Quote& quote) { return or_dash(quote.cancel_free_until); }},
+        {"cancelled later for", [](const Quote& quote) { return usd_or_dash(quote.cancel_kept_micros); }},
+        {"penalty of the seller", [](const Quote& quote) { return usd_or_dash(quote.penalty_micros); }},
+        {"expires at", [](const Quote& quote) { return quote.expires_at; }},
+    };
+}
+
+struct MakeArguments {
+    DemandArguments demand;
+    std::optional<std::int64_t> stored_gib;
+    std::optional<std::int64_t> moved_gib;
+    std::optional<std::string> starts_at;
+};
+
+void make(Context& context, const MakeArguments& arguments) {
+    NewQuote wanted;
+    wanted.requirements = arguments.demand.order.requirements;
+    wanted.count = arguments.demand.order.count;
+    wanted.price_max_micros_per_hour = arguments.demand.price_max_micros;
+    wanted.term_ms = arguments.demand.term_ms.value();
+    wanted.stored_gib = arguments.stored_gib;
+    wanted.moved_gib = arguments.moved_gib;
+    wanted.starts_at = arguments.starts_at;
+    wanted.end_use = arguments.demand.order.end_use;
+    print_one(context, context.client().make_quote(wanted, context.call_options()), quote_fields());
+    Context::message(
+        wanted.starts_at
+            ? "reserve with it: save it with -o json, then `fallow reservation book --quote FILE`"
+            : "order with it: save it with -o json, then `fallow order place --quote FILE`");
+}
+
+void print_report(const QuoteReport& report) {
+    std::vector<std::vector<std::string>> rows = {{"check", "result", "what"}};
+    for (const ReceiptCheck& check : report.checks)
+        rows.push_back({check.name, check.passed ? "pass" : "FAIL", check.detail});
+    print_table(rows);
+    if (!report.passed() || !report.facts) return;
+    const QuoteFacts& facts = *report.facts;
+    print_text("\n");
+    print_fields({{"quote", facts.quote},
+                  {"for", facts.renter},
+                  {"listing", facts.listing},
+                  {"cards", std::to_string(facts.count)},
+                  {"term", format_duration(facts.term_ms)},
+                  {"price per card-hour", format_usd(facts.price_micros_per_hour)},
+                  {"total at most", format_usd(facts.total_micros)},
+                  {"fee in it", format_usd(facts.fee_micros)},
+                  {"expires at", facts.expires_at}});
+}
+
+struct VerifyArguments {
+    std::string quote_file;
+    std::string server_key_file;
+};
+
+void verify(Context& context, const VerifyArguments& arguments) {
+    const std::string pinned = read_word(arguments.server_key_file);
+    const QuoteReport report = verify_quote(read_text(arguments.quote_file), pinned);
+    if (context.format() == Format::json) {
+        print_json(report_json(report));
+    } else {
+        print_report(report);
+    }
+    if (!report.passed()) throw CommandFailed("the quote is NOT genuine");
+}
+
+}  // namespace
+
+void add_quote_commands(CLI::App& app, Context& context) {
+    CLI::App& quote = add_noun(app, "quote", "What an order costs at most, signed (renter)");
+
+    auto& making = *quote.add_subcommand(
+        "make", "State the price of an order; it is kept for a few minutes, but no card is");
+    const auto wanted = std::make_shared<MakeArguments>();
+    add_requirement_options(making, wanted->demand).term->required();
+    making.add_option("--stored", wanted->stored_gib, "GiB kept for the whole term; the default is 0")
+        ->type_name("GIB");
+    making.add_option("--moved", wanted->moved_gib, "GiB that the host sends out; the default is 0")
+        ->type_name("GIB");
+    making.add_option("--start", wanted->starts_at, "Of a reservation: when the block begins (RFC 3339)");
+    on_run(context, making, wanted, &make);
+
+    auto& verifying = *quote.add_subcommand(
+        "verify", "Check a quote, offline, against the server key you pinned; no key inside it is trusted");
+    const auto arguments = std::make_shared<VerifyArguments>();
+    verifying
+        .add_option("file", arguments->quote_file,
+                    "The quote, as `quote make -o json` prints it; - is stdin")
+        ->required()
+        ->type_name("FILE");
+    verifying.add_option("--server-key", arguments->server_key_file, "The server's server_signing.pub")
+        ->required()
+        ->type_name("FILE");
+    on_run(context, verifying, arguments, &verify);
+}
+
+}  // namespace fallow::cli
