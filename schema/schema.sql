@@ -159,6 +159,8 @@ CREATE TABLE hosts (
     enrolled_at              bigint NOT NULL,
     unreachable_since        bigint,
     version                  bigint NOT NULL,
+    cpu_architecture         text,
+    disk_bytes               bigint,
     CONSTRAINT hosts_state_known CHECK (state IN ('enrolled', 'online', 'unreachable', 'draining', 'retired')),
     CONSTRAINT hosts_verification_known CHECK (verification IN ('unverified', 'verified', 'refused')),
     CONSTRAINT hosts_name_length CHECK (octet_length(name) BETWEEN 1 AND 100),
@@ -187,6 +189,11 @@ CREATE TABLE cards (
     state                         text NOT NULL,
     used                          integer NOT NULL DEFAULT 0,
     version                       bigint NOT NULL,
+    cuda_version                  text,
+    compute_capability            text,
+    pcie_generation               integer,
+    pcie_width                    integer,
+    power_limit_watts             integer,
     CONSTRAINT cards_uuid_unique UNIQUE (host_id, uuid),
     CONSTRAINT cards_used_within_card CHECK (used BETWEEN 0 AND 1000),
     CONSTRAINT cards_device_class_known CHECK (device_class IN ('gpu', 'cpu', 'accelerator')),
@@ -263,6 +270,7 @@ CREATE TABLE orders (
     policy_version             bigint,
     policy_rule                text,
     policy_effect              text,
+    query                      text,
     quote_id                   uuid,
     quoted_fee_ppm             integer,
     CONSTRAINT orders_pricing_known CHECK (pricing IN ('fixed', 'spot')),
@@ -278,7 +286,8 @@ CREATE TABLE orders (
     CONSTRAINT orders_term_positive CHECK (term_ms > 0),
     CONSTRAINT orders_filled_by_lease CHECK (state <> 'filled' OR lease_id IS NOT NULL),
     CONSTRAINT orders_quote_whole CHECK ((quote_id IS NULL) = (quoted_fee_ppm IS NULL)),
-    CONSTRAINT orders_version_positive CHECK (version > 0)
+    CONSTRAINT orders_version_positive CHECK (version > 0),
+    CONSTRAINT orders_query_length CHECK (octet_length(query) BETWEEN 1 AND 2000)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 COMMENT ON COLUMN orders.quote_id IS 'The signed quote it was placed with, whose price is its price limit.';
 CREATE INDEX orders_by_organization ON orders (organization_id, placed_at, id);

@@ -261,6 +261,8 @@ void Agent::run_inventory(std::stop_token stop) {
             host.engine = engine_facts_.name;
             host.cpu_cores = host_cpu_cores();
             host.memory_bytes = host_memory_bytes();
+            host.cpu_architecture = host_cpu_architecture();
+            host.disk_bytes = disk_bytes_of(options_.state_folder);
             server.put_inventory(encode_inventory(host, cards));
             spdlog::info("the inventory has {} cards", cards.size());
         } catch (const std::exception& error) {

@@ -1,6 +1,8 @@
 #include "agent/inventory.hpp"
 
 #include <spdlog/spdlog.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +28,17 @@ json capacity_json(const std::optional<CardCapacity>& capacity) {
             {"measured_at", format_rfc3339(capacity->measured_unix_ms)}};
 }
 
+template <class T>
+json or_null(const std::optional<T>& value) {
+    return value ? json(*value) : json(nullptr);
+}
+
+template <class T>
+std::optional<T> optional_from(const json& object, const char* name) {
+    const auto found = object.find(name);
+    return found == object.end() || found->is_null() ? std::nullopt : std::optional<T>(found->get<T>());
+}
+
 json card_json(const CardFacts& card) {
     return {{"index", card.index},
             {"uuid", card.uuid},
@@ -35,6 +48,11 @@ json card_json(const CardFacts& card) {
             {"device_class", card.device_class},
             {"backend", card.backend},
             {"driver_version", card.driver_version},
+            {"cuda_version", or_null(card.cuda_version)},
+            {"compute_capability", or_null(card.compute_capability)},
+            {"pcie_generation", or_null(card.pcie_generation)},
+            {"pcie_width", or_null(card.pcie_width)},
+            {"power_limit_watts", or_null(card.power_limit_watts)},
             {"capacity", capacity_json(card.capacity)}};
 }
 
@@ -55,6 +73,11 @@ CardFacts card_from(const json& object) {
     card.device_class = object.at("device_class").get<std::string>();
     card.backend = object.at("backend").get<std::string>();
     card.driver_version = object.at("driver_version").get<std::string>();
+    card.cuda_version = optional_from<std::string>(object, "cuda_version");
+    card.compute_capability = optional_from<std::string>(object, "compute_capability");
+    card.pcie_generation = optional_from<std::int64_t>(object, "pcie_generation");
+    card.pcie_width = optional_from<std::int64_t>(object, "pcie_width");
+    card.power_limit_watts = optional_from<std::int64_t>(object, "power_limit_watts");
     if (const json& capacity = object.at("capacity"); !capacity.is_null())
         card.capacity =
             CardCapacity{capacity.at("vram_bytes").get<std::int64_t>(),
@@ -72,6 +95,18 @@ std::int64_t host_cpu_cores() {
 
 std::int64_t host_memory_bytes() {
     return static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) * ::sysconf(_SC_PAGESIZE);
+}
+
+std::optional<std::string> host_cpu_architecture() {
+    utsname system{};
+    if (::uname(&system) != 0) return std::nullopt;
+    return std::string(static_cast<const char*>(system.machine));
+}
+
+std::optional<std::int64_t> disk_bytes_of(const std::string& folder) {
+    struct statvfs system {};
+    if (::statvfs(folder.c_str(), &system) != 0) return std::nullopt;
+    return static_cast<std::int64_t>(system.f_blocks) * static_cast<std::int64_t>(system.f_frsize);
 }
 
 std::vector<CardFacts> merge_cards(std::vector<CardFacts> nvml, std::vector<CardFacts> opencl) {
@@ -104,6 +139,11 @@ std::vector<CardFacts> discover_cards(const MeasureOptions& options, const std::
                         .device_class = "gpu",
                         .backend = "nvml",
                         .driver_version = card.driver_version,
+                        .cuda_version = card.cuda_version,
+                        .compute_capability = card.compute_capability,
+                        .pcie_generation = card.pcie_generation,
+                        .pcie_width = card.pcie_width,
+                        .power_limit_watts = card.power_limit_watts,
                         .capacity = std::nullopt});
     std::vector<CardFacts> cards = merge_cards(std::move(nvml), opencl_cards(options, known));
     for (CardFacts& card : cards) {
@@ -115,9 +155,14 @@ std::vector<CardFacts> discover_cards(const MeasureOptions& options, const std::
 }
 
 std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards) {
-    return json{{"boot_id", host.boot_id},     {"agent_version", agent_version},
-                {"runtime", host.runtime},     {"engine", host.engine},
-                {"cpu_cores", host.cpu_cores}, {"memory_bytes", host.memory_bytes},
+    return json{{"boot_id", host.boot_id},
+                {"agent_version", agent_version},
+                {"runtime", host.runtime},
+                {"engine", host.engine},
+                {"cpu_cores", host.cpu_cores},
+                {"memory_bytes", host.memory_bytes},
+                {"cpu_architecture", or_null(host.cpu_architecture)},
+                {"disk_bytes", or_null(host.disk_bytes)},
                 {"cards", cards_json(cards)}}
         .dump();
 }

@@ -28,6 +28,12 @@ struct CardFacts {
     std::string device_class;  ///< "gpu", "cpu" or "accelerator"
     std::string backend;       ///< "nvml" or "opencl"
     std::string driver_version;
+    // What the driver says; nothing where it does not
+    std::optional<std::string> cuda_version = {};
+    std::optional<std::string> compute_capability = {};
+    std::optional<std::int64_t> pcie_generation = {};
+    std::optional<std::int64_t> pcie_width = {};
+    std::optional<std::int64_t> power_limit_watts = {};
     std::optional<CardCapacity> capacity;
     friend bool operator==(const CardFacts&, const CardFacts&) = default;
 };
@@ -44,8 +50,14 @@ struct HostDescription {
     std::string engine;
     std::int64_t cpu_cores = 0;
     std::int64_t memory_bytes = 0;
+    std::optional<std::string> cpu_architecture;
+    std::optional<std::int64_t> disk_bytes;
 };
 [[nodiscard]] std::int64_t host_cpu_cores();
+/// As the kernel names it, like x86_64.
+[[nodiscard]] std::optional<std::string> host_cpu_architecture();
+/// The size of the file system that `folder` is on.
+[[nodiscard]] std::optional<std::int64_t> disk_bytes_of(const std::string& folder);
 [[nodiscard]] std::int64_t host_memory_bytes();
 
 /// Every card of NVML and every OpenCL device that is not one of those. `known` are cards measured earlier:

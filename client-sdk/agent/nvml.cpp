@@ -50,12 +50,26 @@ struct Library {
     NvmlReturn (*pci)(NvmlDevice, NvmlPciInfo*) = nullptr;
     NvmlReturn (*memory)(NvmlDevice, NvmlMemory*) = nullptr;
     NvmlReturn (*driver)(char*, unsigned int) = nullptr;
+    // What an older library may lack, and a card may not know
+    NvmlReturn (*cuda)(int*) = nullptr;
+    NvmlReturn (*capability)(NvmlDevice, int*, int*) = nullptr;
+    NvmlReturn (*pcie_generation)(NvmlDevice, unsigned int*) = nullptr;
+    NvmlReturn (*pcie_width)(NvmlDevice, unsigned int*) = nullptr;
+    NvmlReturn (*power_limit)(NvmlDevice, unsigned int*) = nullptr;  ///< milliwatts
 };
 
 template <class Function>
 bool load(void* handle, const char* symbol, Function& function) {
     function = reinterpret_cast<Function>(::dlsym(handle, symbol));
     return function != nullptr;
+}
+
+void load_rest(Library& l) {
+    load(l.handle, "nvmlSystemGetCudaDriverVersion_v2", l.cuda);
+    load(l.handle, "nvmlDeviceGetCudaComputeCapability", l.capability);
+    load(l.handle, "nvmlDeviceGetMaxPcieLinkGeneration", l.pcie_generation);
+    load(l.handle, "nvmlDeviceGetMaxPcieLinkWidth", l.pcie_width);
+    load(l.handle, "nvmlDeviceGetEnforcedPowerLimit", l.power_limit);
 }
 
 bool load_all(Library& l) {
@@ -73,6 +87,31 @@ std::string text_of(const std::array<char, Size>& buffer) {
     return std::string(buffer.data(), std::find(buffer.begin(), buffer.end(), '\0'));
 }
 
+std::optional<std::int64_t> number_of(NvmlReturn (*function)(NvmlDevice, unsigned int*),
+                                      NvmlDevice device) {
+    unsigned int value = 0;
+    if (function == nullptr || function(device, &value) != nvml_success) return std::nullopt;
+    return value;
+}
+
+void read_rest(const Library& l, NvmlDevice device, NvmlCard& card) {
+    int major = 0;
+    int minor = 0;
+    if (l.capability != nullptr && l.capability(device, &major, &minor) == nvml_success)
+        card.compute_capability = std::to_string(major) + "." + std::to_string(minor);
+    card.pcie_generation = number_of(l.pcie_generation, device);
+    card.pcie_width = number_of(l.pcie_width, device);
+    if (const auto milliwatts = number_of(l.power_limit, device))
+        card.power_limit_watts = *milliwatts / 1000;
+}
+
+/// 12040 is CUDA 12.4.
+std::optional<std::string> cuda_version(const Library& l) {
+    int version = 0;
+    if (l.cuda == nullptr || l.cuda(&version) != nvml_success || version <= 0) return std::nullopt;
+    return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
 std::optional<NvmlCard> read_card(const Library& l, unsigned int index) {
     NvmlDevice device = nullptr;
     std::array<char, 96> uuid{};
@@ -87,11 +126,13 @@ std::optional<NvmlCard> read_card(const Library& l, unsigned int index) {
         return std::nullopt;
     std::array<char, sizeof pci.bus_id> bus{};
     std::copy(std::begin(pci.bus_id), std::end(pci.bus_id), bus.begin());
-    return NvmlCard{.uuid = text_of(uuid),
-                    .name = text_of(name),
-                    .pci_address = normal_pci_address(text_of(bus)),
-                    .driver_version = {},
-                    .memory_bytes = static_cast<std::int64_t>(memory.total)};
+    NvmlCard card;
+    card.uuid = text_of(uuid);
+    card.name = text_of(name);
+    card.pci_address = normal_pci_address(text_of(bus));
+    card.memory_bytes = static_cast<std::int64_t>(memory.total);
+    read_rest(l, device, card);
+    return card;
 }
 
 std::vector<NvmlCard> read_cards(const Library& l) {
@@ -108,6 +149,7 @@ std::vector<NvmlCard> read_cards(const Library& l) {
             continue;
         }
         card->driver_version = text_of(driver);
+        card->cuda_version = cuda_version(l);
         cards.push_back(std::move(*card));
     }
     return cards;
@@ -132,6 +174,7 @@ std::vector<NvmlCard> nvml_cards(const std::string& library) {
         spdlog::warn("{} lacks a function that is needed: no NVIDIA card is listed", library);
         return {};
     }
+    load_rest(l);
     if (l.init() != nvml_success) return {};
     std::vector<NvmlCard> cards = read_cards(l);
     l.shutdown();

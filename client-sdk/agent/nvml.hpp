@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,12 @@ struct NvmlCard {
     std::string pci_address;  ///< "0000:41:00.0", lower case
     std::string driver_version;
     std::int64_t memory_bytes = 0;  ///< as the driver says; a statement, not a proof
+    // Nothing where driver or card does not say
+    std::optional<std::string> cuda_version;        ///< "12.4", the newest that the driver runs
+    std::optional<std::string> compute_capability;  ///< "9.0"
+    std::optional<std::int64_t> pcie_generation;    ///< the most that card and slot can do
+    std::optional<std::int64_t> pcie_width;
+    std::optional<std::int64_t> power_limit_watts;  ///< that is enforced
 };
 
 /// Empty when the library is not there, lacks a symbol, or refuses. A card that refuses a question is left

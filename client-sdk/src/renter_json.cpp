@@ -1,4 +1,5 @@
 #include "codec.hpp"
+#include "requirements_fields.hpp"
 
 namespace fallow::sdk {
 
@@ -40,6 +41,7 @@ struct Fields<Requirements> {
         visit("countries_excluded", value.countries_excluded);
         visit("listing_id", value.listing_id);
         visit("host_id", value.host_id);
+        visit("query", value.query);
     }
 };
 

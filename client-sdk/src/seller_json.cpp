@@ -35,6 +35,8 @@ struct Fields<Host> {
         visit("agent_version", value.agent_version);
         visit("cpu_cores", value.cpu_cores);
         visit("memory_bytes", value.memory_bytes);
+        visit("cpu_architecture", value.cpu_architecture);
+        visit("disk_bytes", value.disk_bytes);
         visit("signing_key", value.signing_key);
         visit("enrolled_at", value.enrolled_at);
         visit("version", value.version);
@@ -68,6 +70,11 @@ struct Fields<Card> {
         visit("device_class", value.device_class);
         visit("backend", value.backend);
         visit("driver_version", value.driver_version);
+        visit("cuda_version", value.cuda_version);
+        visit("compute_capability", value.compute_capability);
+        visit("pcie_generation", value.pcie_generation);
+        visit("pcie_width", value.pcie_width);
+        visit("power_limit_watts", value.power_limit_watts);
         visit("state", value.state);
         visit("capacity", value.capacity);
         visit("used_thousandths", value.used_thousandths);

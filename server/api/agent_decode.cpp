@@ -45,6 +45,11 @@ Enrollment read_enrollment(FieldReader& reader) {
     return enrollment;
 }
 
+std::optional<std::int32_t> optional_count(FieldReader& reader, std::string_view name) {
+    const auto value = reader.optional_integer(name, 0, INT32_MAX);
+    return value ? std::optional(static_cast<std::int32_t>(*value)) : std::nullopt;
+}
+
 market::ReportedCard read_card(FieldReader& reader) {
     market::ReportedCard card;
     card.index = reader.integer32("index", 0, static_cast<std::int32_t>(limits::cards_per_host_max) - 1);
@@ -55,6 +60,11 @@ market::ReportedCard read_card(FieldReader& reader) {
     card.device_class = reader.named<market::DeviceClass>("device_class");
     card.backend = reader.named<market::Backend>("backend");
     card.driver_version = reader.text("driver_version", loose_text);
+    card.cuda_version = reader.optional_text("cuda_version", short_text);
+    card.compute_capability = reader.optional_text("compute_capability", short_text);
+    card.pcie_generation = optional_count(reader, "pcie_generation");
+    card.pcie_width = optional_count(reader, "pcie_width");
+    card.power_limit_watts = optional_count(reader, "power_limit_watts");
     if (auto capacity = reader.optional_object("capacity")) {
         card.vram_bytes = capacity->integer("vram_bytes", 0, INT64_MAX);
         card.memory_bandwidth_bytes_per_s = capacity->integer("memory_bandwidth_bytes_per_s", 0, INT64_MAX);
@@ -73,6 +83,8 @@ market::ReportInventory read_inventory(FieldReader& reader) {
     inventory.engine = reader.text("engine", short_text);
     inventory.cpu_cores = reader.integer32("cpu_cores", 1, cpu_cores_max);
     inventory.memory_bytes = reader.integer("memory_bytes", 1, INT64_MAX);
+    inventory.cpu_architecture = reader.optional_text("cpu_architecture", short_text);
+    inventory.disk_bytes = reader.optional_integer("disk_bytes", 0, INT64_MAX);
     std::set<std::string> uuids;
     for (FieldReader& item : reader.objects("cards", limits::cards_per_host_max, true)) {
         inventory.cards.push_back(read_card(item));

@@ -29,6 +29,8 @@ void write(JsonWriter& json, const market::Host& host) {
         .field("agent_version", host.agent_version)
         .field("cpu_cores", host.cpu_cores)
         .field("memory_bytes", host.memory_bytes)
+        .field("cpu_architecture", host.cpu_architecture)
+        .field("disk_bytes", host.disk_bytes)
         .field("signing_key", host.signing_key)
         .field("enrolled_at", host.enrolled_at)
         .field("version", host.version)
@@ -48,6 +50,11 @@ void write(JsonWriter& json, const market::Card& card) {
         .field("device_class", card.device_class)
         .field("backend", card.backend)
         .field("driver_version", card.driver_version)
+        .field("cuda_version", card.cuda_version)
+        .field("compute_capability", card.compute_capability)
+        .field("pcie_generation", card.pcie_generation)
+        .field("pcie_width", card.pcie_width)
+        .field("power_limit_watts", card.power_limit_watts)
         .field("state", card.state);
     json.key("capacity");
     if (card.measured_at) {
@@ -95,22 +102,27 @@ void write(JsonWriter& json, const market::ListingView& view) {
         .end_object();
 }
 
+void write(JsonWriter& json, const market::Requirements& requirements) {
+    json.begin_object()
+        .field("products", requirements.products)
+        .field("device_class", requirements.device_class)
+        .field("vram_bytes_min", requirements.vram_bytes_min)
+        .field("countries", requirements.countries)
+        .field("countries_excluded", requirements.countries_excluded)
+        .field("listing_id", requirements.listing)
+        .field("host_id", requirements.host)
+        .field("query", requirements.query)
+        .end_object();
+}
+
 void write(JsonWriter& json, const market::Order& order) {
     json.begin_object()
         .field("id", order.id)
         .field("organization_id", order.organization)
         .field("state", order.state)
         .field("reason", order.reason);
-    json.key("requirements")
-        .begin_object()
-        .field("products", order.requirements.products)
-        .field("device_class", order.requirements.device_class)
-        .field("vram_bytes_min", order.requirements.vram_bytes_min)
-        .field("countries", order.requirements.countries)
-        .field("countries_excluded", order.requirements.countries_excluded)
-        .field("listing_id", order.requirements.listing)
-        .field("host_id", order.requirements.host)
-        .end_object();
+    json.key("requirements");
+    write(json, order.requirements);
     json.field("count", order.count)
         .field("pricing", order.pricing)
         .field("price_max_micros_per_hour", order.price_max)

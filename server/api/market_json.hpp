@@ -14,6 +14,7 @@ void write(JsonWriter& json, const market::Organization& organization);
 void write(JsonWriter& json, const market::Host& host);
 void write(JsonWriter& json, const market::Card& card);
 void write(JsonWriter& json, const market::ListingView& view);
+void write(JsonWriter& json, const market::Requirements& requirements);
 void write(JsonWriter& json, const market::Order& order);
 /// `viewer` decides the lease's `role`: who rents is the renter, anyone else sees it as the seller does.
 void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer);

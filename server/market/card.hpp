@@ -30,6 +30,11 @@ struct Card {
     DeviceClass device_class = DeviceClass::gpu;
     Backend backend = Backend::nvml;
     std::string driver_version;
+    std::optional<std::string> cuda_version;        ///< the newest that the driver runs
+    std::optional<std::string> compute_capability;  ///< "9.0"
+    std::optional<std::int32_t> pcie_generation;    ///< the most that card and slot can do
+    std::optional<std::int32_t> pcie_width;         ///< lanes
+    std::optional<std::int32_t> power_limit_watts;  ///< that is enforced
     // Capacity, as measured; all four or none
     std::optional<std::int64_t> vram_bytes;
     std::optional<std::int64_t> memory_bandwidth_bytes_per_s;
@@ -55,6 +60,11 @@ struct Card {
         visit.field("device_class", row.device_class);
         visit.field("backend", row.backend);
         visit.field("driver_version", row.driver_version);
+        visit.field("cuda_version", row.cuda_version);
+        visit.field("compute_capability", row.compute_capability);
+        visit.field("pcie_generation", row.pcie_generation);
+        visit.field("pcie_width", row.pcie_width);
+        visit.field("power_limit_watts", row.power_limit_watts);
         visit.field("vram_bytes", row.vram_bytes);
         visit.field("memory_bandwidth_bytes_per_s", row.memory_bandwidth_bytes_per_s);
         visit.field("fp32_flops", row.fp32_flops);

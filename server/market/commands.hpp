@@ -228,6 +228,11 @@ struct ReportedCard {
     DeviceClass device_class = DeviceClass::gpu;
     Backend backend = Backend::nvml;
     std::string driver_version;
+    std::optional<std::string> cuda_version;
+    std::optional<std::string> compute_capability;
+    std::optional<std::int32_t> pcie_generation;
+    std::optional<std::int32_t> pcie_width;
+    std::optional<std::int32_t> power_limit_watts;
     std::optional<std::int64_t> vram_bytes;
     std::optional<std::int64_t> memory_bandwidth_bytes_per_s;
     std::optional<std::int64_t> fp32_flops;
@@ -240,6 +245,8 @@ struct ReportInventory {
     std::string engine;
     std::int32_t cpu_cores = 0;
     std::int64_t memory_bytes = 0;
+    std::optional<std::string> cpu_architecture;
+    std::optional<std::int64_t> disk_bytes;
     std::vector<ReportedCard> cards;
 };
 FALLOW_ENUM(AgentPhase, accepted, running, exited, failed, gone)

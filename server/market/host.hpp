@@ -27,6 +27,8 @@ struct Host {
     std::string boot_id;
     std::int32_t cpu_cores = 0;
     std::int64_t memory_bytes = 0;
+    std::optional<std::string> cpu_architecture;  ///< "x86_64", as the kernel names it
+    std::optional<std::int64_t> disk_bytes;       ///< of the file system that jobs work on
     std::string signing_key;              ///< base64 of the Ed25519 public key registered at enrolment
     std::string signing_key_certificate;  ///< base64 of the server's signature over the host key statement
     Time enrolled_at;
@@ -47,6 +49,8 @@ struct Host {
         visit.field("boot_id", row.boot_id);
         visit.field("cpu_cores", row.cpu_cores);
         visit.field("memory_bytes", row.memory_bytes);
+        visit.field("cpu_architecture", row.cpu_architecture);
+        visit.field("disk_bytes", row.disk_bytes);
         visit.field("signing_key", row.signing_key);
         visit.field("signing_key_certificate", row.signing_key_certificate);
         visit.field("enrolled_at", row.enrolled_at);

@@ -22,6 +22,11 @@ Card card_of(const Host& host, const ReportedCard& reported) {
     card.device_class = reported.device_class;
     card.backend = reported.backend;
     card.driver_version = reported.driver_version;
+    card.cuda_version = reported.cuda_version;
+    card.compute_capability = reported.compute_capability;
+    card.pcie_generation = reported.pcie_generation;
+    card.pcie_width = reported.pcie_width;
+    card.power_limit_watts = reported.power_limit_watts;
     card.vram_bytes = reported.vram_bytes;
     card.memory_bandwidth_bytes_per_s = reported.memory_bandwidth_bytes_per_s;
     card.fp32_flops = reported.fp32_flops;
@@ -47,7 +52,10 @@ Card merged(const Card& known, Card reported) {
 bool same_facts(const Card& a, const Card& b) {
     return a.index == b.index && a.pci_address == b.pci_address && a.product == b.product &&
            a.vendor == b.vendor && a.device_class == b.device_class && a.backend == b.backend &&
-           a.driver_version == b.driver_version && a.vram_bytes == b.vram_bytes &&
+           a.driver_version == b.driver_version && a.cuda_version == b.cuda_version &&
+           a.compute_capability == b.compute_capability && a.pcie_generation == b.pcie_generation &&
+           a.pcie_width == b.pcie_width && a.power_limit_watts == b.power_limit_watts &&
+           a.vram_bytes == b.vram_bytes &&
            a.memory_bandwidth_bytes_per_s == b.memory_bandwidth_bytes_per_s &&
            a.fp32_flops == b.fp32_flops && a.measured_at == b.measured_at && a.state == b.state;
 }
@@ -164,13 +172,17 @@ Result<Outcome> handle(Transaction& tx, const ReportInventory& command) {
     const HostId id = host.id;
     const bool changed = host.runtime != command.runtime || host.engine != command.engine ||
                          host.agent_version != command.agent_version || host.boot_id != command.boot_id ||
-                         host.cpu_cores != command.cpu_cores || host.memory_bytes != command.memory_bytes;
+                         host.cpu_cores != command.cpu_cores || host.memory_bytes != command.memory_bytes ||
+                         host.cpu_architecture != command.cpu_architecture ||
+                         host.disk_bytes != command.disk_bytes;
     host.runtime = command.runtime;
     host.engine = command.engine;
     host.agent_version = command.agent_version;
     host.boot_id = command.boot_id;
     host.cpu_cores = command.cpu_cores;
     host.memory_bytes = command.memory_bytes;
+    host.cpu_architecture = command.cpu_architecture;
+    host.disk_bytes = command.disk_bytes;
     if (changed) tx.update(std::move(host), "host.changed");
     write_cards(tx, tx.state().at<Host>(id), command.cards);
     match_standing_orders(tx);

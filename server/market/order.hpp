@@ -1,6 +1,7 @@
 // An order: a renter's demand. Stands until filled, cancelled or expired, or is fill-or-kill.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,10 @@
 #include "market/jurisdiction.hpp"
 
 namespace fallow::market {
+
+namespace search {
+struct Query;
+}
 
 FALLOW_ENUM(OrderState, standing, filled, cancelled, expired, rejected)
 /// fixed: the listing's ask, for the lease's life. spot: a bid, outbid by a better one.
@@ -29,6 +34,8 @@ struct Requirements {
     std::vector<std::string> countries_excluded;
     std::optional<ListingId> listing;
     std::optional<HostId> host;
+    std::optional<std::string> query;  ///< conditions in the query language; see search/query.hpp
+    std::shared_ptr<const search::Query> compiled;  ///< of `query`; State keeps it so
 };
 
 struct Order {
@@ -73,6 +80,7 @@ struct Order {
         visit.field("countries_excluded", row.requirements.countries_excluded);
         visit.field("required_listing_id", row.requirements.listing);
         visit.field("required_host_id", row.requirements.host);
+        visit.field("query", row.requirements.query);
         visit.field("count", row.count);
         visit.field("pricing", row.pricing);
         visit.field("price_max_micros_per_hour", row.price_max);

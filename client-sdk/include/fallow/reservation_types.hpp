@@ -17,6 +17,7 @@ struct Requirements {
     std::vector<std::string> countries_excluded;
     std::optional<std::string> listing_id;
     std::optional<std::string> host_id;
+    std::optional<std::string> query;  ///< conditions in the query language
 };
 
 struct NewQuote {

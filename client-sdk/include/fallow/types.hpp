@@ -128,6 +128,8 @@ struct Host {
     std::string agent_version;
     std::int64_t cpu_cores = 0;
     std::int64_t memory_bytes = 0;
+    std::optional<std::string> cpu_architecture;
+    std::optional<std::int64_t> disk_bytes;
     std::string signing_key;
     std::string enrolled_at;
     std::int64_t version = 0;
@@ -153,6 +155,11 @@ struct Card {
     std::string device_class;  ///< gpu, cpu, accelerator
     std::string backend;       ///< nvml, opencl
     std::string driver_version;
+    std::optional<std::string> cuda_version;
+    std::optional<std::string> compute_capability;
+    std::optional<std::int64_t> pcie_generation;
+    std::optional<std::int64_t> pcie_width;
+    std::optional<std::int64_t> power_limit_watts;
     std::string state;  ///< present, missing
     std::optional<Capacity> capacity;
     std::int64_t used_thousandths = 0;

@@ -110,6 +110,7 @@ const std::vector<Refusal>& refusals() {
         {"orders_filled_by_lease", "UPDATE orders SET lease_id = NULL"},
         {"orders_price_within_limit", "UPDATE orders SET price_max_micros_per_hour = 1000000000001"},
         {"orders_pricing_known", "UPDATE orders SET pricing = 'barter'"},
+        {"orders_query_length", "UPDATE orders SET query = ''"},
         {"orders_reason_known", "UPDATE orders SET reason = 'bored'"},
         {"orders_end_use_known", "UPDATE orders SET end_use = 'unstated'"},
         {"orders_policy_effect_known", "UPDATE orders SET policy_effect = 'ask'"},

@@ -43,6 +43,23 @@ TEST_CASE("NVIDIA cards are read through NVML's own layouts, and a lost one is l
     CHECK(cards[0].memory_bytes == 80LL << 30);
     CHECK(cards[0].driver_version == "550.1");
     CHECK(cards[1].pci_address == "0000:c1:00.0");
+    CHECK(cards[0].cuda_version == "12.4");
+    CHECK(cards[0].compute_capability == "9.0");
+    CHECK(cards[0].pcie_generation == 5);
+    CHECK(cards[0].pcie_width == 16);
+    CHECK(cards[0].power_limit_watts == 700);
+    CHECK_FALSE(cards[1].pcie_generation);
+}
+
+TEST_CASE("what an older NVML does not tell is not told, and the card is listed all the same") {
+    const TemporaryFolder folder;
+    const auto cards = nvml_cards(build_library(folder,
+                                                "-DnvmlDeviceGetEnforcedPowerLimit=nvmlOther "
+                                                "-DnvmlSystemGetCudaDriverVersion_v2=nvmlAnother"));
+    REQUIRE(cards.size() == 2);
+    CHECK_FALSE(cards[0].cuda_version);
+    CHECK_FALSE(cards[0].power_limit_watts);
+    CHECK(cards[0].pcie_width == 16);
 }
 
 TEST_CASE("no library, or one without the needed functions, means no card") {

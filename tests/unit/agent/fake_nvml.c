@@ -55,6 +55,30 @@ int nvmlDeviceGetMemoryInfo_v2(void* device, MemoryV2* memory) {
     memory->reserved = memory->free = memory->used = 0;
     return 0;
 }
+int nvmlSystemGetCudaDriverVersion_v2(int* version) {
+    *version = 12040;
+    return 0;
+}
+int nvmlDeviceGetCudaComputeCapability(void* device, int* major, int* minor) {
+    (void)device;
+    *major = 9;
+    *minor = 0;
+    return 0;
+}
+int nvmlDeviceGetMaxPcieLinkGeneration(void* device, unsigned int* generation) {
+    *generation = 5;
+    return device == (void*)1 ? 0 : 3; /* not supported */
+}
+int nvmlDeviceGetMaxPcieLinkWidth(void* device, unsigned int* width) {
+    (void)device;
+    *width = 16;
+    return 0;
+}
+int nvmlDeviceGetEnforcedPowerLimit(void* device, unsigned int* milliwatts) {
+    (void)device;
+    *milliwatts = 700000;
+    return 0;
+}
 int nvmlSystemGetDriverVersion(char* text, unsigned int size) {
     strncpy(text, "550.1", size);
     return 0;

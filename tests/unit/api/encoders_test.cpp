@@ -70,7 +70,8 @@ market::Order an_order() {
 const std::string order_text =
     R"({"id":"order_00000000000000000000000002","organization_id":"org_00000000000000000000000003",)"
     R"("state":"filled","reason":null,"requirements":{"products":["H100","a \"b\"\n"],"device_class":null,)"
-    R"("vram_bytes_min":null,"countries":[],"countries_excluded":[],"listing_id":null,"host_id":null},)"
+    R"("vram_bytes_min":null,"countries":[],"countries_excluded":[],"listing_id":null,"host_id":null,)"
+    R"("query":null},)"
     R"("count":1,"pricing":"fixed","price_max_micros_per_hour":5,"bid_changed_at":null,)"
     R"("promised_card_ids":[],"term_ms":3600000,"fill_or_kill":false,)"
     R"("placed_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",)"
