@@ -5,6 +5,7 @@
 #include "api/job_decode.hpp"
 #include "api/quote_document.hpp"
 #include "base/limits.hpp"
+#include "market/search/query.hpp"
 
 namespace fallow::api {
 namespace {
@@ -61,6 +62,10 @@ market::Requirements read_requirements(FieldReader& order) {
     requirements.countries_excluded = read_countries(reader, "countries_excluded");
     requirements.listing = reader.optional_id<ListingId>("listing_id");
     requirements.host = reader.optional_id<HostId>("host_id");
+    requirements.query = reader.optional_text("query", {.bytes_max = limits::query_bytes_max});
+    if (requirements.query && !reader.has_failed())
+        if (const Status fine = market::search::compile(requirements); !fine)
+            reader.fail(fine.error().code, "query", fine.error().detail);
     static_cast<void>(reader.finish());
     return requirements;
 }

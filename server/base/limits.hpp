@@ -87,7 +87,23 @@ inline constexpr std::int64_t price_segments_per_lease_max = 1000;
 inline constexpr std::int64_t spot_step_micros_default = 10'000;  // a cent a card-hour
 inline constexpr std::size_t spot_holdings_looked_at_max = 4096;  // for one displacement
 
+// Search
+inline constexpr std::size_t query_bytes_max = 2000;
+inline constexpr std::size_t query_depth_max = 16;         // of parentheses and `not`
+inline constexpr std::size_t query_conditions_max = 64;    // FIELD OPERATOR VALUE
+inline constexpr std::size_t query_values_max = 256;       // in all conditions together
+inline constexpr std::size_t query_value_bytes_max = 100;  // of one value
+inline constexpr std::size_t query_order_keys_max = 4;
+inline constexpr std::int64_t query_limit_max = 100'000;
+inline constexpr std::size_t facet_values_max = 50;  // of one field
+inline constexpr std::size_t search_cursor_bytes_max = 2048;
+inline constexpr std::int64_t search_catch_up_ms = 200;
+inline constexpr std::size_t explained_changes_max = 16;
+inline constexpr std::size_t explained_cards_in_decision_max = 4096;  // of a fill-or-kill, by the leader
+
 static_assert(page_items_default <= page_items_max);
+static_assert(query_bytes_max < request_target_bytes_max && query_value_bytes_max < query_bytes_max);
+static_assert(search_cursor_bytes_max < request_target_bytes_max);
 static_assert(job_spec_bytes_max < request_body_bytes_max);
 static_assert(artifact_bytes_max <= artifact_bytes_per_organization_max);
 static_assert(log_chunk_bytes_max < request_body_bytes_max);

@@ -6,6 +6,7 @@
 #include "market/bookings.hpp"
 #include "market/policy_check.hpp"
 #include "market/quotes.hpp"
+#include "market/search/query.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
@@ -64,6 +65,14 @@ bool is_wanted_product(const Pairing& p, const Card& card) {
 bool has_wanted_vram(const Pairing& p, const Card& card) {
     return !wanted(p).vram_bytes_min || (card.vram_bytes && *card.vram_bytes >= *wanted(p).vram_bytes_min);
 }
+/// A query that a newer or older server cannot read finds nothing.
+bool is_found(const Pairing& p, const Card& card) {
+    if (!wanted(p).query) return true;
+    if (!wanted(p).compiled) return false;
+    const search::Facts facts{p.state, p.listing, p.host, p.state.at<Organization>(p.listing.organization),
+                              &card};
+    return search::matches(*wanted(p).compiled, search::FactsRow(facts));
+}
 bool is_present(const Pairing&, const Card& card) {
     return card.state == CardState::present;
 }
@@ -92,6 +101,7 @@ constexpr std::array all_card_rules{
     CardRule{Constraint::device_class, is_wanted_class},
     CardRule{Constraint::product, is_wanted_product},
     CardRule{Constraint::vram, has_wanted_vram},
+    CardRule{Constraint::query, is_found},
     CardRule{Constraint::missing, is_present},
     CardRule{Constraint::in_use, is_unused},
     CardRule{Constraint::booked, is_not_needed_for_a_booking},

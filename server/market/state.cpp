@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "market/search/query.hpp"
+
 namespace fallow::market {
 namespace {
 
@@ -208,6 +210,11 @@ void State::refresh_offer(ListingId listing) {
     offer_at(offers_, offered_, listing, is_offer ? std::optional(row->ask) : std::nullopt);
     if (!spot_listings_.empty())
         offer_at(spot_offers_, spot_offered_, listing, is_offer ? row->spot_floor : std::nullopt);
+}
+
+void State::complete(Order& row) {
+    if (row.requirements.query && !row.requirements.compiled)
+        static_cast<void>(search::compile(row.requirements));
 }
 
 void State::index(const Order& row, bool present) {

@@ -187,6 +187,10 @@ class State {
     void index(const PolicyApproval&, bool);
     void index(const SpotPool&, bool);
     void index(const LeaseSegment&, bool);
+    /// What is worked out once from a row's columns and kept with it.
+    static void complete(Order& row);
+    template <class Row>
+    static void complete(Row&) {}
     void refresh_offer(ListingId listing);
     void index_promise(CardId card, OrderId order, bool present);
     void index_holding(const Lease& lease, bool present);
@@ -246,6 +250,7 @@ void State::replace(const Row* before, const Row* after) {
         index(at->second, false);
         if (after != nullptr) {
             at->second = *after;
+            complete(at->second);
             index(at->second, true);
         } else {
             rows.erase(at);
@@ -255,6 +260,7 @@ void State::replace(const Row* before, const Row* after) {
     FALLOW_ASSERT(after != nullptr);
     const auto [at, inserted] = rows.emplace(KeyOf<Row>::of(*after), *after);
     FALLOW_ASSERT(inserted);
+    complete(at->second);
     index(at->second, true);
 }
 

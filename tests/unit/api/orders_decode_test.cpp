@@ -54,7 +54,7 @@ TEST_CASE("an order is read in full") {
     const auto decoded = decode(order(
         R"("count":2,"fill_or_kill":true,"expires_in_ms":5000,"requirements":{"products":["H100"],
            "device_class":"gpu","vram_bytes_min":80,"countries":["DE"],"countries_excluded":["US"],
-           "host_id":"host_00000000000000000000000001"},"job":)" +
+           "host_id":"host_00000000000000000000000001","query":"vram >= 80GiB"},"job":)" +
         job(R"("inputs":[{"path":"in.bin","artifact_id":")" + std::string(some_artifact) + R"("}])")));
     REQUIRE(decoded.ok());
     const market::Requirements& wanted = decoded->command.requirements;
@@ -66,6 +66,8 @@ TEST_CASE("an order is read in full") {
     CHECK(wanted.countries == std::vector<std::string>{"DE"});
     CHECK(wanted.countries_excluded == std::vector<std::string>{"US"});
     CHECK(wanted.host == HostId(RawId{0, 1}));
+    CHECK(wanted.query == "vram >= 80GiB");
+    CHECK(wanted.compiled != nullptr);
     REQUIRE(decoded->command.job.has_value());
     CHECK(decoded->command.job->image == "docker.io/library/busybox:1.36");
     CHECK(decoded->inputs == std::vector<ArtifactId>{ArtifactId(RawId{0, 7})});
@@ -116,6 +118,11 @@ TEST_CASE("orders that are refused") {
         {order(R"("requirements":{"contries":["DE"]})"), ErrorCode::unknown_field,
          "/requirements/contries"},
         {order(R"("requirements":{"listing_id":"x"})"), ErrorCode::invalid_id, "/requirements/listing_id"},
+        {order(R"("requirements":{"query":"vrm >= 80GiB"})"), ErrorCode::invalid_field,
+         "/requirements/query"},
+        {order(R"("requirements":{"query":"free order by price"})"), ErrorCode::invalid_field,
+         "/requirements/query"},
+        {order(R"("requirements":{"query":""})"), ErrorCode::invalid_field, "/requirements/query"},
         {order(R"("job":{})"), ErrorCode::missing_field, "/job/image"},
         {order(R"("job":{"image":"-x","max_duration_ms":60000})"), ErrorCode::invalid_field, "/job/image"},
         {order(R"("job":{"image":"a b","max_duration_ms":60000})"), ErrorCode::invalid_field, "/job/image"},

@@ -1,0 +1,283 @@
+#include "market/search/fields.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "base/int128.hpp"
+#include "market/catalog.hpp"
+
+namespace fallow::market::search {
+namespace {
+
+Cell cell(std::int64_t value) {
+    return Cell(value);
+}
+Cell cell(const std::optional<std::int64_t>& value) {
+    return value ? Cell(*value) : Cell();
+}
+Cell cell(const std::optional<std::int32_t>& value) {
+    return value ? Cell(std::int64_t{*value}) : Cell();
+}
+Cell cell(const std::optional<std::string>& value) {
+    return value ? Cell(*value) : Cell();
+}
+Cell cell_of_version(const std::optional<std::string>& value) {
+    return value ? cell(pack_version(*value)) : Cell();
+}
+Cell cell(const std::optional<Time>& value) {
+    return value ? Cell(value->ms) : Cell();
+}
+Cell cell(bool value) {
+    return Cell(std::int64_t{value ? 1 : 0});
+}
+Cell cell(const std::string& value) {
+    return value.empty() ? Cell() : Cell(value);
+}
+template <NamedEnum E>
+Cell cell(E value) {
+    return Cell(std::string(name_of(value)));
+}
+
+/// The ask per so many units of what a card has.
+Cell price_per(const Facts& facts, const std::optional<std::int64_t>& amount, std::int64_t unit) {
+    if (!amount || *amount <= 0) return {};
+    return Cell(
+        static_cast<std::int64_t>(static_cast<Int128>(facts.listing.ask.micros_per_hour) * unit / *amount));
+}
+
+Cell vram_of_listing(const Facts& facts) {
+    std::int64_t sum = 0;
+    for (const CardId id : facts.listing.cards) {
+        const Card* card = facts.state.find<Card>(id);
+        if (card == nullptr || !card->vram_bytes) return {};
+        sum += *card->vram_bytes;
+    }
+    return Cell(sum);
+}
+
+const CardModel* catalog_of(const Facts& facts) {
+    return market::model_of(facts.card->product, facts.card->vram_bytes);
+}
+
+/// What the catalog says of the card's model; unknown for a card that it does not have.
+template <class Get>
+Cell from_catalog(const Facts& facts, Get get) {
+    const CardModel* model = catalog_of(facts);
+    return model != nullptr ? get(*model) : Cell();
+}
+
+Cell compute_capability(const Facts& facts) {
+    if (facts.card->compute_capability) return cell_of_version(facts.card->compute_capability);
+    return from_catalog(facts, [](const CardModel& model) {
+        return model.compute_capability ? cell(pack_version(*model.compute_capability)) : Cell();
+    });
+}
+
+Cell verification_class_of(const Facts& facts) {
+    return from_catalog(facts, [&](const CardModel& model) {
+        const auto found = verification_class(model, facts.card->vram_bytes);
+        return found ? cell(*found) : Cell();
+    });
+}
+
+Cell flops_of(const Facts& facts, std::optional<std::int64_t> CardModel::*gflops) {
+    return from_catalog(facts, [&](const CardModel& model) {
+        return model.*gflops ? Cell(*(model.*gflops) * 1'000'000'000) : Cell();
+    });
+}
+
+constexpr std::int64_t gibi = 1024LL * 1024 * 1024;
+constexpr std::int64_t tera = 1'000'000'000'000;
+
+using enum Kind;
+using enum Scope;
+using F = const Facts&;
+
+constexpr std::array table{
+    // The card: what it says it is, and what was measured.
+    Field{"model", text, card, "the product without maker, memory size and form, like h100 or rtx-4090d",
+          [](F f) { return cell(family_of(f.card->product)); }},
+    Field{"product", text, card, "the product's name as the device gives it",
+          [](F f) { return cell(f.card->product); }},
+    Field{
+        "variant", text, card, "the model's name in the catalog, like h100-sxm",
+        [](F f) { return from_catalog(f, [](const CardModel& m) { return cell(std::string(m.model)); }); }},
+    Field{"architecture", text, card, "the architecture, as the catalog has it, like hopper",
+          [](F f) {
+              return from_catalog(f, [](const CardModel& m) { return cell(std::string(m.architecture)); });
+          }},
+    Field{"segment", text, card, "datacenter, workstation or consumer, as the catalog has it",
+          [](F f) { return from_catalog(f, [](const CardModel& m) { return cell(m.segment); }); }},
+    Field{"vendor", text, card, "the maker as the device gives it",
+          [](F f) { return cell(f.card->vendor); }},
+    Field{"class", text, card, "gpu, cpu or accelerator", [](F f) { return cell(f.card->device_class); }},
+    Field{"backend", text, card, "through what the agent reaches the card: nvml or opencl",
+          [](F f) { return cell(f.card->backend); }},
+    Field{"driver", version, card, "the driver's version",
+          [](F f) { return cell(pack_version(f.card->driver_version)); }},
+    Field{"cuda", version, card, "the newest CUDA that the card's driver runs",
+          [](F f) { return cell_of_version(f.card->cuda_version); }},
+    Field{"compute_capability", version, card,
+          "the CUDA compute capability, as the driver says, or the catalog", compute_capability},
+    Field{"pcie_generation", number, card, "the PCIe generation that card and slot can do",
+          [](F f) { return cell(f.card->pcie_generation); }},
+    Field{"pcie_width", number, card, "the PCIe lanes that card and slot can do",
+          [](F f) { return cell(f.card->pcie_width); }},
+    Field{"power_limit", number, card, "the power limit that is enforced on the card, in watts",
+          [](F f) { return cell(f.card->power_limit_watts); }},
+    Field{"vram", bytes, card, "memory of the card, as measured over its whole capacity",
+          [](F f) { return cell(f.card->vram_bytes); }},
+    Field{"stock_vram", bytes, card, "memory that the model is sold with, from the catalog",
+          [](F f) {
+              return from_catalog(f, [](const CardModel& m) { return Cell(m.device_vram_bytes()); });
+          }},
+    Field{"verification_class", text, card,
+          "stock, or modified: the measured memory is not what the model is sold with",
+          verification_class_of},
+    Field{"memory_bandwidth", bytes_per_s, card, "bandwidth of the card's memory, as measured",
+          [](F f) { return cell(f.card->memory_bandwidth_bytes_per_s); }},
+    Field{"fp32", flops, card, "speed with 32-bit floats, as measured",
+          [](F f) { return cell(f.card->fp32_flops); }},
+    Field{"fp16", flops, card, "dense speed with 16-bit numbers, from the catalog",
+          [](F f) { return flops_of(f, &CardModel::fp16_gflops); }},
+    Field{"fp8", flops, card, "dense speed with 8-bit numbers, from the catalog",
+          [](F f) { return flops_of(f, &CardModel::fp8_gflops); }},
+    Field{"tpp", number, card, "total processing performance as export rules count it, from the catalog",
+          [](F f) { return from_catalog(f, [](const CardModel& m) { return Cell(m.tpp); }); }},
+    Field{"tdp", number, card, "the power limit that the model is sold with, in watts, from the catalog",
+          [](F f) { return from_catalog(f, [](const CardModel& m) { return cell(m.tdp_watts); }); }},
+    Field{"measured_at", time, card, "when memory, bandwidth and speed were measured",
+          [](F f) { return cell(f.card->measured_at); }},
+    Field{"free", boolean, card, "nobody holds the card, and its host has it",
+          [](F f) { return cell(f.card->is_free()); }},
+    Field{"card", text, card, "the card's id", [](F f) { return cell(f.card->id.text()); }},
+    // The host.
+    Field{"country", text, offer, "where the host stands, as ISO 3166-1 alpha-2",
+          [](F f) { return cell(f.host.country); }},
+    Field{"verification", text, offer, "the host is unverified, verified or refused",
+          [](F f) { return cell(f.host.verification); }},
+    Field{"runtime", text, offer, "what isolates the containers: runc, crun, runsc or kata",
+          [](F f) { return cell(f.host.runtime); }},
+    Field{"cpu_cores", number, offer, "processor cores of the host",
+          [](F f) { return cell(std::int64_t{f.host.cpu_cores}); }},
+    Field{"ram", bytes, offer, "main memory of the host", [](F f) { return cell(f.host.memory_bytes); }},
+    Field{"cpu_architecture", text, offer, "the host's processor architecture, like x86_64 or aarch64",
+          [](F f) { return cell(f.host.cpu_architecture); }},
+    Field{"disk", bytes, offer, "size of the file system that jobs work on",
+          [](F f) { return cell(f.host.disk_bytes); }},
+    Field{"online", boolean, offer, "the host is online and heard",
+          [](F f) { return cell(f.host.state == HostState::online && !f.host.unreachable_since); }},
+    Field{"host", text, offer, "the host's id", [](F f) { return cell(f.host.id.text()); }},
+    // The listing.
+    Field{"price", price, offer, "the ask for a whole card and an hour",
+          [](F f) { return cell(f.listing.ask.micros_per_hour); }},
+    Field{"spot_floor", price, offer, "the lowest bid that the listing takes for a card and an hour",
+          [](F f) { return f.listing.spot_floor ? Cell(f.listing.spot_floor->micros_per_hour) : Cell(); }},
+    Field{"price_per_tflops", price, card, "the ask for an hour of 1 TFLOPS of fp32, as measured",
+          [](F f) { return price_per(f, f.card->fp32_flops, tera); }},
+    Field{"price_per_gib", price, card, "the ask for an hour of 1 GiB of the card's memory",
+          [](F f) { return price_per(f, f.card->vram_bytes, gibi); }},
+    Field{"term_min", duration, offer, "the shortest lease",
+          [](F f) { return cell(f.listing.term_min.count); }},
+    Field{"term_max", duration, offer, "the longest lease",
+          [](F f) { return cell(f.listing.term_max.count); }},
+    Field{"notice", duration, offer, "how long a renter has after the owner reclaims a card",
+          [](F f) { return cell(f.listing.reclaim_notice.count); }},
+    Field{"bundle", number, offer, "the fewest cards one lease may take",
+          [](F f) { return cell(std::int64_t{f.listing.bundle_min}); }},
+    Field{"cards", number, offer, "cards in the listing",
+          [](F f) { return cell(static_cast<std::int64_t>(f.listing.cards.size())); }},
+    Field{"free_cards", number, offer, "cards of the listing that nobody holds",
+          [](F f) { return cell(std::int64_t{f.state.free_cards(f.listing.id)}); }},
+    Field{"vram_total", bytes, offer, "memory of all cards of the listing together", vram_of_listing},
+    Field{"available_from", time, offer, "from when on the listing can be leased; unknown: always",
+          [](F f) { return cell(f.listing.available_from); }},
+    Field{"available_until", time, offer, "until when leases may last; unknown: no end",
+          [](F f) { return cell(f.listing.available_until); }},
+    Field{"listed_at", time, offer, "when the listing was made",
+          [](F f) { return Cell(f.listing.created_at.ms); }},
+    Field{"listing", text, offer, "the listing's id", [](F f) { return cell(f.listing.id.text()); }},
+    Field{"seller", text, offer, "the id of the seller's organization",
+          [](F f) { return cell(f.seller.id.text()); }},
+};
+
+std::vector<std::string> words_of(std::string_view product) {
+    std::vector<std::string> words(1);
+    for (const char c : lower(product)) {
+        const bool is_word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.';
+        if (is_word)
+            words.back().push_back(c);
+        else if (!words.back().empty())
+            words.emplace_back();
+    }
+    if (words.back().empty()) words.pop_back();
+    return words;
+}
+
+/// Words that say who makes a card, or what kind it is, but not which.
+bool is_maker(const std::string& word) {
+    static constexpr std::array<std::string_view, 12> makers{
+        "nvidia",   "amd",    "intel", "r",   "tm",       "geforce",
+        "instinct", "radeon", "tesla", "arc", "graphics", "corporation"};
+    return std::ranges::find(makers, word) != makers.end();
+}
+
+bool is_form(const std::string& word) {
+    static constexpr std::array<std::string_view, 8> forms{"pcie", "sxm",   "nvl",  "oam",
+                                                           "hbm2", "hbm2e", "hbm3", "hbm3e"};
+    const bool is_size = word.size() > 2 && word.ends_with("gb") && word[0] >= '0' && word[0] <= '9';
+    return is_size || word.starts_with("sxm") || word == "generation" || word == "gpu" ||
+           std::ranges::find(forms, word) != forms.end();
+}
+
+}  // namespace
+
+Facts facts_of(const State& state, const Listing& listing, const Card* card) {
+    return Facts{state, listing, state.at<Host>(listing.host), state.at<Organization>(listing.organization),
+                 card};
+}
+
+std::span<const Field> fields() {
+    return table;
+}
+
+const Field* find_field(std::string_view name) {
+    static const std::map<std::string, const Field*, std::less<>> by_name = [] {
+        std::map<std::string, const Field*, std::less<>> names;
+        for (const Field& field : table)
+            names.emplace(field.name, &field);
+        return names;
+    }();
+    const auto found = by_name.find(lower(name));
+    return found == by_name.end() ? nullptr : found->second;
+}
+
+std::vector<std::string_view> field_names() {
+    std::vector<std::string_view> names;
+    for (const Field& field : table)
+        names.push_back(field.name);
+    return names;
+}
+
+std::size_t position_of(const Field& field) {
+    return static_cast<std::size_t>(&field - table.data());
+}
+
+std::string family_of(std::string_view product) {
+    std::vector<std::string> words = words_of(product);
+    const std::vector<std::string> all = words;
+    std::erase_if(words, is_maker);
+    while (words.size() > 1 && is_form(words.back()))
+        words.pop_back();
+    if (words.empty()) words = all;
+    std::string model;
+    for (const std::string& word : words) {
+        const bool is_letter = word.size() == 1 && word[0] >= 'a' && word[0] <= 'z';
+        if (!model.empty() && !is_letter) model.push_back('-');
+        model += word;
+    }
+    return model;
+}
+
+}  // namespace fallow::market::search
