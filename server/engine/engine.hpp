@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "engine/committed.hpp"
 #include "engine/store.hpp"
 #include "market/commands.hpp"
 #include "market/state.hpp"
@@ -78,6 +79,7 @@ struct EngineDeps {
     /// Where other servers reach this one, asked when it takes the leader row; empty where there are none.
     std::function<std::string()> address = {};
     std::function<void()> on_quarantined = {};  ///< for the metrics
+    CommittedView* committed = nullptr;         ///< told of what is committed, before its callers are
 };
 
 struct EngineStats {

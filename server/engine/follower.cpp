@@ -81,7 +81,10 @@ void Follower::read_on(std::int64_t head) {
                     ", before its head " + std::to_string(head));
     try {
         for (const JournalRecord& record : records) {
-            for (const std::string& topic : replica_->apply(record))
+            const std::vector<std::string> topics = replica_->apply(record);
+            if (deps_.committed != nullptr)
+                deps_.committed->apply(record.sequence, replica_->take_changed());
+            for (const std::string& topic : topics)
                 deps_.publish(topic);
             sequence_ = record.sequence;
         }
@@ -96,6 +99,7 @@ void Follower::reload() {
     reloaded_at_ = now;
     const LoadedMarket loaded = deps_.source.load(config_.market);
     replica_.emplace(state_of(loaded, config_.rules), loaded.position);
+    if (deps_.committed != nullptr) deps_.committed->reset(replica_->state(), loaded.position.sequence);
     sequence_ = loaded.position.sequence;
     deps_.publish_all();
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/committed.hpp"
 #include "engine/journal_source.hpp"
 #include "engine/replica.hpp"
 
@@ -31,6 +32,7 @@ struct FollowerDeps {
     std::function<void()> publish_all;
     std::function<Time()> now;
     std::function<void(const std::string& level, const std::string& message)> log;
+    CommittedView* committed = nullptr;  ///< told of every record that is applied
 };
 
 struct KnownLeader {

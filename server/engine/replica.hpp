@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/committed.hpp"
 #include "engine/store.hpp"
 #include "market/state.hpp"
 
@@ -27,6 +28,9 @@ class Replica {
     /// Applies the next record and returns the hub's topics that its readers wait on. Throws JournalBroken.
     [[nodiscard]] std::vector<std::string> apply(const JournalRecord& record);
 
+    /// The rows that the last record changed, as far as search is made of them.
+    [[nodiscard]] std::vector<CommittedRow> take_changed() { return std::move(changed_); }
+
     [[nodiscard]] const market::State& state() const { return state_; }
     [[nodiscard]] const JournalPosition& position() const { return position_; }
     /// Takes the state out; the replica is of no use afterwards.
@@ -35,6 +39,7 @@ class Replica {
   private:
     market::State state_;
     JournalPosition position_;
+    std::vector<CommittedRow> changed_;
 };
 
 }  // namespace fallow::engine

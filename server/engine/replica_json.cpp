@@ -44,6 +44,7 @@ class Applied {
                 put(row, known);
                 note(row);
             } else if (known != nullptr) {
+                change(row, true);
                 state_.replace<Row>(known, nullptr);
             }
         });
@@ -62,12 +63,20 @@ class Applied {
         for (const market::AnyRow& row : finals_)
             market::forget_if_final(state_, row);
     }
+    [[nodiscard]] std::vector<CommittedRow> take_changed() { return std::move(changed_); }
     [[nodiscard]] std::vector<std::string> topics() const { return {topics_.begin(), topics_.end()}; }
 
   private:
     template <class Row>
     void put(const Row& row, const Row* known) {
         state_.replace<Row>(known, &row);
+        change(row, false);
+    }
+    template <class Row>
+    void change(const Row& row, bool is_removed) {
+        if constexpr (std::is_constructible_v<market::AnyRow, Row>)
+            if (market::AnyRow any(row); market::search::is_indexed(any))
+                changed_.push_back({std::move(any), is_removed});
     }
 
     template <class Row>
@@ -102,10 +111,12 @@ class Applied {
 
     market::State& state_;
     std::vector<market::AnyRow> finals_;
+    std::vector<CommittedRow> changed_;
     std::set<std::string> topics_{"journal"};
 };
 
-std::vector<std::string> apply_text(market::State& state, const std::string& text) {
+std::vector<std::string> apply_text(market::State& state, const std::string& text,
+                                    std::vector<CommittedRow>& changed) {
     const Json document = Json::parse(text);
     if (document.at("v") != version)
         throw std::runtime_error("its version is not " + std::to_string(version));
@@ -117,6 +128,7 @@ std::vector<std::string> apply_text(market::State& state, const std::string& tex
     for (const Json& entry : document.at("derived"))
         applied.derived(entry);
     applied.forget_final_rows();
+    changed = applied.take_changed();
     return applied.topics();
 }
 
@@ -126,7 +138,7 @@ std::vector<std::string> Replica::apply(const JournalRecord& record) try {
     if (record.sequence != position_.sequence + 1) throw std::runtime_error("the one before it is missing");
     if (record.chain_hex != next_chain(position_.chain_hex, record.record))
         throw std::runtime_error("its chain does not follow from the one before it");
-    std::vector<std::string> topics = apply_text(state_, record.record);
+    std::vector<std::string> topics = apply_text(state_, record.record, changed_);
     position_ = {record.sequence, record.chain_hex, record.at};
     return topics;
 } catch (const std::exception& error) {

@@ -4,6 +4,19 @@
 #include "engine/writer.hpp"
 
 namespace fallow::engine {
+namespace {
+
+/// What the batch changed, in its order.
+std::vector<CommittedRow> committed_rows(const DecidedBatch& batch) {
+    std::vector<CommittedRow> rows;
+    for (const market::Entry& entry : batch.entries) {
+        const market::AnyRow& row = entry.after ? *entry.after : *entry.before;
+        if (market::search::is_indexed(row)) rows.push_back({row, !entry.after});
+    }
+    return rows;
+}
+
+}  // namespace
 
 /// `asked` is when the request was sent: the database has confirmed the epoch at that time or later.
 void Writer::confirm(Time asked) {
@@ -33,6 +46,8 @@ void Writer::load() {
         warm.emplace(WarmMarket{state_of(loaded, config_.rules), std::move(loaded.recent_keys)});
     }
     state_.emplace(std::move(warm->state));
+    if (deps_.committed != nullptr && deps_.committed->sequence() != leadership_.sequence)
+        deps_.committed->reset(*state_, leadership_.sequence);
     replies_.clear();
     for (const IdempotencyRecord& record : warm->recent_keys)
         replies_.add(record);
@@ -143,6 +158,8 @@ std::size_t Writer::settle() {
             note_committed();
             written = in_flight_.commands.size();
         }
+        if (in_flight_.writes() && deps_.committed != nullptr)
+            deps_.committed->apply(leadership_.sequence, committed_rows(in_flight_));
         if (!in_flight_.entries.empty())
             for (const std::string& topic : topics_of(in_flight_.entries))
                 deps_.publish(topic);

@@ -1,0 +1,194 @@
+// The search index beside the market that it is of: equal after any commands, and pages that neither miss
+// nor repeat while the market changes.
+#include <algorithm>
+
+#include "market/search/index.hpp"
+#include "support/market_walk.hpp"
+
+using namespace fallow;
+using namespace fallow::testing;
+using namespace fallow::market::search;
+
+namespace {
+
+void feed(Index& index, const std::vector<market::Entry>& entries, std::int64_t sequence) {
+    for (const market::Entry& entry : entries) {
+        if (entry.after)
+            index.put(*entry.after);
+        else
+            index.remove(*entry.before);
+    }
+    index.settle(sequence);
+}
+
+Query query_of(const std::string& text) {
+    auto query = parse_query(text);
+    if (!query) FAIL(query.error().detail);
+    return *std::move(query);
+}
+
+using Shown = std::pair<ListingId, CardId>;
+
+std::vector<Shown> shown(const Index& index, const Found& found) {
+    std::vector<Shown> rows;
+    for (const std::size_t row : found.rows)
+        rows.emplace_back(index.listing(row), index.card(row));
+    return rows;
+}
+
+/// A market of many small offers, in few prices and countries, so that much is equal.
+class Fair {
+  public:
+    explicit Fair(int hosts) {
+        seller_ = world_.organization("seller");
+        renter_ = world_.rich("renter");
+        world_.deposit(renter_, usd(100'000));
+        for (int i = 0; i < hosts; ++i) {
+            const HostId host = world_.host(
+                seller_, a_host()
+                             .name("host " + std::to_string(i))
+                             .country(i % 2 == 0 ? "DE" : "FR")
+                             .product(i % 3 == 0 ? "NVIDIA A100-SXM4-80GB" : "NVIDIA H100 80GB HBM3")
+                             .cards(2));
+            listings_.push_back(world_.listing(host, a_listing().ask(usd(1 + i % 4))));
+        }
+    }
+    World world_;
+    OrganizationId seller_;
+    OrganizationId renter_;
+    std::vector<ListingId> listings_;
+};
+
+}  // namespace
+
+TEST_CASE("The index equals the database after 6,000 random commands") {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        Walk walk(seed, 0);
+        Index index(walk.world().state(), 1);
+        std::int64_t sequence = 1;
+        walk.world().on_decided([&](const market::Command&, const market::Caller&, std::uint64_t) {
+            feed(index, walk.world().last_entries(), ++sequence);
+        });
+        for (int i = 0; i < 1200; ++i) {
+            walk.step();
+            if (i % 60 != 0) continue;
+            INFO("seed " << seed << ", step " << i);
+            const market::State database =
+                state_of(walk.world().database().load(), walk.world().state().rules());
+            CHECK(index.text() == Index(database, sequence).text());
+            CHECK(index.sequence() == sequence);
+        }
+        CHECK_FALSE(index.text().empty());
+    }
+}
+
+TEST_CASE("Search is in the documented order and knows what can be leased") {
+    Fair fair(8);
+    const Index index(fair.world_.state(), 1);
+    const Time now = fair.world_.now();
+    const auto all = index.search({query_of(""), now, false, 100});
+    REQUIRE(all.rows.size() == 16);
+    CHECK(all.total == 16);
+    CHECK_FALSE(all.next);
+    for (std::size_t i = 1; i < all.rows.size(); ++i) {
+        const auto key = [&](std::size_t row) {
+            return std::tuple{index.at(row, *find_field("price")).number, index.listing(row),
+                              index.card(row)};
+        };
+        CHECK(key(all.rows[i - 1]) < key(all.rows[i]));
+    }
+    CHECK(index.search({query_of("model = h100"), now, false, 100}).rows.size() == 10);
+    CHECK(index.search({query_of("model = h100 limit 3"), now, false, 100}).rows.size() == 3);
+    CHECK(index.search({query_of("price >= 4"), now, false, 100}).rows.size() == 4);
+    const auto dear = index.search({query_of("order by country desc, price desc"), now, false, 1});
+    CHECK(index.at(dear.rows[0], *find_field("country")).text == "FR");
+    CHECK(index.at(dear.rows[0], *find_field("price")).number == usd(4).count);
+
+    fair.world_.rent(fair.renter_, an_order().price_max(usd(1)).cards(2));
+    const Index later(fair.world_.state(), 2);
+    CHECK(later.search({query_of(""), now, false, 100}).rows.size() == 14);
+    CHECK(later.search({query_of(""), now, true, 100}).rows.size() == 16);
+    CHECK(later.search({query_of("not free"), now, true, 100}).rows.size() == 2);
+}
+
+TEST_CASE("Facets count what was found, with its prices") {
+    Fair fair(8);
+    const Index index(fair.world_.state(), 1);
+    const auto found = index.search({query_of("price < 4"), fair.world_.now(), false, 1});
+    REQUIRE(found.facets.size() == 3);
+    CHECK(found.facets[0].field->name == "model");
+    CHECK(found.facets[0].values ==
+          std::vector<FacetValue>{{"h100", 8, ledger::Price(usd(1).count), ledger::Price(usd(3).count)},
+                                  {"a100", 4, ledger::Price(usd(1).count), ledger::Price(usd(3).count)}});
+    CHECK(found.facets[1].values ==
+          std::vector<FacetValue>{{"DE", 8, ledger::Price(usd(1).count), ledger::Price(usd(3).count)},
+                                  {"FR", 4, ledger::Price(usd(2).count), ledger::Price(usd(2).count)}});
+    CHECK(found.facets[2].values.size() == 1);
+    CHECK(found.total == 12);
+}
+
+TEST_CASE("Pages neither miss nor repeat while the market changes: 60 markets") {
+    std::size_t pages = 0;
+    std::size_t changed_rows = 0;
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        std::mt19937_64 random(seed);
+        Fair fair(12);
+        World& world = fair.world_;
+        world.check_every(50);
+        Index index(world.state(), 1);
+        std::int64_t sequence = 1;
+        const std::vector<std::string> queries{"",
+                                               "order by price desc",
+                                               "order by free_cards, model",
+                                               "country = DE order by model, price desc",
+                                               "price <= 3",
+                                               "order by measured_at desc, country limit 17"};
+        const Query query = query_of(queries[seed % queries.size()]);
+        std::set<Shown> changed;
+        const auto change = [&] {
+            const ListingId id = fair.listings_[random() % fair.listings_.size()];
+            const market::Listing before = world.listing_row(id);
+            if (random() % 3 == 0) {
+                static_cast<void>(
+                    world.attempt(an_order().on(id).price_max(usd(9)).operator market::PlaceOrder(),
+                                  World::by(fair.renter_)));
+            } else {
+                market::UpdateListing update;
+                update.listing = id;
+                update.version = before.version;
+                update.ask = ledger::Price(usd(1 + static_cast<std::int64_t>(random() % 6)).count);
+                static_cast<void>(world.attempt(update, World::by(fair.seller_)));
+            }
+            const std::string was = index.text();
+            feed(index, world.last_entries(), ++sequence);
+            if (index.text() == was) return;
+            // Whatever belongs to this listing counts as changed.
+            for (const CardId card : before.cards)
+                changed.insert({id, card});
+        };
+        // Everything is asked for, so that a card that was leased is a change and no disappearance.
+        Search search{query, world.now(), true, 1 + random() % 5};
+        const std::vector<Shown> at_first = shown(index, index.search({query, world.now(), true, 1000}));
+        std::vector<Shown> seen;
+        while (true) {
+            const Found page = index.search(search);
+            ++pages;
+            for (const Shown& row : shown(index, page))
+                seen.push_back(row);
+            if (!page.next) break;
+            search.after = page.next;
+            for (std::size_t n = random() % 3; n > 0; --n)
+                change();
+        }
+        INFO("seed " << seed);
+        std::set<Shown> once(seen.begin(), seen.end());
+        CHECK(once.size() == seen.size());
+        if (!query.limit)
+            for (const Shown& row : at_first)
+                if (!changed.contains(row)) CHECK(once.contains(row));
+        if (query.limit) CHECK(std::ssize(seen) <= *query.limit);
+        changed_rows += changed.size();
+    }
+    CHECK(pages > 200);
+    CHECK(changed_rows > 100);
+}
