@@ -1,6 +1,7 @@
 // Errors a caller can cause. They know nothing of HTTP: http/problem.cpp alone turns a kind into a status.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -42,12 +43,18 @@ enum class ErrorCode {
 [[nodiscard]] ErrorKind kind_of(ErrorCode code);
 [[nodiscard]] bool is_retryable(ErrorCode code);
 
+/// What a refusal knows beside its sentence. Whoever made it and whoever shows it know its type.
+struct ErrorFacts {
+    virtual ~ErrorFacts() = default;
+};
+
 /// One refusal: what is wrong, in a sentence that names the remedy, and where in the request it is.
 struct Error {
     ErrorCode code = ErrorCode::internal;
     std::string detail;  ///< a sentence for a person
     std::string
         pointer;  ///< RFC 6901 pointer into the body ("/count"), "query:NAME" or "header:NAME"; or empty
+    std::shared_ptr<const ErrorFacts> facts = {};
 
     friend bool operator==(const Error&, const Error&) = default;
 };

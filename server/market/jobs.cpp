@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "market/explain.hpp"
 #include "market/filling.hpp"
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
 #include "market/matching.hpp"
 #include "market/policy_check.hpp"
 #include "market/quotes.hpp"
+#include "market/search/query.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
@@ -198,6 +200,8 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
     if (const auto allowed = check_place(tx, command); !allowed) return allowed.error();
     const State& state = tx.state();
     Order order = order_of(tx, command);
+    if (order.requirements.query && !order.requirements.compiled)
+        if (const auto fine = search::compile(order.requirements); !fine) return fine.error();
     if (command.quote) {
         if (const auto good = check_quote(order, *command.quote, std::nullopt, tx.now()); !good)
             return good.error();
@@ -207,10 +211,7 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
     if (!match) note_obstacle(tx, order);
     if (order.policy_rule && (order.fill_or_kill || is_denied_its_listing(order)))
         return Outcome(reject(tx, std::move(order)));
-    if (!match && order.fill_or_kill)
-        return refuse(ErrorCode::no_match,
-                      "No open listing fits now: relax a requirement, raise the price limit, or let the "
-                      "order stand.");
+    if (!match && order.fill_or_kill) return no_match(state, order, tx.now());
     const Status funded =
         check_funds(state, order.organization,
                     match ? first_hold(state, order, *match) : first_hold_at_limit(state, order));
