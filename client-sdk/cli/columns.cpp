@@ -21,6 +21,7 @@ std::string describe(const Requirements& requirements) {
     add("not_country", joined(requirements.countries_excluded));
     add("listing", requirements.listing_id.value_or(""));
     add("host", requirements.host_id.value_or(""));
+    add("where", requirements.query.value_or(""));
     return joined(parts);
 }
 

@@ -41,6 +41,10 @@ DemandOptions add_requirement_options(CLI::App& command, DemandArguments& argume
     command
         .add_option("--not-country", requirements.countries_excluded, "One that will not; may be repeated")
         ->allow_extra_args(false);
+    command
+        .add_option("--where", requirements.query,
+                    "What a card must be, in the query language: see fallow search --fields")
+        ->type_name("QUERY");
     command.add_option("--listing", requirements.listing_id, "Only of this listing")->type_name("ID");
     command.add_option("--host", requirements.host_id, "Only of this host")->type_name("ID");
     command.add_option("--end-use", order.end_use,

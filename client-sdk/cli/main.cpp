@@ -4,6 +4,7 @@
 
 #include "commands.hpp"
 #include "context.hpp"
+#include "explanation.hpp"
 
 namespace {
 
@@ -50,6 +51,7 @@ void add_settings(CLI::App& app, Settings& settings) {
 
 void add_commands(CLI::App& app, Context& context) {
     add_host_commands(app, context);
+    add_search_command(app, context);
     add_listing_commands(app, context);
     add_quote_commands(app, context);
     add_reservation_commands(app, context);
@@ -70,6 +72,9 @@ void add_commands(CLI::App& app, Context& context) {
 
 int refused(const fallow::sdk::ApiError& error) {
     Context::message(std::string("fallow: ") + error.what());
+    if (!error.problem().explanation.empty())
+        Context::message(
+            text_of(fallow::sdk::from_json<fallow::sdk::Explanation>(error.problem().explanation)));
     if (!error.request_id().empty()) Context::message("request " + error.request_id());
     return exit_code::failed;
 }

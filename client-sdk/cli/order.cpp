@@ -3,6 +3,7 @@
 #include "columns.hpp"
 #include "commands.hpp"
 #include "demand.hpp"
+#include "explanation.hpp"
 #include "verbs.hpp"
 
 namespace fallow::cli {
@@ -29,6 +30,12 @@ void bid(Context& context, const BidArguments& arguments) {
               order_fields());
 }
 
+void explain(Context& context, const std::string& order_id) {
+    const Explanation explanation = context.client().explain_order(order_id);
+    if (context.format() == Format::json) return print_json(to_json(explanation));
+    print_text(text_of(explanation));
+}
+
 }  // namespace
 
 void add_order_commands(CLI::App& app, Context& context) {
@@ -43,6 +50,11 @@ void add_order_commands(CLI::App& app, Context& context) {
 
     add_list<Order>(order, context, "list", "List your orders", &Client::orders, &order_list);
     add_show<Order>(order, context, "order", &Client::order, &order_fields);
+    auto& explaining = *order.add_subcommand(
+        "explain", "What keeps cards from an order, what would help, or why it has the card it has");
+    const auto explained = std::make_shared<std::string>();
+    add_id(explaining, *explained, "order");
+    on_run(context, explaining, explained, &explain);
     add_act<Order>(order, context, "cancel", "Cancel a standing order", "order", &Client::cancel_order,
                    &order_fields);
 

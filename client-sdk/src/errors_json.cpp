@@ -50,6 +50,8 @@ Problem problem_of(const HttpResponse& response) {
     problem.detail = text_of(document, "detail");
     problem.pointer = text_of(document, "pointer");
     problem.request_id = text_of(document, "request_id");
+    if (const auto explanation = document.find("explanation"); explanation != document.end())
+        problem.explanation = explanation->dump();
     const auto retryable = document.find("retryable");
     problem.retryable = retryable != document.end() && retryable->is_boolean() && retryable->get<bool>();
     return problem;

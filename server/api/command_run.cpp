@@ -1,5 +1,6 @@
 #include "api/command_run.hpp"
 
+#include "api/explain_json.hpp"
 #include "api/gateway.hpp"
 #include "api/job_run.hpp"
 #include "api/reply.hpp"
@@ -26,7 +27,8 @@ engine::Reply encode(const Exchange& exchange, Services& services, const Encodin
                      const Result<market::Outcome>& outcome) {
     if (!outcome) {
         services.metrics.command(outcome.error().code);
-        http::Reply problem = http::problem(outcome.error(), exchange.request.request_id);
+        http::Reply problem =
+            http::problem(outcome.error(), exchange.request.request_id, problem_members(outcome.error()));
         return {problem.status, std::move(problem.body)};
     }
     services.metrics.command(std::nullopt);

@@ -11,6 +11,7 @@ std::vector<Route> make_routes() {
     add_seller_routes(routes);
     add_search_routes(routes);
     add_catalog_routes(routes);
+    add_query_routes(routes);
     add_renter_routes(routes);
     add_spot_routes(routes);
     add_reservation_routes(routes);

@@ -162,6 +162,7 @@ struct ServerApp::Impl {
     std::atomic<bool> stopping = false;  ///< told by /readyz from the first moment
     std::atomic<bool> draining = false;  ///< and the leadership is handed over
     engine::Hub hub;
+    std::optional<engine::SearchIndex> search;
     KeyFilter key_filter;
     StreamLimits stream_limits;
     std::optional<store::WorkerPool> workers;
@@ -251,7 +252,8 @@ engine::EngineDeps ServerApp::Impl::engine_deps() {
             if (!state) return std::nullopt;
             return engine::WarmMarket{std::move(*state), {}};
         },
-        [this] { return advertised_address(config, server->port()); }, [this] { metrics.quarantined(); }};
+        [this] { return advertised_address(config, server->port()); }, [this] { metrics.quarantined(); },
+        &*search};
 }
 
 void ServerApp::Impl::open_engine() {
@@ -261,11 +263,12 @@ void ServerApp::Impl::open_engine() {
     market_store = store::make_market_store(engine_settings);
     beat_store = store::make_market_store(connection_settings("beat"));
     const engine::EngineConfig settings = engine_config(config);
+    search.emplace(settings.rules);
     journal_source = store::make_journal_source(connection_settings("follower"));
     follower.emplace(
         follower_config(settings),
         engine::FollowerDeps{*journal_source, [this](const std::string& topic) { hub.publish(topic); },
-                             [this] { hub.publish_all(); }, system_now, engine_log()});
+                             [this] { hub.publish_all(); }, system_now, engine_log(), &*search});
     engine.emplace(settings, engine_deps());
     forwarder.emplace(forwarder_settings(config), *engine, *follower, keys->authority, log, system_now);
     housekeeping.emplace(connection_settings("housekeeping"), config.market, key_filter, *engine, log,
@@ -296,11 +299,26 @@ http::ServerConfig ServerApp::Impl::http_config() {
 }
 
 void ServerApp::Impl::open_http() {
-    services.emplace(Services{*engine, *follower, *forwarder, hub, *workers, key_filter, stream_limits,
-                              keys->authority, keys->signing_key, metrics, log, config, stopping, draining,
+    services.emplace(Services{*engine,
+                              *follower,
+                              *forwarder,
+                              hub,
+                              *search,
+                              *workers,
+                              key_filter,
+                              stream_limits,
+                              keys->authority,
+                              keys->signing_key,
+                              metrics,
+                              log,
+                              config,
+                              stopping,
+                              draining,
                               std::string(program_version),
-                              fmt::format("{:08x}", auth::random_id().low & 0xffffffff), openapi_document(),
-                              system_now, auth::random_id});
+                              fmt::format("{:08x}", auth::random_id().low & 0xffffffff),
+                              openapi_document(),
+                              system_now,
+                              auth::random_id});
     gateway.emplace(*services);
     server.emplace(http_config(), *gateway);
     server->start();

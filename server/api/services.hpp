@@ -15,6 +15,7 @@
 #include "engine/engine.hpp"
 #include "engine/follower.hpp"
 #include "engine/hub.hpp"
+#include "engine/search_index.hpp"
 #include "ops/config.hpp"
 #include "ops/log.hpp"
 #include "ops/metrics.hpp"
@@ -27,6 +28,7 @@ struct Services {
     engine::Follower& follower;
     Forwarder& forwarder;
     engine::Hub& hub;
+    engine::SearchIndex& search;
     store::WorkerPool& workers;
     KeyFilter& key_filter;
     StreamLimits& stream_limits;

@@ -56,7 +56,7 @@ int status_of(ErrorKind kind) {
     return 500;
 }
 
-Reply problem(const Error& error, std::string_view request_id) {
+Reply problem(const Error& error, std::string_view request_id, std::string_view more) {
     const ErrorKind kind = kind_of(error.code);
     const bool retryable = is_retryable(error.code);
     Reply reply;
@@ -72,6 +72,7 @@ Reply problem(const Error& error, std::string_view request_id) {
     body["request_id"] = request_id;
     body["retryable"] = retryable;
     if (!error.pointer.empty()) body["pointer"] = error.pointer;
+    if (!more.empty()) body.update(nlohmann::ordered_json::parse(more));
     // A detail may quote what the caller sent, which need not be UTF-8.
     reply.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 

@@ -9,7 +9,8 @@ namespace fallow::http {
 [[nodiscard]] int status_of(ErrorKind kind);
 
 /// An application/problem+json reply with type, title, status, code, detail, request_id, retryable and,
-/// when the error has one, pointer. Retryable errors carry Retry-After.
-[[nodiscard]] Reply problem(const Error& error, std::string_view request_id);
+/// when the error has one, pointer; then the members of the JSON object `more`, if there is one. Retryable
+/// errors carry Retry-After.
+[[nodiscard]] Reply problem(const Error& error, std::string_view request_id, std::string_view more = {});
 
 }  // namespace fallow::http

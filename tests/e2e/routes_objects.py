@@ -144,7 +144,9 @@ def of_owner(method_path):
 
 for name, path in {"getWhoami": "/v1/whoami", "listKeys": "/v1/keys", "getAccount": "/v1/account",
                    "listTransfers": "/v1/account/transfers", "listEvents": "/v1/events", "listHosts": "/v1/hosts",
-                   "searchListings": "/v1/listings", "listCatalog": "/v1/catalog",
+                   "searchListings": "/v1/listings", "searchCards": "/v1/search?q=vram+is+known&limit=3",
+                   "getSearchFields": "/v1/search/fields", "explainQuery": "/v1/explain?q=price+%3C+1",
+                   "listCatalog": "/v1/catalog",
                    "getCatalogModel": "/v1/catalog/rtx-4090d", "getPolicy": "/v1/policy",
                    "listPrices": "/v1/market/prices", "getPrices": "/v1/market/prices/a30",
                    "listTrades": "/v1/market/prices/a30/trades", "getOutlook": "/v1/market/prices/a30/outlook",
@@ -307,6 +309,11 @@ def createOrder(t):
 @example
 def getOrder(t):
     return Example(t.owner, f"/v1/orders/{t.new_standing_order()['order']['id']}")
+
+
+@example
+def explainOrder(t):
+    return Example(t.owner, f"/v1/orders/{t.new_standing_order()['order']['id']}/explain")
 
 
 @example

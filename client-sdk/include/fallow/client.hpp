@@ -21,6 +21,7 @@
 #include "fallow/http_client.hpp"
 #include "fallow/paging.hpp"
 #include "fallow/retry.hpp"
+#include "fallow/search_types.hpp"
 #include "fallow/types.hpp"
 
 namespace fallow::sdk {
@@ -98,6 +99,12 @@ class Client {
     Lease breach_lease(std::string_view lease_id, const CallOptions& options = {});
 
     // Renters
+    /// Cards on offer that a query finds; each item is the whole object, which SearchCard reads a part of.
+    [[nodiscard]] Page<JsonText> search(const SearchQuery& search, const PageRequest& page = {});
+    [[nodiscard]] SearchSummary search_summary(const SearchQuery& search);
+    [[nodiscard]] SearchReference search_reference();
+    [[nodiscard]] Explanation explain(const std::string& query);
+    [[nodiscard]] Explanation explain_order(std::string_view order_id);
     [[nodiscard]] Page<Listing> listings(const ListingQuery& query = {}, const PageRequest& page = {});
     [[nodiscard]] Listing listing(std::string_view listing_id);
     Quote make_quote(const NewQuote& quote, const CallOptions& options = {});

@@ -21,6 +21,7 @@ struct Problem {
     std::string request_id;  ///< to be named when asking the operator
     bool retryable = false;  ///< the same request can succeed later
     std::optional<std::int64_t> retry_after_ms;
+    std::string explanation;  ///< of no_match: an Explanation as JSON, or empty
 };
 
 /// The server answered, and refused.

@@ -1,0 +1,49 @@
+#include "explanation.hpp"
+
+#include <fmt/format.h>
+
+#include <fallow/human.hpp>
+
+namespace fallow::cli {
+namespace {
+
+std::string name_of(const std::string& constraint, const std::optional<std::string>& condition) {
+    return printable(condition ? *condition : constraint);
+}
+
+std::string line_of(const SingleChange& change) {
+    const std::string was = printable(change.was.value_or("-"));
+    const std::string what =
+        change.now ? fmt::format("{} -> {}", was, printable(*change.now)) : fmt::format("without {}", was);
+    const std::string cost = change.term_ms > 0
+                                 ? fmt::format(", {} for the term", format_usd(change.cost_micros))
+                                 : std::string();
+    return fmt::format("  {}: {}: {} for a card and hour{} ({})\n", change.constraint, what,
+                       format_usd(change.price_micros_per_hour), cost, change.listing_id);
+}
+
+}  // namespace
+
+std::string text_of(const Explanation& explanation) {
+    std::string text = fmt::format("{} of {} cards fit.\n", explanation.left, explanation.cards);
+    if (explanation.chosen) {
+        const ChosenBecause& chosen = *explanation.chosen;
+        text += fmt::format(
+            "It took {} at {} for a card and hour, the cheapest that fitted when it was filled.\n",
+            chosen.listing_id, format_usd(chosen.price_micros_per_hour));
+        if (chosen.others_price_micros_per_hour)
+            text += fmt::format("Of other listings {} cards fit now, from {}.\n", chosen.others,
+                                format_usd(*chosen.others_price_micros_per_hour));
+    }
+    if (!explanation.constraints.empty())
+        text += fmt::format("\n{:>8}  {:>8}  {}\n", "removed", "alone", "by");
+    for (const ConstraintCount& count : explanation.constraints)
+        text += fmt::format("{:>8}  {:>8}  {}\n", count.removed, count.alone,
+                            name_of(count.constraint, count.condition));
+    if (!explanation.changes.empty()) text += "\nOne change that would match:\n";
+    for (const SingleChange& change : explanation.changes)
+        text += line_of(change);
+    return text;
+}
+
+}  // namespace fallow::cli
