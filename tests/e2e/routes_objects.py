@@ -236,7 +236,8 @@ def retireHost(t):
 def createListing(t):
     return Example(t.owner, "/v1/listings", {
         "host_id": t.farm.id, "card_ids": [next(t.spare_cards)], "ask_micros_per_hour": 9_000_000,
-        "term_min_ms": 60_000, "term_max_ms": HOUR, "reclaim_notice_ms": 1000, "bundle_min": 1,
+        "spot_floor_micros_per_hour": 8_500_000, "term_min_ms": 60_000, "term_max_ms": HOUR,
+        "reclaim_notice_ms": 1000, "bundle_min": 1,
         "storage_micros_per_gib_month": 70_000, "egress_micros_per_gib": 20_000,
         "available_from": "2026-01-01T00:00:00.000Z", "available_until": "2099-01-01T00:00:00.000Z"})
 
@@ -249,8 +250,8 @@ def getListing(t):
 @example
 def updateListing(t):
     return Example(t.owner, f"/v1/listings/{t.new_listing()}", {
-        "ask_micros_per_hour": 8_000_000, "reclaim_notice_ms": 2000, "term_min_ms": 70_000, "term_max_ms": HOUR,
-        "state": "paused"}, {"If-Match": '"1"'})
+        "ask_micros_per_hour": 8_000_000, "spot_floor_micros_per_hour": 7_000_000, "reclaim_notice_ms": 2000,
+        "term_min_ms": 70_000, "term_max_ms": HOUR, "state": "paused"}, {"If-Match": '"1"'})
 
 
 @example
@@ -302,7 +303,7 @@ def createOrder(t):
     return Example(t.owner, "/v1/orders", {
         "requirements": {"products": ["Simulated 80G"], "device_class": "gpu", "vram_bytes_min": 1, "countries": ["DE"],
                          "countries_excluded": ["US"], "listing_id": t.big_listing["id"], "host_id": t.farm.id},
-        "count": 1, "price_max_micros_per_hour": 10_000_000, "term_ms": HOUR, "fill_or_kill": True,
+        "count": 1, "pricing": "fixed", "price_max_micros_per_hour": 10_000_000, "term_ms": HOUR, "fill_or_kill": True,
         "expires_in_ms": HOUR, "job": attachJob(t, lease="").body})
 
 
