@@ -76,7 +76,7 @@ const std::string order_text =
     R"("promised_card_ids":[],"term_ms":3600000,"fill_or_kill":false,)"
     R"("placed_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",)"
     R"("lease_id":"lease_00000000000000000000000001","job_id":null,"end_use":"rendering","approved":false,)"
-    R"("policy_version":null,"policy_rule":null,"policy_effect":null,"version":1})";
+    R"("policy_version":null,"policy_rule":null,"policy_effect":null,"quote_id":null,"version":1})";
 
 }  // namespace
 
