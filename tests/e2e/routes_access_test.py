@@ -24,6 +24,7 @@ def changed(body):
     """Another valid body of the same shape, as bytes."""
     for name, change in (("name", lambda v: v + "x"), ("ask_micros_per_hour", lambda v: v + 1),
                          ("term_ms", lambda v: v + 1), ("price_micros_per_hour", lambda v: v + 1),
+                         ("price_max_micros", lambda v: v + 1),
                          ("max_duration_ms", lambda v: v - 1),
                          ("amount_micros", lambda v: v + 1), ("note", lambda v: v + "x")):
         if name in body:

@@ -184,7 +184,7 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
          R"(POST /v1/reservations {"requirements":{},"count":2,"price_max_micros_per_hour":2000000,)"
          R"("term_ms":36000000,"starts_at":"2099-01-02T08:00:00.000Z"})"},
         {{"reservation", "list"}, "GET /v1/reservations?limit=100"},
-        {{"reservation", "offers"}, "GET /v1/reservations?limit=100&offered=true"},
+        {{"reservation", "offers"}, "GET /v1/reservations?offered=true&limit=100"},
         {{"reservation", "show", "reservation_1"}, "GET /v1/reservations/reservation_1"},
         {{"reservation", "cancel", "reservation_1"}, "POST /v1/reservations/reservation_1/cancel {}"},
         {{"reservation", "cancel", "reservation_1", "--breach"},
