@@ -31,21 +31,6 @@ struct Fields<JobSpec> {
 };
 
 template <>
-struct Fields<Requirements> {
-    template <class Visit, class T>
-    static void visit(const Visit& visit, T& value) {
-        visit("products", value.products);
-        visit("device_class", value.device_class);
-        visit("vram_bytes_min", value.vram_bytes_min);
-        visit("countries", value.countries);
-        visit("countries_excluded", value.countries_excluded);
-        visit("listing_id", value.listing_id);
-        visit("host_id", value.host_id);
-        visit("query", value.query);
-    }
-};
-
-template <>
 struct Fields<NewQuote> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
