@@ -13,8 +13,7 @@ namespace fallow::market {
 /// What can keep a listing or a card from an order, in the order in which it is asked: first what the
 /// listing says, then what each card is, last whether enough cards are left.
 FALLOW_ENUM(Constraint, listing, host, listing_state, host_state, frozen, price, term, window, country,
-            bundle, device_class, product, vram, query, missing, in_use, booked, policy,
-            cards)
+            bundle, device_class, product, vram, query, missing, in_use, booked, policy, cards)
 
 /// One order beside one listing: what the rules look at.
 struct Pairing {
