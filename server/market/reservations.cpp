@@ -78,14 +78,21 @@ Reservation reservation_for(const State& state, const Order& order, const Block&
     return row;
 }
 
-/// The bond of a reservation that is being made. Nobody posts one to itself.
-void choose_bond(const State& state, Reservation& row) {
-    if (row.seller == row.renter) return;
+/// The bond of a reservation that is being made. Nobody posts one to itself. False when the seller cannot
+/// cover it: a quote may ask for more than what a search passes over.
+bool choose_bond(const State& state, Reservation& row) {
+    if (row.seller == row.renter) return true;
     const Micros wanted = penalty_of(row, row.starts_at);
     const auto source = bond_source(state, row.seller, wanted);
-    FALLOW_ASSERT(source.has_value());
     row.bond = wanted;
-    row.bond_from = *source;
+    row.bond_from = source.value_or(AccountKind::available);
+    return source.has_value();
+}
+
+Error no_block() {
+    return refuse(ErrorCode::no_match,
+                  "No committed listing has such a block free: choose another time, relax a requirement, "
+                  "or raise the price limit.");
 }
 
 void write_reservation(Transaction& tx, const Reservation& row) {
@@ -218,12 +225,9 @@ Result<Outcome> handle(Transaction& tx, const Reserve& command) {
         only = command.quote->listing;
     }
     const auto block = find_block(state, order, command.starts_at, tx.now(), only);
-    if (!block)
-        return refuse(
-            ErrorCode::no_match,
-            "No committed listing has such a block free: choose another time, relax a requirement, "
-            "or raise the price limit.");
+    if (!block) return no_block();
     Reservation row = reservation_for(state, order, *block, command);
+    if (!choose_bond(state, row)) return no_block();
     if (row.deposit.count > 0) {
         const auto funded =
             ledger::check_transfer(state.account(row.renter, AccountKind::available),
@@ -231,7 +235,6 @@ Result<Outcome> handle(Transaction& tx, const Reserve& command) {
         if (!funded) return funded.error();
     }
 
-    choose_bond(state, row);
     row.id = tx.make_id<ReservationId>();
     write_reservation(tx, row);
     return Outcome(state.at<Reservation>(row.id));
