@@ -24,10 +24,7 @@ DemandOptions add_requirement_options(CLI::App& command, DemandArguments& argume
     Requirements& requirements = order.requirements;
     DemandOptions options{};
     options.price_max = add_money(command, "--price-max", arguments.price_max_micros,
-                                  "Pay at most this per card-hour; with --spot, the bid");
-    command.add_flag("--spot", arguments.spot,
-                     "Bid for spot cards: pay what the highest losing bid asks for, and give "
-                     "way to a better one");
+                                  "Pay at most this per card-hour; of a spot order, the bid");
     options.term =
         add_duration(command, "--term", arguments.term_ms, "How long the cards are needed at most");
     command.add_option("--count", order.count, "How many cards, all in one host; the default is 1");
@@ -65,6 +62,9 @@ DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments) 
     NewOrder& order = arguments.order;
     const DemandOptions options = add_requirement_options(command, arguments);
     add_quote_option(command, arguments, options);
+    command.add_flag("--spot", arguments.spot,
+                     "Bid for spot cards: pay what the highest losing bid asks for, and give "
+                     "way to a better one");
     command.add_flag("--fill-or-kill", order.fill_or_kill, "Refuse the order when nothing matches now");
     add_duration(command, "--expires-in", order.expires_in_ms,
                  "How long the order may stand; the default is 7d");
