@@ -16,7 +16,8 @@ void SearchIndex::apply(std::int64_t sequence, std::vector<CommittedRow> rows) {
     bool is_long = false;
     {
         const std::lock_guard lock(waiting_mutex_);
-        if (newest_ == 0 || sequence <= newest_) return;
+        // The first record of all follows a market that was read at 0.
+        if (sequence <= newest_) return;
         if (sequence != newest_ + 1) {
             waiting_.clear();
             waiting_rows_ = 0;

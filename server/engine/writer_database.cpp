@@ -46,7 +46,9 @@ void Writer::load() {
         warm.emplace(WarmMarket{state_of(loaded, config_.rules), std::move(loaded.recent_keys)});
     }
     state_.emplace(std::move(warm->state));
-    if (deps_.committed != nullptr && deps_.committed->sequence() != leadership_.sequence)
+    // 0 is both the journal's beginning and that nothing was read yet.
+    const std::int64_t seen = deps_.committed != nullptr ? deps_.committed->sequence() : 0;
+    if (deps_.committed != nullptr && (seen == 0 || seen != leadership_.sequence))
         deps_.committed->reset(*state_, leadership_.sequence);
     replies_.clear();
     for (const IdempotencyRecord& record : warm->recent_keys)

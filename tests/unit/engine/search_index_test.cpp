@@ -57,7 +57,7 @@ TEST_CASE(
     world.listing(world.host(seller), a_listing());
     SearchIndex index(world.state().rules());
     CHECK_FALSE(index.is_loaded());
-    index.apply(1, {});
+    index.apply(3, {});
     CHECK_FALSE(index.is_loaded());
     index.reset(world.state(), 5);
     CHECK(index.is_loaded());
@@ -71,4 +71,25 @@ TEST_CASE(
     CHECK_FALSE(index.is_loaded());
     index.reset(world.state(), 8);
     CHECK(text_of(index) == before);
+}
+
+TEST_CASE("The first record of a new market is taken") {
+    World world;
+    SearchIndex index(world.state().rules());
+    index.reset(world.state(), 0);
+    const OrganizationId seller = world.organization("seller");
+    world.listing(world.host(seller), a_listing());
+    std::vector<CommittedRow> rows;
+    const auto add = [&]<class Row>(const market::Table<Row>& table) {
+        for (const auto& [id, row] : table)
+            rows.push_back({market::AnyRow(row), false});
+    };
+    add(world.state().table<market::Organization>());
+    add(world.state().table<market::Host>());
+    add(world.state().table<market::Card>());
+    add(world.state().table<market::Listing>());
+    index.apply(1, std::move(rows));
+    CHECK(index.is_loaded());
+    CHECK(text_of(index) == market::search::Index(world.state(), 1).text());
+    CHECK_FALSE(text_of(index).empty());
 }
