@@ -208,7 +208,8 @@ void State::refresh_offer(ListingId listing) {
     const Listing* row = free_cards_of(listing).empty() ? nullptr : find<Listing>(listing);
     const bool is_offer = row != nullptr && row->state == ListingState::open;
     offer_at(offers_, offered_, listing, is_offer ? std::optional(row->ask) : std::nullopt);
-    if (!spot_listings_.empty())
+    // A listing that was the last with a floor still has its old offer to take away.
+    if (!spot_listings_.empty() || !spot_offered_.empty())
         offer_at(spot_offers_, spot_offered_, listing, is_offer ? row->spot_floor : std::nullopt);
 }
 
