@@ -1,4 +1,6 @@
 // The rules of spot prices: nobody pays more than the own bid, and only for time that follows a price.
+#include <algorithm>
+
 #include "simulation/auditor.hpp"
 
 namespace fallow::sim {
@@ -25,7 +27,7 @@ void Auditor::check_spot(const market::Changes& changes) {
         if (!known.empty()) world_.hit("spot price changed");
         known.push_back(segment);
     }
-    for (const market::Order& order : changes.orders.updates) {
+    const auto look = [&](const market::Order& order) {
         const std::string mark = "spot " + order.id.text();
         const std::string before = states_[mark];
         const bool is_promised = order.state == OrderState::standing && !order.promised.empty();
@@ -34,7 +36,10 @@ void Auditor::check_spot(const market::Changes& changes) {
         if (!is_promised && before == "promised")
             world_.hit(order.state == OrderState::filled ? "spot promise kept" : "spot promise ended");
         if (order.bid_changed_at) world_.hit("spot bid changed");
-    }
+    };
+    // An order that is placed and promised something in one batch is one row that was not there before.
+    std::ranges::for_each(changes.orders.inserts, look);
+    std::ranges::for_each(changes.orders.updates, look);
     std::map<CardId, int> promises;
     for (const auto& [id, order] : rows<market::Order>())
         if (order.state == OrderState::standing)
