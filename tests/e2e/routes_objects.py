@@ -144,7 +144,7 @@ def of_owner(method_path):
 
 for name, path in {"getWhoami": "/v1/whoami", "listKeys": "/v1/keys", "getAccount": "/v1/account",
                    "listTransfers": "/v1/account/transfers", "listEvents": "/v1/events", "listHosts": "/v1/hosts",
-                   "searchListings": "/v1/listings", "searchCards": "/v1/search?q=vram+is+known&limit=3",
+                   "searchListings": "/v1/listings", "searchCards": "/v1/search",
                    "getSearchFields": "/v1/search/fields", "explainQuery": "/v1/explain?q=price+%3C+1",
                    "listCatalog": "/v1/catalog",
                    "getCatalogModel": "/v1/catalog/rtx-4090d", "getPolicy": "/v1/policy",
