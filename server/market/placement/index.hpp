@@ -1,0 +1,120 @@
+// Which host a task goes to. Hosts with equal room are one group. For each class of task the groups that it
+// fits are kept in order of cost, and what has changed is valued when that class is asked for next: so a
+// decision costs the number of classes in use, not the number of hosts.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "market/placement/demand.hpp"
+#include "market/placement/room.hpp"
+#include "market/placement/worth.hpp"
+
+namespace fallow::market::placement {
+
+/// What a placement costs. The least is taken: a lower `step` first, then less that remains.
+struct Cost {
+    std::int64_t step =
+        0;  ///< expected fragmentation that it adds, in units of `step_thousandths`, rounded up
+    std::int64_t remains = 0;  ///< free thousandths of the host afterwards
+
+    friend auto operator<=>(const Cost&, const Cost&) = default;
+};
+inline constexpr std::int64_t step_thousandths = 80;
+
+struct Choice {
+    RawId host;
+    std::int32_t from = whole_card;  ///< the free thousandths of the card to cut a share from
+    Cost cost;
+};
+
+/// The rule for one host and a task that fits it, as the index applies it.
+[[nodiscard]] Cost cost_of(const Worth& worth, const Room& room, const Task& task);
+
+/// How many tasks the expectation rests on; half of them count in full.
+inline constexpr std::int64_t demand_window = 8192;
+/// Classes of task whose order is kept. One more empties the cache, which changes no choice.
+inline constexpr std::size_t classes_kept_max = 1024;
+
+class Index {
+  public:
+    /// A host's free capacity, now.
+    void set(RawId host, const Room& room);
+    void remove(RawId host);
+    [[nodiscard]] const Room& room_of(RawId host) const { return groups_[group_of_.at(host)].room; }
+    [[nodiscard]] std::size_t hosts() const { return group_of_.size(); }
+    [[nodiscard]] std::size_t groups() const { return live_.size(); }
+
+    /// A task was asked for. What is expected is renewed after 64, 128, ... 4,096 of them, then after every
+    /// 4,096, or after four times as many as there are groups if that is more.
+    void learn(const Task& task);
+    [[nodiscard]] const Worth& worth() const { return worth_; }
+
+    /// The host with the least cost; among equals the lowest id. Nothing if none fits.
+    [[nodiscard]] std::optional<Choice> choose(const Task& task);
+
+  private:
+    using GroupId = std::uint32_t;
+    struct Group {
+        Room room;
+        std::set<RawId> hosts;
+        std::uint32_t generation = 0;  ///< counts the rooms that this slot has held
+        std::uint32_t live_at = 0;
+        std::int64_t free = 0;    ///< thousandths
+        std::int64_t usable = 0;  ///< by `worth_` of `worth_version`
+        std::uint64_t worth_version = 0;
+    };
+    struct Candidate {
+        Cost cost;
+        GroupId group = 0;
+        std::uint32_t generation = 0;
+    };
+    struct Class {
+        std::uint64_t worth_version = 0;
+        std::uint64_t read = 0;  ///< how far in the log
+        std::vector<Candidate> heap;
+    };
+    struct Birth {
+        GroupId group = 0;
+        std::uint32_t generation = 0;
+    };
+    struct HostHash {
+        std::size_t operator()(const RawId& id) const {
+            return static_cast<std::size_t>((id.high ^ id.low) * 0x9e3779b97f4a7c15ULL >> 13U);
+        }
+    };
+
+    GroupId group_for(const Room& room);
+    void leave(GroupId id, RawId host);
+    void renew();
+    [[nodiscard]] bool is_live(GroupId group, std::uint32_t generation) const {
+        return groups_[group].generation == generation;
+    }
+    /// Appends the group to the candidates if the task fits.
+    bool consider(Class& of, const Task& task, GroupId id);
+    void refresh(Class& of, const Task& task);
+    std::vector<Candidate> pop_cheapest(Class& of) const;
+
+    DemandWindow demand_{demand_window};
+    std::uint64_t learnt_ = 0;
+    std::uint64_t renew_at_ = 64;
+    Worth worth_;
+    std::uint64_t worth_version_ = 1;
+
+    std::vector<Group> groups_;
+    std::vector<GroupId> unused_;
+    std::vector<GroupId> live_;
+    std::unordered_map<Room, GroupId, RoomHash> by_room_;
+    std::unordered_map<RawId, GroupId, HostHash> group_of_;
+    std::vector<Birth> log_;       ///< groups in the order in which they came into being
+    std::uint64_t log_start_ = 0;  ///< the number of the log's first entry
+    std::unordered_map<Task, Class, TaskHash> classes_;
+};
+
+}  // namespace fallow::market::placement
