@@ -134,8 +134,11 @@ std::optional<Displacement> find_displacement(const State& state, const Order& o
         if (refusal(pairing)) continue;
         Plan plan(pairing);
         std::vector<CardId> cards = plan.choose();
-        if (std::ssize(cards) == order.count)
-            return Displacement{std::move(cards), std::move(plan.overtaken), std::move(plan.stopped)};
+        if (std::ssize(cards) != order.count) continue;
+        // With the listing's notice in it, a hold is more than the least that makes a bid count.
+        const Match match{{Member{*listing_id, cards}}};
+        if (!check_funds(state, order.organization, first_hold(state, order, match))) continue;
+        return Displacement{std::move(cards), std::move(plan.overtaken), std::move(plan.stopped)};
     }
     return std::nullopt;
 }
