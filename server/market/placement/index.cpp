@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::uint64_t renew_every = 4096;
 constexpr std::size_t log_slack = 1024;
+// A class keeps an eighth of the groups as candidates, or so many.
+constexpr std::size_t kept_min = 64;
+constexpr std::size_t kept_share = 8;
 
 constexpr auto dearer = [](const auto& left, const auto& right) { return left.cost > right.cost; };
 
@@ -112,25 +115,42 @@ bool Index::consider(Class& of, const Task& task, GroupId id) {
         group.worth_version = worth_version_;
     }
     const std::int64_t after = worth_.after(group.room, task).usable;
-    of.heap.push_back(
-        {cost(worth_.total_weight(), group.free, group.usable, after, task), id, group.generation});
+    const Cost found = cost(worth_.total_weight(), group.free, group.usable, after, task);
+    if (of.cut && found > *of.cut) return false;
+    of.heap.push_back({found, id, group.generation});
     return true;
 }
 
-void Index::refresh(Class& of, const Task& task) {
-    const bool anew = of.worth_version != worth_version_ || of.read < log_start_ ||
-                      of.heap.size() > 4 * live_.size() + log_slack;
-    if (anew) {
-        of.heap.clear();
-        for (const GroupId id : live_)
-            consider(of, task, id);
-        std::make_heap(of.heap.begin(), of.heap.end(), dearer);
-        of.worth_version = worth_version_;
-    } else {
-        for (auto i = static_cast<std::size_t>(of.read - log_start_); i < log_.size(); ++i)
-            if (is_live(log_[i].group, log_[i].generation) && consider(of, task, log_[i].group))
-                std::push_heap(of.heap.begin(), of.heap.end(), dearer);
+/// Keeps the cheaper part of the groups only: what is dear is seldom chosen, and would be valued again and
+/// again for nothing.
+void Index::rebuild(Class& of, const Task& task) {
+    of.heap.clear();
+    of.cut.reset();
+    for (const GroupId id : live_)
+        consider(of, task, id);
+    const std::size_t kept = std::max(kept_min, live_.size() / kept_share);
+    if (of.heap.size() > kept) {
+        const auto last = of.heap.begin() + static_cast<std::ptrdiff_t>(kept - 1);
+        std::nth_element(
+            of.heap.begin(), last, of.heap.end(),
+            [](const Candidate& left, const Candidate& right) { return left.cost < right.cost; });
+        of.cut = last->cost;
+        std::erase_if(of.heap, [&](const Candidate& each) { return each.cost > *of.cut; });
     }
+    std::make_heap(of.heap.begin(), of.heap.end(), dearer);
+    of.worth_version = worth_version_;
+    of.read = log_start_ + log_.size();
+}
+
+void Index::refresh(Class& of, const Task& task) {
+    if (of.worth_version != worth_version_ || of.read < log_start_ ||
+        of.heap.size() > 4 * live_.size() + log_slack) {
+        rebuild(of, task);
+        return;
+    }
+    for (auto i = static_cast<std::size_t>(of.read - log_start_); i < log_.size(); ++i)
+        if (is_live(log_[i].group, log_[i].generation) && consider(of, task, log_[i].group))
+            std::push_heap(of.heap.begin(), of.heap.end(), dearer);
     of.read = log_start_ + log_.size();
 }
 
@@ -156,7 +176,11 @@ std::optional<Choice> Index::choose(const Task& task) {
     }
     Class& of = at->second;
     refresh(of, task);
-    const std::vector<Candidate> equals = pop_cheapest(of);
+    std::vector<Candidate> equals = pop_cheapest(of);
+    if (equals.empty() && of.cut) {
+        rebuild(of, task);
+        equals = pop_cheapest(of);
+    }
     if (equals.empty()) return std::nullopt;
     const auto lowest_host = [&](const Candidate& each) { return *groups_[each.group].hosts.begin(); };
     const Candidate* best = &equals.front();

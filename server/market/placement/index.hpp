@@ -77,7 +77,8 @@ class Index {
     };
     struct Class {
         std::uint64_t worth_version = 0;
-        std::uint64_t read = 0;  ///< how far in the log
+        std::uint64_t read = 0;   ///< how far in the log
+        std::optional<Cost> cut;  ///< what costs more has been left out of the heap
         std::vector<Candidate> heap;
     };
     struct Birth {
@@ -96,8 +97,9 @@ class Index {
     [[nodiscard]] bool is_live(GroupId group, std::uint32_t generation) const {
         return groups_[group].generation == generation;
     }
-    /// Appends the group to the candidates if the task fits.
+    /// Appends the group to the candidates if the task fits and it does not cost more than the cut.
     bool consider(Class& of, const Task& task, GroupId id);
+    void rebuild(Class& of, const Task& task);
     void refresh(Class& of, const Task& task);
     std::vector<Candidate> pop_cheapest(Class& of) const;
 

@@ -199,11 +199,13 @@ TEST_CASE("the demand window is bounded and decays") {
 TEST_CASE("the index chooses what a scan would, after any sequence") {
     std::size_t decisions = 0;
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        // With many hosts a class keeps only the cheaper groups at hand.
+        const std::uint64_t count = seed % 4 == 0 ? 500 : 40;
         Randomness random(seed);
         Index index;
         Hosts hosts;
         std::vector<std::pair<RawId, Room>> grown;  // what returns when a task ends
-        for (std::uint64_t i = 0; i < 40; ++i)
+        for (std::uint64_t i = 0; i < count; ++i)
             hosts[RawId{seed % 2, i}] = random_room(random);
         for (const auto& [id, room] : hosts)
             index.set(id, room);
@@ -232,7 +234,7 @@ TEST_CASE("the index chooses what a scan would, after any sequence") {
                 index.set(id, hosts[id] = room);
             }
             if (below(random, 50) == 0) {
-                const RawId id{seed % 2, static_cast<std::uint64_t>(below(random, 40))};
+                const RawId id{seed % 2, random() % count};
                 hosts.erase(id);
                 index.remove(id);
             }
