@@ -679,9 +679,11 @@ GRANT SELECT, INSERT ON job_specs, usage_statements, receipts, freezes TO fallow
 GRANT SELECT ON cards TO fallow_engine;
 -- Every column of cards but `used`, which the trigger over lease_cards moves.
 GRANT INSERT (id, host_id, organization_id, index, uuid, pci_address, product, vendor, device_class, backend,
-              driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version),
+              driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version,
+              cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts),
       UPDATE (host_id, organization_id, index, uuid, pci_address, product, vendor, device_class, backend,
-              driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version)
+              driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version,
+              cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts)
     ON cards TO fallow_engine;
 GRANT SELECT ON hosts, cards, listings, orders, leases, lease_cards, jobs, job_specs, usage_statements, receipts,
     reservations, bookings TO fallow_request;

@@ -8,3 +8,8 @@ ALTER TABLE cards ADD COLUMN IF NOT EXISTS compute_capability text;
 ALTER TABLE cards ADD COLUMN IF NOT EXISTS pcie_generation integer;
 ALTER TABLE cards ADD COLUMN IF NOT EXISTS pcie_width integer;
 ALTER TABLE cards ADD COLUMN IF NOT EXISTS power_limit_watts integer;
+
+-- The engine updates the columns it may one by one: never used, which a trigger moves.
+GRANT INSERT (cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts),
+      UPDATE (cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts)
+    ON cards TO fallow_engine;
