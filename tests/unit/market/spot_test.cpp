@@ -150,7 +150,7 @@ TEST_CASE("A fixed price comes before every bid and is never displaced") {
 }
 
 TEST_CASE("A promise ends with its order, its host or its listing, and the card is anybody's") {
-    for (const std::string& how : {"cancelled", "paused", "lost", "frozen"}) {
+    for (const std::string how : {"cancelled", "paused", "lost", "frozen"}) {
         INFO(how);
         Market market;
         World& world = market.world;
