@@ -77,7 +77,8 @@ TEST_CASE("which refusals pass") {
                                .pointer = {},
                                .request_id = {},
                                .retryable = row.retryable,
-                               .retry_after_ms = {}})) == row.passing);
+                               .retry_after_ms = {},
+                               .explanation = {}})) == row.passing);
 }
 
 }  // namespace
