@@ -17,7 +17,7 @@ class Walk {
         world_.set_fee(50'000);
         for (int i = 0; i < 4; ++i) {
             organizations_.push_back(world_.organization("organization " + std::to_string(i)));
-            world_.deposit(organizations_.back(), usd(static_cast<std::int64_t>(below(40))));
+            world_.deposit(organizations_.back(), usd(static_cast<std::int64_t>(1 + below(40))));
         }
         for (int i = 0; i < 4; ++i) {
             const HostBuilder builder = a_host().name("host " + std::to_string(i)).cards(4);

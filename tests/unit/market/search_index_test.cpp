@@ -66,6 +66,7 @@ TEST_CASE("The index equals the database after 6,000 random commands") {
         Walk walk(seed, 0);
         Index index(walk.world().state(), 1);
         std::int64_t sequence = 1;
+        bool had_rows = false;
         walk.world().on_decided([&](const market::Command&, const market::Caller&, std::uint64_t) {
             feed(index, walk.world().last_entries(), ++sequence);
         });
@@ -77,8 +78,9 @@ TEST_CASE("The index equals the database after 6,000 random commands") {
                 state_of(walk.world().database().load(), walk.world().state().rules());
             CHECK(index.text() == Index(database, sequence).text());
             CHECK(index.sequence() == sequence);
+            had_rows = had_rows || !index.text().empty();
         }
-        CHECK_FALSE(index.text().empty());
+        CHECK(had_rows);
     }
 }
 

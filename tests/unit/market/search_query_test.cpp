@@ -305,7 +305,8 @@ TEST_CASE("Every field is read from a market, and the offer's need no card") {
     const market::Listing& row = state.at<market::Listing>(listing);
     const auto text = [&](std::string_view name) {
         const market::search::Facts facts = facts_of(state, row, &state.at<market::Card>(row.cards[0]));
-        const Value value = FactsRow(facts).at(*find_field(name));
+        const FactsRow cells(facts);
+        const Value value = cells.at(*find_field(name));
         const Kind kind = find_field(name)->kind;
         if (!value.is_known) return std::string("unknown");
         return kind == Kind::text ? std::string(value.text) : write_value(kind, value.number);
