@@ -168,7 +168,7 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
          R"("fill_or_kill":true,"expires_in_ms":600000})"},
         {{"order", "place", "--spot", "--price-max", "1.20", "--term", "2h"},
          R"(POST /v1/orders {"requirements":{},"pricing":"spot","price_max_micros_per_hour":1200000,)"
-         R"("term_ms":7200000})"},
+         R"("term_ms":7200000,"fill_or_kill":false})"},
         {{"order", "bid", "order_1", "--price", "1.40"},
          R"(POST /v1/orders/order_1/bid {"price_micros_per_hour":1400000})"},
         {{"spot", "price"}, "GET /v1/spot/pools?limit=100"},
