@@ -19,15 +19,18 @@ constexpr Time now(world_now);
 /// The world's cards as a known model, and its leases with ids of their time, so that they are trades.
 void make_trades(const std::string& url, const World& world) {
     Connection superuser({.url = PostgresFixture::as_superuser(url)});
-    superuser.exec("UPDATE cards SET product = 'NVIDIA A30', vram_bytes = 25769803776");
+    superuser.exec(
+        "UPDATE cards SET product = 'NVIDIA A30', vram_bytes = 25769803776, "
+        "memory_bandwidth_bytes_per_s = 933000000000, fp32_flops = 10300000000000, measured_at = " +
+        std::to_string(world_now - days(1).count()));
     superuser.exec("UPDATE hosts SET state = 'online', unreachable_since = NULL");
     superuser.exec("SET session_replication_role = replica");
     const auto insert = [&](std::int64_t at, std::int64_t price, int number) {
         const LeaseId id(RawId{static_cast<std::uint64_t>(at) << 16, static_cast<std::uint64_t>(number)});
         superuser.exec(
             "INSERT INTO leases SELECT (jsonb_populate_record(leases, jsonb_build_object('id', " + sql(id) +
-            "::uuid, 'job_id', NULL, 'allocated_at', " + std::to_string(at) +
-            ", 'price_micros_per_hour', " + std::to_string(price) +
+            "::uuid, 'job_id', NULL, 'spot_floor_micros_per_hour', 0, 'allocated_at', " +
+            std::to_string(at) + ", 'price_micros_per_hour', " + std::to_string(price) +
             "))).* FROM leases WHERE id = " + sql(world.ended_lease));
     };
     insert(world_now - 7'200'000, 400, 1);
@@ -121,7 +124,9 @@ TEST_CASE("depth and trades are those of one model and memory size", "[prices]")
     const auto depth = store::read_depth(tx, a30, 24, 50);
     REQUIRE(depth.size() == 1);
     CHECK(depth[0].thousandths == 1000);
-    const auto newest = store::read_trades(tx, {&a30, 24, now - days(1), std::nullopt, 3});
+    // The world's own leases have ids of no time, greater than these.
+    const LeaseId after_all(RawId{static_cast<std::uint64_t>(world_now + 1) << 16, 0});
+    const auto newest = store::read_trades(tx, {&a30, 24, now - days(1), after_all, 3});
     REQUIRE(newest.size() == 3);
     CHECK(newest[0].price == ledger::Price(5000));
     const auto older = store::read_trades(tx, {&a30, 24, now - days(1), newest[2].lease, 3});
