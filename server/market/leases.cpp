@@ -285,6 +285,9 @@ Result<Outcome> handle(Transaction& tx, const Tick& command) {
         if (deadline > tx.now() || due.size() == tx.state().rules().due_per_tick_max) break;
         due.push_back(id);
     }
+    // Pools last: a job that a deadline puts back may displace for its next attempt in the same tick.
+    std::stable_partition(due.begin(), due.end(),
+                          [](const DueId& id) { return !std::holds_alternative<SpotPoolId>(id); });
     for (const DueId& id : due)
         on_due(tx, id);
     match_standing_orders(tx);
