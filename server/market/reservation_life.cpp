@@ -55,10 +55,10 @@ std::optional<ReservationReason> obstacle(const State& state, const Reservation&
     return are_there ? std::nullopt : std::optional(ReservationReason::cards_absent);
 }
 
-/// The seller pays for what it does not deliver from now on, out of its bond.
-void take_penalty(Transaction& tx, Reservation& row) {
+/// The seller pays for what it does not deliver from then on, out of its bond.
+void take_penalty(Transaction& tx, Reservation& row, Time from) {
     const State& state = tx.state();
-    const Micros amount = penalty_of(row, tx.now());
+    const Micros amount = penalty_of(row, from);
     tx.transfer(state.account(row.seller, AccountKind::held),
                 state.account(row.renter, AccountKind::available), amount, TransferReason::penalty, row.id);
     row.penalty = row.penalty + amount;
@@ -69,7 +69,7 @@ void fail(Transaction& tx, Reservation row, ReservationReason reason) {
     remove_bookings(tx, row.id);
     release_deposit(tx, row);
     if (reason == ReservationReason::host_absent || reason == ReservationReason::cards_absent)
-        take_penalty(tx, row);
+        take_penalty(tx, row, row.starts_at);
     release_bond(tx, row);
     row.state = ReservationState::failed;
     row.reason = reason;
@@ -188,7 +188,7 @@ void settle_reserved(Transaction& tx, const Lease& lease, ledger::Micros given_b
     if (!id) return;
     const State& state = tx.state();
     Reservation row = state.at<Reservation>(*id);
-    if (is_sellers_fault(*lease.end_reason) && row.penalty.count == 0) take_penalty(tx, row);
+    if (is_sellers_fault(*lease.end_reason) && row.penalty.count == 0) take_penalty(tx, row, tx.now());
     if (is_no_show(lease)) {
         const Micros kept = part_of(given_back, row.cancel_kept_ppm);
         const Micros fee = ledger::fee_of(kept, row.fee_ppm);
@@ -227,7 +227,7 @@ void pay_penalty(Transaction& tx, const Lease& lease, ledger::Micros penalty) {
     const State& state = tx.state();
     if (const auto id = state.reservation_of(lease.id)) {
         Reservation row = state.at<Reservation>(*id);
-        take_penalty(tx, row);
+        take_penalty(tx, row, tx.now());
         return tx.update(std::move(row), "reservation.broken",
                          name_of(ReservationReason::broken_by_seller));
     }

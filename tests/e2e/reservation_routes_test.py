@@ -60,7 +60,8 @@ class Reservations(RoutesTest):
         reply = self.call(self.renter, made, "cancel")
         self.assertEqual(reply.body["kept_micros"], WINDOW // 2)
         self.assertEqual(self.balances(self.renter), (DEPOSIT - WINDOW // 2, 0, 0))
-        self.assertEqual(sum(self.balances(self.seller)) - DEPOSIT, WINDOW // 2)
+        fee = WINDOW // 2 * made["fee_ppm"] // 1_000_000
+        self.assertEqual(sum(self.balances(self.seller)) - DEPOSIT, WINDOW // 2 - fee)
 
     def test_a_seller_breaks_its_promise_for_the_penalty(self):
         made = self.book()
