@@ -22,7 +22,7 @@ void make_trades(const std::string& url, const World& world) {
     superuser.exec(
         "UPDATE cards SET product = 'NVIDIA A30', vram_bytes = 25769803776, "
         "memory_bandwidth_bytes_per_s = 933000000000, fp32_flops = 10300000000000, measured_at = " +
-        std::to_string(world_now - days(1).count()));
+        std::to_string(world_now - days(1).count));
     superuser.exec("UPDATE hosts SET state = 'online', unreachable_since = NULL");
     superuser.exec("SET session_replication_role = replica");
     const auto insert = [&](std::int64_t at, std::int64_t price, int number) {
