@@ -6,7 +6,7 @@ always 422 with the right code and a pointer to the field, and nothing changes.
 import copy
 import json
 
-from routes_fixture import run_tests
+from routes_fixture import SLOW_HEART, run_tests
 from routes_objects import ObjectsTest
 
 MISSING = object()
@@ -136,6 +136,9 @@ class Mutations:
 
 
 class Input(ObjectsTest):
+    # No lease of an example ends by itself while thousands of bodies are refused, however slow the machine.
+    settings = (*SLOW_HEART, "accept_ms=3600000", "attach_ms=7200000")
+
     def everything(self):
         """What a refused request could have changed."""
         ledger = self.admin.get("/v1/admin/ledger")
