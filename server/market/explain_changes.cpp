@@ -219,7 +219,8 @@ void NearestChanges::kept_away(const Asked& asked, const Pairing& pairing, const
             candidate.count = pairing.listing.bundle_min;
             candidate.was = fmt::format("{}", order_.count);
             candidate.now = fmt::format("{}", candidate.count);
-            return offer({asked.constraint, {}}, candidate.count, pairing.listing, std::move(candidate));
+            return offer({asked.constraint, {}}, pairing.listing.bundle_min, pairing.listing,
+                         std::move(candidate));
         }
         default:
             return offer_requirement(asked, pairing, card);
