@@ -225,6 +225,12 @@ CREATE TABLE listings (
     storage_micros_per_gib_month bigint NOT NULL DEFAULT 0,
     egress_micros_per_gib bigint NOT NULL DEFAULT 0,
     committed_until      bigint,
+    share_min_thousandths integer NOT NULL DEFAULT 1000,
+    windows              text[] NOT NULL DEFAULT '{}',
+    windows_utc_offset_minutes integer NOT NULL DEFAULT 0,
+    renters_allowed      uuid[] NOT NULL DEFAULT '{}',
+    renters_blocked      uuid[] NOT NULL DEFAULT '{}',
+    images_allowed       text[] NOT NULL DEFAULT '{}',
     CONSTRAINT listings_spot_floor_within_limit CHECK (spot_floor_micros_per_hour BETWEEN 0 AND 1000000000000),
     CONSTRAINT listings_state_known CHECK (state IN ('open', 'paused', 'withdrawn')),
     CONSTRAINT listings_ask_within_limit CHECK (ask_micros_per_hour BETWEEN 0 AND 1000000000000),
@@ -235,7 +241,13 @@ CREATE TABLE listings (
     CONSTRAINT listings_bundle_positive CHECK (bundle_min > 0),
     CONSTRAINT listings_cards_named CHECK (cardinality(card_ids) > 0),
     CONSTRAINT listings_window_in_order CHECK (available_until > available_from),
-    CONSTRAINT listings_version_positive CHECK (version > 0)
+    CONSTRAINT listings_version_positive CHECK (version > 0),
+    CONSTRAINT listings_share_within_card CHECK (share_min_thousandths BETWEEN 1 AND 1000),
+    CONSTRAINT listings_share_without_bundle CHECK (share_min_thousandths = 1000 OR bundle_min = 1),
+    CONSTRAINT listings_lists_within_limits
+        CHECK (cardinality(windows) <= 28 AND cardinality(renters_allowed) <= 256
+               AND cardinality(renters_blocked) <= 256 AND cardinality(images_allowed) <= 64
+               AND windows_utc_offset_minutes BETWEEN -840 AND 840)
 );
 CREATE INDEX listings_by_organization ON listings (organization_id, created_at DESC, id DESC);
 CREATE INDEX listings_by_host ON listings (host_id) WHERE state <> 'withdrawn';
@@ -273,6 +285,8 @@ CREATE TABLE orders (
     query                      text,
     quote_id                   uuid,
     quoted_fee_ppm             integer,
+    thousandths                integer NOT NULL DEFAULT 1000,
+    hosts                      integer NOT NULL DEFAULT 1,
     CONSTRAINT orders_pricing_known CHECK (pricing IN ('fixed', 'spot')),
     CONSTRAINT orders_state_known CHECK (state IN ('standing', 'filled', 'cancelled', 'expired', 'rejected')),
     CONSTRAINT orders_reason_known CHECK (reason IN (
@@ -287,7 +301,10 @@ CREATE TABLE orders (
     CONSTRAINT orders_filled_by_lease CHECK (state <> 'filled' OR lease_id IS NOT NULL),
     CONSTRAINT orders_quote_whole CHECK ((quote_id IS NULL) = (quoted_fee_ppm IS NULL)),
     CONSTRAINT orders_version_positive CHECK (version > 0),
-    CONSTRAINT orders_query_length CHECK (octet_length(query) BETWEEN 1 AND 2000)
+    CONSTRAINT orders_query_length CHECK (octet_length(query) BETWEEN 1 AND 2000),
+    CONSTRAINT orders_share_within_card CHECK (thousandths BETWEEN 1 AND 1000),
+    CONSTRAINT orders_share_of_one_card CHECK (thousandths = 1000 OR count = 1),
+    CONSTRAINT orders_hosts_within_limit CHECK (hosts BETWEEN 1 AND 16 AND (hosts = 1 OR thousandths = 1000))
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 COMMENT ON COLUMN orders.quote_id IS 'The signed quote it was placed with, whose price is its price limit.';
 CREATE INDEX orders_by_organization ON orders (organization_id, placed_at, id);
@@ -340,6 +357,9 @@ CREATE TABLE leases (
     spot_floor_micros_per_hour bigint,
     policy_version         bigint,
     policy_rule            text,
+    ends_by                bigint,
+    rank                   integer NOT NULL DEFAULT 0,
+    hosts                  integer NOT NULL DEFAULT 1,
     CONSTRAINT leases_price_not_below_floor CHECK (price_micros_per_hour >= spot_floor_micros_per_hour),
     CONSTRAINT leases_state_known CHECK (state IN ('allocated', 'preparing', 'running', 'reclaiming', 'ended')),
     CONSTRAINT leases_stop_reason_known CHECK (stop_reason IN (
@@ -365,7 +385,8 @@ CREATE TABLE leases (
     CONSTRAINT leases_term_positive CHECK (term_ms > 0 AND reclaim_notice_ms >= 0),
     CONSTRAINT leases_attempt_positive CHECK (attempt > 0),
     CONSTRAINT leases_cards_named CHECK (cardinality(card_ids) > 0),
-    CONSTRAINT leases_version_positive CHECK (version > 0)
+    CONSTRAINT leases_version_positive CHECK (version > 0),
+    CONSTRAINT leases_rank_within_hosts CHECK (rank >= 0 AND rank < hosts AND hosts <= 16)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE INDEX leases_by_organization ON leases (organization_id, allocated_at, id);
 CREATE INDEX leases_by_seller ON leases (seller_id, allocated_at, id);
@@ -466,6 +487,8 @@ CREATE TABLE jobs (
     started_at       bigint,
     finished_at      bigint,
     version          bigint NOT NULL,
+    rank             integer NOT NULL DEFAULT 0,
+    hosts            integer NOT NULL DEFAULT 1,
     CONSTRAINT jobs_state_known
         CHECK (state IN ('queued', 'assigned', 'running', 'succeeded', 'failed', 'cancelled')),
     CONSTRAINT jobs_reason_known CHECK (reason IN (
@@ -474,7 +497,8 @@ CREATE TABLE jobs (
         'start_timeout', 'host_maintenance', 'policy_revoked')),
     CONSTRAINT jobs_attempts_within_limit CHECK (attempts >= 0 AND attempts <= attempts_max),
     CONSTRAINT jobs_duration_positive CHECK (max_duration_ms > 0),
-    CONSTRAINT jobs_version_positive CHECK (version > 0)
+    CONSTRAINT jobs_version_positive CHECK (version > 0),
+    CONSTRAINT jobs_rank_within_hosts CHECK (rank >= 0 AND rank < hosts AND hosts <= 16)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 CREATE INDEX jobs_by_organization ON jobs (organization_id, queued_at DESC, id DESC);
 CREATE INDEX jobs_live ON jobs (queued_at) WHERE state IN ('queued', 'assigned', 'running');

@@ -97,6 +97,8 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
     }
     for (const auto& [name, value] : spec.env)
         if (!is_forbidden_variable(name)) profile.env[name] = value;
+    for (const auto& [name, value] : lease.environment)
+        profile.env[name] = value;
     profile.hidden_volumes = {"/run", "/var/tmp"};
     for (const std::string& path : image.volumes) {
         const bool ours =

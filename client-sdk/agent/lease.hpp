@@ -56,6 +56,7 @@ struct DesiredLease {
     std::string job_id;
     std::optional<JobSpec> spec;
     std::vector<LeaseCard> cards;
+    std::map<std::string, std::string> environment;  ///< what the server adds to the job's variables
     std::string nonce;
     std::int64_t usage_sequence = 0;  ///< the last one the server accepted
     std::optional<std::int64_t> paid_until_boot_ms;

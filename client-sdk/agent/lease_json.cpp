@@ -94,6 +94,7 @@ DesiredLease common_from(const json& object) {
     if (const auto spec = object.find("spec"); spec != object.end() && !spec->is_null())
         lease.spec = spec_from(*spec);
     lease.cards = cards_from(value_or(object, "cards", json::array()));
+    lease.environment = value_or(object, "environment", std::map<std::string, std::string>());
     lease.nonce = text_or_empty(object, "nonce");
     lease.usage_sequence = value_or<std::int64_t>(object, "usage_sequence", 0);
     lease.max_duration_ms = maybe_number(object, "max_duration_ms");
@@ -119,6 +120,7 @@ json desired_json(const DesiredLease& lease) {
             {"job_id", lease.job_id},
             {"spec", lease.spec ? spec_json(*lease.spec) : json(nullptr)},
             {"cards", cards},
+            {"environment", lease.environment},
             {"nonce", lease.nonce},
             {"usage_sequence", lease.usage_sequence},
             {"paid_until_boot_ms", optional_json(lease.paid_until_boot_ms)},

@@ -62,6 +62,9 @@ Columns<Lease> lease_fields() {
         {"host", [](const Lease& lease) { return lease.host_id; }},
         {"listing", [](const Lease& lease) { return lease.listing_id; }},
         {"cards", [](const Lease& lease) { return joined(lease.card_ids); }},
+        {"rank", [](const Lease& lease) { return fmt::format("{} of {}", lease.rank, lease.hosts); }},
+        {"window closes", [](const Lease& lease) { return or_dash(lease.ends_by); }},
+        {"of a card", [](const Lease& lease) { return format_thousandths(lease.thousandths); }},
         {"price per card-hour", [](const Lease& lease) { return format_usd(lease.price_micros_per_hour); }},
         {"spot floor",
          [](const Lease& lease) {
@@ -105,6 +108,8 @@ Columns<Order> order_fields() {
         {"reason", [](const Order& order) { return or_dash(order.reason); }},
         {"requirements", [](const Order& order) { return describe(order.requirements); }},
         {"cards", [](const Order& order) { return std::to_string(order.count); }},
+        {"hosts", [](const Order& order) { return std::to_string(order.hosts); }},
+        {"of each card", [](const Order& order) { return format_thousandths(order.thousandths); }},
         {"pricing", [](const Order& order) { return or_dash(order.pricing); }},
         {"price max per card-hour",
          [](const Order& order) { return format_usd(order.price_max_micros_per_hour); }},
@@ -141,6 +146,7 @@ Columns<Job> job_fields() {
         {"exit code", [](const Job& job) { return or_dash(job.exit_code); }},
         {"order", [](const Job& job) { return or_dash(job.order_id); }},
         {"lease", [](const Job& job) { return or_dash(job.lease_id); }},
+        {"rank", [](const Job& job) { return fmt::format("{} of {}", job.rank, job.hosts); }},
         {"image", [](const Job& job) { return job.image; }},
         {"command", [](const Job& job) { return joined(job.command); }},
         {"outputs", [](const Job& job) { return joined(job.outputs); }},
@@ -148,10 +154,7 @@ Columns<Job> job_fields() {
          [](const Job& job) { return fmt::format("{} of {}", job.attempts, job.attempts_max); }},
         {"max duration", [](const Job& job) { return format_duration(job.max_duration_ms); }},
         {"memory", [](const Job& job) { return format_size(job.memory_bytes); }},
-        {"cpus",
-         [](const Job& job) {
-             return fmt::format("{}.{:03}", job.cpu_millis / 1000, job.cpu_millis % 1000);
-         }},
+        {"cpus", [](const Job& job) { return format_thousandths(job.cpu_millis); }},
         {"disk", [](const Job& job) { return format_size(job.disk_bytes); }},
         {"queued at", [](const Job& job) { return job.queued_at; }},
         {"started at", [](const Job& job) { return or_dash(job.started_at); }},

@@ -28,6 +28,10 @@ DemandOptions add_requirement_options(CLI::App& command, DemandArguments& argume
     options.term =
         add_duration(command, "--term", arguments.term_ms, "How long the cards are needed at most");
     command.add_option("--count", order.count, "How many cards, all in one host; the default is 1");
+    command.add_option("--hosts", order.hosts,
+                       "On how many hosts, each with so many cards, all or none; the default is 1");
+    add_part(command, "--share", order.thousandths,
+             "A part of one card, like 0.25, beside your own other shares; the default is whole cards");
     command.add_option("--product", requirements.products, "A model that will do; may be repeated")
         ->allow_extra_args(false);
     command.add_option("--device-class", requirements.device_class, "gpu, cpu or accelerator");

@@ -52,10 +52,7 @@ Columns<Card> card_list() {
         {"gflops", measured([](const Capacity& capacity) {
              return std::to_string(capacity.fp32_flops / 1'000'000'000);
          })},
-        {"used",
-         [](const Card& card) {
-             return fmt::format("{}.{:03}", card.used_thousandths / 1000, card.used_thousandths % 1000);
-         }},
+        {"used", [](const Card& card) { return format_thousandths(card.used_thousandths); }},
         {"driver", [](const Card& card) { return card.driver_version; }},
         {"uuid", [](const Card& card) { return card.uuid; }},
     };

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fallow/human.hpp>
+#include <fallow/json.hpp>
 #include <memory>
 
 #include "commands.hpp"
@@ -12,6 +14,8 @@ namespace {
 std::string spot_floor(const Listing& listing) {
     return listing.spot_floor_micros_per_hour ? format_usd(*listing.spot_floor_micros_per_hour) : "-";
 }
+
+const std::vector<std::string> no_texts;
 
 Columns<Listing> listing_list() {
     return {
@@ -52,11 +56,23 @@ Columns<Listing> listing_fields() {
              return fmt::format("{} of {}", listing.cards_free, listing.cards_total);
          }},
         {"cards", [](const Listing& listing) { return joined(listing.card_ids); }},
+        {"smallest share",
+         [](const Listing& listing) { return format_thousandths(listing.share_min_thousandths); }},
+        {"free, parts included",
+         [](const Listing& listing) { return format_thousandths(listing.thousandths_free); }},
         {"smallest bundle", [](const Listing& listing) { return std::to_string(listing.bundle_min); }},
         {"shortest term", [](const Listing& listing) { return format_duration(listing.term_min_ms); }},
         {"longest term", [](const Listing& listing) { return format_duration(listing.term_max_ms); }},
         {"reclaim notice",
          [](const Listing& listing) { return format_duration(listing.reclaim_notice_ms); }},
+        {"windows", [](const Listing& listing) { return joined(listing.windows); }},
+        {"their minutes ahead of UTC",
+         [](const Listing& listing) { return std::to_string(listing.windows_utc_offset_minutes); }},
+        {"images", [](const Listing& listing) { return joined(listing.images_allowed); }},
+        {"only for",
+         [](const Listing& listing) { return joined(listing.renters_allowed.value_or(no_texts)); }},
+        {"not for",
+         [](const Listing& listing) { return joined(listing.renters_blocked.value_or(no_texts)); }},
         {"available from", [](const Listing& listing) { return or_dash(listing.available_from); }},
         {"available until", [](const Listing& listing) { return or_dash(listing.available_until); }},
         {"committed until", [](const Listing& listing) { return or_dash(listing.committed_until); }},
@@ -67,6 +83,42 @@ Columns<Listing> listing_fields() {
         {"created at", [](const Listing& listing) { return listing.created_at; }},
         {"version", [](const Listing& listing) { return std::to_string(listing.version); }},
     };
+}
+
+/// The lists among the terms, as they are typed.
+struct ListTerms {
+    std::vector<std::string> windows;
+    std::vector<std::string> images;
+    std::vector<std::string> renters_allowed;
+    std::vector<std::string> renters_blocked;
+    std::vector<std::string> cleared;
+};
+
+void add_lists(CLI::App& command, ListTerms& lists) {
+    const auto add = [&](const char* flag, std::vector<std::string>& list, const char* help,
+                         const char* type) {
+        command.add_option(flag, list, help)->type_name(type)->allow_extra_args(false);
+    };
+    add("--window", lists.windows, "Hours of every week, like \"fri 18:00-mon 08:00\"; may be repeated",
+        "WINDOW");
+    add("--image", lists.images,
+        "Run only this image: a reference, its beginning and *, or a digest; may be repeated", "IMAGE");
+    add("--only-renter", lists.renters_allowed, "Only this organization may rent; may be repeated", "ID");
+    add("--not-renter", lists.renters_blocked, "This organization may not; may be repeated", "ID");
+}
+
+template <class Terms>
+void set_lists(Terms& terms, const ListTerms& lists) {
+    const auto is_cleared = [&](const char* name) {
+        return std::find(lists.cleared.begin(), lists.cleared.end(), name) != lists.cleared.end();
+    };
+    const auto set = [&](auto& term, const std::vector<std::string>& list, const char* name) {
+        if (!list.empty() || is_cleared(name)) term = list;
+    };
+    set(terms.windows, lists.windows, "windows");
+    set(terms.images_allowed, lists.images, "images");
+    set(terms.renters_allowed, lists.renters_allowed, "only-renters");
+    set(terms.renters_blocked, lists.renters_blocked, "not-renters");
 }
 
 /// Adds the money and time terms that a new listing and a change share.
@@ -80,8 +132,14 @@ CLI::Option* add_terms(CLI::App& command, Terms& terms) {
     command.add_option("--committed-until", terms.committed_until,
                        "Until this moment (RFC 3339) cards are taken back for a penalty alone, and can be "
                        "reserved");
+    command
+        .add_option("--utc-offset", terms.windows_utc_offset_minutes,
+                    "By how many minutes the windows' clock is ahead of UTC; the default is 0")
+        ->type_name("MINUTES");
     add_duration(command, "--term-min", terms.term_min_ms, "The shortest lease");
     add_duration(command, "--term-max", terms.term_max_ms, "The longest lease");
+    add_part(command, "--share-min", terms.share_min_thousandths,
+             "Lease parts of a card too, this one or larger, like 0.25; 1 is whole cards alone");
     return add_duration(command, "--notice", terms.reclaim_notice_ms,
                         "How long a renter has after you reclaim a card (0s to 1h)");
 }
@@ -90,11 +148,13 @@ struct CreateArguments {
     NewListing listing;
     std::optional<std::int64_t> ask_micros;
     bool all_cards = false;
+    ListTerms lists;
 };
 
 void create(Context& context, const CreateArguments& arguments) {
     NewListing listing = arguments.listing;
     listing.ask_micros_per_hour = arguments.ask_micros.value();
+    set_lists(listing, arguments.lists);
     if (arguments.all_cards) {
         Client& client = context.client();
         for (const Card& card :
@@ -118,6 +178,7 @@ void add_create(CLI::App& listing, Context& context) {
     cards->excludes(all);
     add_money(command, "--ask", arguments->ask_micros, "The price of a card for an hour")->required();
     add_terms(command, terms);
+    add_lists(command, arguments->lists);
     command.add_option("--bundle-min", terms.bundle_min, "The smallest number of cards in one lease");
     command.add_option("--from", terms.available_from, "Offer from this moment on (RFC 3339)");
     command.add_option("--until", terms.available_until, "Offer until this moment (RFC 3339)");
@@ -156,8 +217,28 @@ void add_search(CLI::App& listing, Context& context) {
 struct UpdateArguments {
     std::string listing_id;
     ListingChange change;
+    ListTerms lists;
     std::optional<std::int64_t> version;
 };
+
+void add_change(CLI::App& command, ListingChange& change, ListTerms& lists) {
+    add_money(command, "--ask", change.ask_micros_per_hour, "The price of a card for an hour");
+    add_terms(command, change);
+    add_lists(command, lists);
+    command.add_flag_callback(
+        "--no-spot", [&change] { change.no_spot = true; }, "Take no more bids; spot leases that run go on");
+    command.add_option("--clear", lists.cleared, "Empty a list; may be repeated")
+        ->check(CLI::IsMember({"windows", "images", "only-renters", "not-renters"}))
+        ->allow_extra_args(false);
+}
+
+ListingChange change_of(const ListingChange& given, const ListTerms& lists) {
+    ListingChange change = given;
+    set_lists(change, lists);
+    if (to_request_json(change) == empty_object)
+        throw UsageError("what is to change? Give --ask or another term; see --help");
+    return change;
+}
 
 void update(Context& context, const UpdateArguments& arguments) {
     Client& client = context.client();
@@ -172,24 +253,39 @@ void add_update(CLI::App& listing, Context& context) {
         *listing.add_subcommand("update", "Change the terms of a listing; running leases keep theirs");
     const auto arguments = std::make_shared<UpdateArguments>();
     add_id(command, arguments->listing_id, "listing");
-    add_money(command, "--ask", arguments->change.ask_micros_per_hour, "The price of a card for an hour");
-    add_terms(command, arguments->change);
-    command.add_flag_callback(
-        "--no-spot", [arguments] { arguments->change.no_spot = true; },
-        "Take no more bids; spot leases that run go on");
+    add_change(command, arguments->change, arguments->lists);
     command.add_option("--version", arguments->version,
                        "Only if the listing still has this version; the default is the one it has now");
     on_run(context, command, arguments, [](Context& with, const UpdateArguments& given) {
-        const ListingChange& change = given.change;
-        const bool has_price = change.ask_micros_per_hour || change.spot_floor_micros_per_hour ||
-                               change.no_spot || change.storage_micros_per_gib_month ||
-                               change.egress_micros_per_gib;
-        if (!has_price && !change.reclaim_notice_ms && !change.term_min_ms && !change.term_max_ms &&
-            !change.committed_until)
-            throw UsageError(
-                "what is to change? Give --ask, --spot-floor, --no-spot, --storage, --egress, --notice, "
-                "--term-min, --term-max or --committed-until");
-        update(with, given);
+        UpdateArguments whole = given;
+        whole.change = change_of(given.change, given.lists);
+        update(with, whole);
+    });
+}
+
+struct ChangeArguments {
+    ListingChanges changes;
+    ListTerms lists;
+};
+
+void add_change_many(CLI::App& listing, Context& context) {
+    auto& command = *listing.add_subcommand(
+        "change", "Change many of your listings alike, all that the filter finds or none");
+    const auto arguments = std::make_shared<ChangeArguments>();
+    ListingFilter& filter = arguments->changes.filter;
+    command.add_option("--listing", filter.listing_ids, "Only this listing; may be repeated")
+        ->type_name("ID")
+        ->allow_extra_args(false);
+    command.add_option("--host", filter.host_id, "Only of this host")->type_name("ID");
+    command.add_option("--product", filter.product, "Only with this model");
+    command.add_option("--state", filter.state, "Only those that are open, or paused");
+    add_change(command, arguments->changes.change, arguments->lists);
+    command.add_flag("--dry-run", arguments->changes.dry_run, "Only show what would come of it");
+    on_run(context, command, arguments, [](Context& with, const ChangeArguments& given) {
+        ListingChanges changes = given.changes;
+        changes.change = change_of(given.changes.change, given.lists);
+        const ListingsChanged changed = with.client().change_listings(changes, with.call_options());
+        print_rows(with, changed.items, listing_list());
     });
 }
 
@@ -210,6 +306,7 @@ void add_listing_commands(CLI::App& app, Context& context) {
     add_search(listing, context);
     add_show<Listing>(listing, context, "listing", &Client::listing, &listing_fields);
     add_update(listing, context);
+    add_change_many(listing, context);
     add_state(listing, context, "pause", "Take no new leases for now; running ones go on", "paused");
     add_state(listing, context, "open", "Take leases again", "open");
     add_act<Listing>(listing, context, "withdraw", "End a listing for good; running leases go on",

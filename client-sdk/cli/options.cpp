@@ -38,6 +38,13 @@ CLI::Option* add_size(CLI::App& command, const std::string& flag, std::optional<
         ->type_name("SIZE");
 }
 
+CLI::Option* add_part(CLI::App& command, const std::string& flag, std::optional<std::int64_t>& thousandths,
+                      const std::string& help) {
+    return add_parsed(command, flag, thousandths, help, &parse_thousandths,
+                      "a part of a card with up to three decimals, like 0.25")
+        ->type_name("PART");
+}
+
 void add_list_options(CLI::App& command, ListArguments& arguments) {
     auto* const limit = command.add_option("--limit", arguments.limit, "Show at most this many")
                             ->check(CLI::Range(1, 1'000'000))

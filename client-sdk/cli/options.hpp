@@ -17,6 +17,9 @@ CLI::Option* add_duration(CLI::App& command, const std::string& flag,
                           std::optional<std::int64_t>& duration_ms, const std::string& help);
 CLI::Option* add_size(CLI::App& command, const std::string& flag, std::optional<std::int64_t>& bytes,
                       const std::string& help);
+/// A part of a card, like 0.25, in thousandths.
+CLI::Option* add_part(CLI::App& command, const std::string& flag, std::optional<std::int64_t>& thousandths,
+                      const std::string& help);
 /// --limit and --all
 void add_list_options(CLI::App& command, ListArguments& arguments);
 /// A required positional.

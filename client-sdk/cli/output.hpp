@@ -63,6 +63,25 @@ void print_one(const Context& context, const T& value, const Columns<T>& columns
     print_fields(fields);
 }
 
+template <class T>
+void print_rows(const Context& context, const std::vector<T>& items, const Columns<T>& columns) {
+    if (context.format() == Format::json) {
+        std::string array = "[";
+        for (const T& item : items)
+            array += (array.size() == 1 ? "" : ",") + to_json(item);
+        return print_json(array + "]");
+    }
+    std::vector<std::vector<std::string>> rows(1);
+    for (const Column<T>& column : columns)
+        rows[0].push_back(column.title);
+    for (const T& item : items) {
+        auto& row = rows.emplace_back();
+        for (const Column<T>& column : columns)
+            row.push_back(column.text(item));
+    }
+    print_table(rows);
+}
+
 /// Walks the list up to the limit, then prints it. Says so when there is more.
 template <class T>
 void print_list(const Context& context, const ListArguments& arguments, typename PagedRange<T>::Fetch fetch,
@@ -76,22 +95,7 @@ void print_list(const Context& context, const ListArguments& arguments, typename
         if (more) break;
         items.push_back(item);
     }
-    if (context.format() == Format::json) {
-        std::string array = "[";
-        for (const T& item : items)
-            array += (array.size() == 1 ? "" : ",") + to_json(item);
-        print_json(array + "]");
-    } else {
-        std::vector<std::vector<std::string>> rows(1);
-        for (const Column<T>& column : columns)
-            rows[0].push_back(column.title);
-        for (const T& item : items) {
-            auto& row = rows.emplace_back();
-            for (const Column<T>& column : columns)
-                row.push_back(column.text(item));
-        }
-        print_table(rows);
-    }
+    print_rows(context, items, columns);
     if (more)
         Context::message("there are more than " + std::to_string(arguments.limit) + "; --all shows them");
 }

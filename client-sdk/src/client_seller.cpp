@@ -49,6 +49,11 @@ Listing Client::update_listing(std::string_view listing_id, std::int64_t version
         caller_->patch(route("/v1/listings/{}", listing_id), to_request_json(change), version));
 }
 
+ListingsChanged Client::change_listings(const ListingChanges& changes, const CallOptions& options) {
+    return from_json<ListingsChanged>(
+        caller_->post("/v1/listings/bulk", to_request_json(changes), options));
+}
+
 Listing Client::withdraw_listing(std::string_view listing_id, const CallOptions& options) {
     return from_json<Listing>(
         caller_->post(route("/v1/listings/{}/withdraw", listing_id), std::string(empty_object), options));

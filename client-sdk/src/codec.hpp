@@ -148,16 +148,31 @@ Json write(const std::optional<T>& value, Absent absent) {
     return value ? write(*value, absent) : Json(nullptr);
 }
 
+/// An optional list that is there and empty says so: it clears what was set before.
+template <class T>
+bool is_absent(const std::optional<T>& value) {
+    return !value;
+}
+template <class T>
+bool is_absent(const std::vector<T>& values) {
+    return values.empty();
+}
+inline bool is_absent(const std::map<std::string, std::string>& values) {
+    return values.empty();
+}
+inline bool is_absent(const JsonText& value) {
+    return Json::parse(value.text).empty();
+}
+
 struct Writer {
     Json& object;
     Absent absent;
 
     template <class T>
     void operator()(const char* name, const T& value) const {
-        Json written = write(value, absent);
         if constexpr (MayBeAbsent<T>::value)
-            if (absent == Absent::left_out && written.empty()) return;  // null counts as empty
-        object[name] = std::move(written);
+            if (absent == Absent::left_out && is_absent(value)) return;
+        object[name] = write(value, absent);
     }
 };
 

@@ -175,6 +175,10 @@ std::optional<std::int64_t> parse_thousandths(std::string_view text) {
     return parse_scaled(text, 1'000);
 }
 
+std::string format_thousandths(std::int64_t thousandths) {
+    return fmt::format("{}.{:03}", thousandths / 1000, thousandths % 1000);
+}
+
 std::optional<std::int64_t> parse_percent_ppm(std::string_view text) {
     if (text.ends_with('%')) text.remove_suffix(1);
     return parse_scaled(text, 10'000);

@@ -158,6 +158,8 @@ struct Fields<NewOrder> {
     static void visit(const Visit& visit, T& value) {
         visit("requirements", value.requirements);
         visit("count", value.count);
+        visit("thousandths", value.thousandths);
+        visit("hosts", value.hosts);
         visit("pricing", value.pricing);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("term_ms", value.term_ms);
@@ -179,6 +181,8 @@ struct Fields<Order> {
         visit("reason", value.reason);
         visit("requirements", value.requirements);
         visit("count", value.count);
+        visit("thousandths", value.thousandths);
+        visit("hosts", value.hosts);
         visit("pricing", value.pricing);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("bid_changed_at", value.bid_changed_at);
@@ -205,6 +209,8 @@ struct Fields<Lease> {
     static void visit(const Visit& visit, T& value) {
         visit("id", value.id);
         visit("order_id", value.order_id);
+        visit("rank", value.rank);
+        visit("hosts", value.hosts);
         visit("organization_id", value.organization_id);
         visit("seller_id", value.seller_id);
         visit("host_id", value.host_id);
@@ -234,6 +240,7 @@ struct Fields<Lease> {
         visit("held_micros", value.held_micros);
         visit("policy_version", value.policy_version);
         visit("policy_rule", value.policy_rule);
+        visit("ends_by", value.ends_by);
         visit("version", value.version);
         visit("role", value.role);
     }
@@ -248,6 +255,8 @@ struct Fields<Job> {
         visit("state", value.state);
         visit("order_id", value.order_id);
         visit("lease_id", value.lease_id);
+        visit("rank", value.rank);
+        visit("hosts", value.hosts);
         visit("image", value.image);
         visit("command", value.command);
         visit("env", value.env);
@@ -276,6 +285,7 @@ struct Fields<Placement> {
         visit("order", value.order);
         visit("lease", value.lease);
         visit("job", value.job);
+        visit("members", value.members);
     }
 };
 

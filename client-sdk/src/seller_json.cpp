@@ -113,6 +113,13 @@ struct Fields<Listing> {
         visit("runtime", value.runtime);
         visit("cards_total", value.cards_total);
         visit("cards_free", value.cards_free);
+        visit("thousandths_free", value.thousandths_free);
+        visit("share_min_thousandths", value.share_min_thousandths);
+        visit("windows", value.windows);
+        visit("windows_utc_offset_minutes", value.windows_utc_offset_minutes);
+        visit("images_allowed", value.images_allowed);
+        visit("renters_allowed", value.renters_allowed);
+        visit("renters_blocked", value.renters_blocked);
     }
 };
 
@@ -130,6 +137,12 @@ struct Fields<NewListing> {
         visit("term_max_ms", value.term_max_ms);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
         visit("bundle_min", value.bundle_min);
+        visit("share_min_thousandths", value.share_min_thousandths);
+        visit("windows", value.windows);
+        visit("windows_utc_offset_minutes", value.windows_utc_offset_minutes);
+        visit("images_allowed", value.images_allowed);
+        visit("renters_allowed", value.renters_allowed);
+        visit("renters_blocked", value.renters_blocked);
         visit("available_from", value.available_from);
         visit("available_until", value.available_until);
         visit("committed_until", value.committed_until);
@@ -148,8 +161,44 @@ struct Fields<ListingChange> {
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
         visit("term_min_ms", value.term_min_ms);
         visit("term_max_ms", value.term_max_ms);
+        visit("share_min_thousandths", value.share_min_thousandths);
+        visit("windows", value.windows);
+        visit("windows_utc_offset_minutes", value.windows_utc_offset_minutes);
+        visit("images_allowed", value.images_allowed);
+        visit("renters_allowed", value.renters_allowed);
+        visit("renters_blocked", value.renters_blocked);
         visit("state", value.state);
         visit("committed_until", value.committed_until);
+    }
+};
+
+template <>
+struct Fields<ListingFilter> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("listing_ids", value.listing_ids);
+        visit("host_id", value.host_id);
+        visit("product", value.product);
+        visit("state", value.state);
+    }
+};
+
+template <>
+struct Fields<ListingChanges> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("filter", value.filter);
+        visit("change", value.change);
+        visit("dry_run", value.dry_run);
+    }
+};
+
+template <>
+struct Fields<ListingsChanged> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("dry_run", value.dry_run);
+        visit("items", value.items);
     }
 };
 
@@ -160,5 +209,7 @@ FALLOW_SDK_REPLY(Card);
 FALLOW_SDK_REPLY(Listing);
 FALLOW_SDK_REQUEST(NewListing);
 FALLOW_SDK_REQUEST(ListingChange);
+FALLOW_SDK_REQUEST(ListingChanges);
+FALLOW_SDK_REPLY(ListingsChanged);
 
 }  // namespace fallow::sdk

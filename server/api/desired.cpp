@@ -29,6 +29,7 @@ Millis grace_of(const market::Lease& lease, Time now) {
 std::optional<Time> run_until(const market::Lease& lease) {
     std::optional<Time> until;
     if (lease.running_at) until = *lease.running_at + lease.term;
+    if (lease.ends_by && until && *lease.ends_by < *until) until = lease.ends_by;
     if (lease.reclaim_deadline && (!until || *lease.reclaim_deadline < *until))
         until = lease.reclaim_deadline;
     return until;
@@ -45,6 +46,16 @@ void write_cards(JsonWriter& json, const std::vector<market::Card>& cards) {
             .field("device_class", card.device_class)
             .end_object();
     json.end_array();
+}
+
+/// Variables that the server adds to the job's own: what it cannot know otherwise.
+void write_environment(JsonWriter& json, const market::Lease& lease) {
+    json.key("environment").begin_object();
+    if (lease.is_share()) json.field("FALLOW_THOUSANDTHS", std::to_string(lease.thousandths));
+    if (lease.is_member())
+        json.field("FALLOW_RANK", std::to_string(lease.rank))
+            .field("FALLOW_WORLD_SIZE", std::to_string(lease.hosts));
+    json.end_object();
 }
 
 std::vector<DesiredLease> read_desired(store::Transaction& tx, HostId host) {
@@ -165,6 +176,7 @@ void write(JsonWriter& json, const DesiredLease& desired, const ops::Config& con
     else
         json.null();
     write_cards(json, desired.cards);
+    write_environment(json, lease);
     json.field("nonce", lease.nonce)
         .field("usage_sequence", lease.usage_sequence)
         .field("paid_until", lease.paid_until)

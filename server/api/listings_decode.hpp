@@ -11,6 +11,7 @@ namespace fallow::api {
 
 [[nodiscard]] Result<market::CreateListing> decode_listing(std::string_view body);
 /// `version` comes from If-Match. A change of nothing is refused.
+[[nodiscard]] Result<market::ChangeListings> decode_listing_changes(std::string_view body);
 [[nodiscard]] Result<market::UpdateListing> decode_listing_change(std::string_view body, ListingId listing,
                                                                   std::int64_t version);
 

@@ -70,7 +70,19 @@ void write(JsonWriter& json, const market::Card& card) {
     json.field("used_thousandths", card.used).field("version", card.version).end_object();
 }
 
-void write(JsonWriter& json, const market::ListingView& view) {
+namespace {
+
+/// Whom a seller lets in is the seller's own business.
+void write_renters(JsonWriter& json, const market::Listing& listing, bool is_seller) {
+    json.key("renters_allowed");
+    is_seller ? json.value(listing.renters_allowed) : json.null();
+    json.key("renters_blocked");
+    is_seller ? json.value(listing.renters_blocked) : json.null();
+}
+
+}  // namespace
+
+void write(JsonWriter& json, const market::ListingView& view, OrganizationId viewer) {
     const market::Listing& listing = view.listing;
     json.begin_object()
         .field("id", listing.id)
@@ -86,7 +98,12 @@ void write(JsonWriter& json, const market::ListingView& view) {
         .field("term_max_ms", listing.term_max)
         .field("reclaim_notice_ms", listing.reclaim_notice)
         .field("bundle_min", listing.bundle_min)
-        .field("available_from", listing.available_from)
+        .field("share_min_thousandths", listing.share_min)
+        .field("windows", listing.windows)
+        .field("windows_utc_offset_minutes", listing.windows_utc_offset_minutes)
+        .field("images_allowed", listing.images_allowed);
+    write_renters(json, listing, viewer == listing.organization);
+    json.field("available_from", listing.available_from)
         .field("available_until", listing.available_until)
         .field("committed_until", listing.committed_until)
         .field("created_at", listing.created_at)
@@ -98,6 +115,7 @@ void write(JsonWriter& json, const market::ListingView& view) {
         .field("runtime", view.runtime)
         .field("cards_total", view.cards_total)
         .field("cards_free", view.cards_free)
+        .field("thousandths_free", view.thousandths_free)
         .field("version", listing.version)
         .end_object();
 }
@@ -124,6 +142,8 @@ void write(JsonWriter& json, const market::Order& order) {
     json.key("requirements");
     write(json, order.requirements);
     json.field("count", order.count)
+        .field("thousandths", order.thousandths)
+        .field("hosts", order.hosts)
         .field("pricing", order.pricing)
         .field("price_max_micros_per_hour", order.price_max)
         .field("bid_changed_at", order.bid_changed_at)
@@ -149,6 +169,8 @@ void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer) 
         .field("id", lease.id)
         .field("role", lease.renter == viewer ? "renter" : "seller")
         .field("order_id", lease.order)
+        .field("rank", lease.rank)
+        .field("hosts", lease.hosts)
         .field("organization_id", lease.renter)
         .field("seller_id", lease.seller)
         .field("host_id", lease.host)
@@ -178,6 +200,7 @@ void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer) 
         .field("held_micros", lease.held)
         .field("policy_version", lease.policy_version)
         .field("policy_rule", lease.policy_rule)
+        .field("ends_by", lease.ends_by)
         .field("version", lease.version)
         .end_object();
 }
@@ -230,6 +253,8 @@ void write(JsonWriter& json, const market::Job& job, std::string_view document) 
         .field("organization_id", job.organization)
         .field("state", job.state)
         .field("order_id", job.order)
+        .field("rank", job.rank)
+        .field("hosts", job.hosts)
         .field("lease_id", job.lease)
         .members_of(document)  // image to disk_bytes
         .field("attempts", job.attempts)

@@ -13,7 +13,8 @@ namespace fallow::api {
 void write(JsonWriter& json, const market::Organization& organization);
 void write(JsonWriter& json, const market::Host& host);
 void write(JsonWriter& json, const market::Card& card);
-void write(JsonWriter& json, const market::ListingView& view);
+/// `viewer`: only the seller sees its lists of renters.
+void write(JsonWriter& json, const market::ListingView& view, OrganizationId viewer);
 void write(JsonWriter& json, const market::Requirements& requirements);
 void write(JsonWriter& json, const market::Order& order);
 /// `viewer` decides the lease's `role`: who rents is the renter, anyone else sees it as the seller does.

@@ -29,9 +29,26 @@ DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
     market::PlaceOrder& order = decoded.command;
     order.requirements = read_requirements(reader);
     order.count = reader.integer32_or("count", 1, 1, limits::cards_per_order_max);
+    order.thousandths =
+        reader.integer32_or("thousandths", limits::thousandths_per_card, 1, limits::thousandths_per_card);
+    order.hosts = reader.integer32_or("hosts", 1, 1, limits::hosts_per_order_max);
+    if (order.hosts > 1 && (order.requirements.host || order.requirements.listing))
+        reader.fail(ErrorCode::invalid_field, "hosts",
+                    "An order over several hosts cannot be for a single one.");
+    if (order.hosts > 1 && order.thousandths < limits::thousandths_per_card)
+        reader.fail(ErrorCode::invalid_field, "thousandths",
+                    "An order over several hosts is for whole cards.");
+    if (order.thousandths < limits::thousandths_per_card && order.count > 1)
+        reader.fail(ErrorCode::invalid_field, "thousandths",
+                    "A part of a card is of one card: leave out count, or ask for whole cards.");
     order.pricing = reader.named_or<market::OrderPricing>("pricing", market::OrderPricing::fixed);
+    if (order.pricing == market::OrderPricing::spot &&
+        (order.hosts > 1 || order.thousandths < limits::thousandths_per_card))
+        reader.fail(ErrorCode::invalid_field, "pricing", "A bid is for whole cards on one host.");
     order.quote = read_quote(reader, key);
     if (!order.quote) order.price_max = read_price_max(reader);
+    if (order.quote && (order.hosts > 1 || order.thousandths < limits::thousandths_per_card))
+        reader.fail(ErrorCode::invalid_field, "quote", "A quote is for whole cards on one host.");
     order.term = Millis(reader.integer("term_ms", limits::term_ms_min, limits::term_ms_max));
     order.fill_or_kill = reader.boolean_or("fill_or_kill", false);
     order.expires_in = Millis(

@@ -26,8 +26,18 @@ std::string encode_host(const market::Outcome& outcome, const Encoding&) {
     return to_json(row_in<market::Host>(outcome));
 }
 
-std::string encode_listing(const market::Outcome& outcome, const Encoding&) {
-    return to_json(row_in<market::ListingView>(outcome));
+std::string encode_listing(const market::Outcome& outcome, const Encoding& encoding) {
+    return to_json(row_in<market::ListingView>(outcome), encoding.viewer);
+}
+
+std::string encode_listings(const market::Outcome& outcome, const Encoding& encoding) {
+    const auto& changed = row_in<market::ListingsChanged>(outcome);
+    JsonWriter json(128 + 1024 * changed.listings.size());
+    json.begin_object().field("dry_run", changed.dry_run).key("items").begin_array();
+    for (const market::ListingView& view : changed.listings)
+        write(json, view, encoding.viewer);
+    json.end_array().end_object();
+    return json.take();
 }
 
 std::string encode_order(const market::Outcome& outcome, const Encoding&) {
@@ -57,6 +67,12 @@ std::string encode_order_placed(const market::Outcome& outcome, const Encoding& 
         write(json, *placed.job, encoding.document);
     else
         json.null();
+    if (!placed.members.empty()) {
+        json.key("members").begin_array();
+        for (const market::Lease& lease : placed.members)
+            write(json, lease, encoding.viewer);
+        json.end_array();
+    }
     json.end_object();
     return json.take();
 }

@@ -11,6 +11,7 @@ namespace fallow::api {
 
 [[nodiscard]] std::string encode_organization(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_host(const market::Outcome& outcome, const Encoding& encoding);
+[[nodiscard]] std::string encode_listings(const market::Outcome& outcome, const Encoding&);
 [[nodiscard]] std::string encode_listing(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_order(const market::Outcome& outcome, const Encoding& encoding);
 [[nodiscard]] std::string encode_reservation(const market::Outcome& outcome, const Encoding& encoding);

@@ -109,7 +109,9 @@ Result<http::Reply> search(JobCall& call) {
                            conditions.parameters);
     return list_reply(
         views, page->limit, listings_tag,
-        [](JsonWriter& json, const market::ListingView& view) { write(json, view); },
+        [viewer = call.actor().organization](JsonWriter& json, const market::ListingView& view) {
+            write(json, view, viewer);
+        },
         [](const market::ListingView& view) {
             return CursorKey{{view.listing.ask.micros_per_hour}, view.listing.id.raw};
         });
@@ -120,7 +122,7 @@ Result<http::Reply> get_listing(JobCall& call) {
     if (!id) return id.error();
     const auto views = read_listing_views(call.tx, "id = $1", {store::parameter_of(*id)});
     if (views.empty()) return refuse(ErrorCode::not_found, "There is no such listing.");
-    return json_reply(to_json(views[0]));
+    return json_reply(to_json(views[0], call.actor().organization));
 }
 
 }  // namespace

@@ -95,6 +95,12 @@ Result<Decoded> decode_update_listing(const Call& call) {
     return command(*change);
 }
 
+Result<Decoded> decode_change_listings(const Call& call) {
+    const auto changes = decode_listing_changes(call.request().body);
+    if (!changes) return changes.error();
+    return command(*changes);
+}
+
 Result<Decoded> decode_withdraw_listing(const Call& call) {
     const auto id = call.id<ListingId>("listing");
     if (!id) return id.error();
@@ -128,7 +134,9 @@ void add_seller_routes(std::vector<Route>& routes) {
                       CommandHandler{decode_host_action<retire>, encode_host}});
     routes.push_back({post, "/v1/listings", writes, large_json, keyed,
                       CommandHandler{decode_create_listing, encode_listing, 201}});
-    routes.push_back({patch, "/v1/listings/{listing}", writes, small_json, not_keyed,
+    routes.push_back({post, "/v1/listings/bulk", writes, large_json, keyed,
+                      CommandHandler{decode_change_listings, encode_listings}});
+    routes.push_back({patch, "/v1/listings/{listing}", writes, large_json, not_keyed,
                       CommandHandler{decode_update_listing, encode_listing, 200, require_offered_listing}});
     routes.push_back(
         {post, "/v1/listings/{listing}/withdraw", writes, small_json, keyed,

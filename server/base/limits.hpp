@@ -63,7 +63,15 @@ inline constexpr std::size_t idempotency_key_bytes_max = 255;
 // The market
 inline constexpr std::int64_t price_micros_per_hour_max = 1'000'000'000'000;  // a million a card-hour
 inline constexpr std::int64_t amount_micros_max = 1'000'000'000'000'000;      // a thousand million
-inline constexpr std::int32_t cards_per_order_max = 64;
+inline constexpr std::int32_t cards_per_order_max = 64;                       // on each host
+inline constexpr std::int32_t hosts_per_order_max = 16;
+inline constexpr std::size_t claiming_orders_max = 4;   // that later orders must not delay, at a time
+inline constexpr std::size_t claim_listings_max = 128;  // that each of them looks at
+inline constexpr std::size_t listings_per_change_max = 256;
+inline constexpr std::size_t windows_per_listing_max = 28;
+inline constexpr std::int32_t utc_offset_minutes_max = 14 * 60;
+inline constexpr std::size_t renters_per_list_max = 256;
+inline constexpr std::size_t images_per_listing_max = 64;
 inline constexpr std::int64_t term_ms_min = 60'000;
 inline constexpr std::int64_t term_ms_max = 366LL * 24 * 3600 * 1000;
 inline constexpr std::int64_t reclaim_notice_ms_max = 3600 * 1000;

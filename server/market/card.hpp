@@ -46,6 +46,10 @@ struct Card {
     std::int64_t version = 1;
 
     [[nodiscard]] bool is_free() const { return used == 0 && state == CardState::present; }
+    /// What could still be leased of it, in thousandths.
+    [[nodiscard]] std::int32_t free_thousandths() const {
+        return state == CardState::present ? limits::thousandths_per_card - used : 0;
+    }
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {

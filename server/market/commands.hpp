@@ -114,10 +114,15 @@ struct CreateListing {
     std::optional<Time> available_from;
     std::optional<Time> available_until;
     std::optional<Time> committed_until;
+    std::int32_t share_min = limits::thousandths_per_card;
+    std::vector<std::string> windows;
+    std::int32_t windows_utc_offset_minutes = 0;
+    std::vector<OrganizationId> renters_allowed;
+    std::vector<OrganizationId> renters_blocked;
+    std::vector<std::string> images_allowed;
 };
-struct UpdateListing {
-    ListingId listing;
-    std::int64_t version = 0;  ///< from If-Match
+/// What a change of listings sets; what is absent stays.
+struct ListingTerms {
     std::optional<ledger::Price> ask;
     std::optional<Millis> term_min;
     std::optional<Millis> term_max;
@@ -128,6 +133,36 @@ struct UpdateListing {
     std::optional<ledger::Micros> storage_price = {};
     std::optional<ledger::Micros> egress_price = {};
     std::optional<Time> committed_until = {};  ///< never earlier than it was
+    std::optional<std::int32_t> share_min;
+    std::optional<std::vector<std::string>> windows;
+    std::optional<std::int32_t> windows_utc_offset_minutes;
+    std::optional<std::vector<OrganizationId>> renters_allowed;
+    std::optional<std::vector<OrganizationId>> renters_blocked;
+    std::optional<std::vector<std::string>> images_allowed;
+
+    [[nodiscard]] bool are_empty() const {
+        return !ask && !spot_floor && !no_spot && !storage_price && !egress_price && !committed_until &&
+               !term_min && !term_max && !reclaim_notice && !state && !share_min && !windows &&
+               !windows_utc_offset_minutes && !renters_allowed && !renters_blocked && !images_allowed;
+    }
+};
+struct UpdateListing {
+    ListingId listing;
+    std::int64_t version = 0;  ///< from If-Match
+    ListingTerms terms;
+};
+/// Which of the caller's listings that are not withdrawn; an empty filter finds them all.
+struct ListingFilter {
+    std::vector<ListingId> listings;
+    std::optional<HostId> host;
+    std::optional<std::string> product;  ///< of any of its cards
+    std::optional<ListingState> state;
+};
+/// The same change of many listings at once, all of them or none.
+struct ChangeListings {
+    ListingFilter filter;
+    ListingTerms terms;
+    bool dry_run = false;  ///< only says what would come of it
 };
 struct WithdrawListing {
     ListingId listing;
@@ -169,6 +204,8 @@ struct PlaceOrder {
     std::optional<JobRequest> job;
     std::optional<EndUse> end_use;
     std::optional<ledger::QuoteFacts> quote;
+    std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card
+    std::int32_t hosts = 1;                                   ///< each with `count` cards
 };
 /// Of a spot order that stands, or whose lease has not been told to stop.
 struct ChangeBid {
@@ -299,9 +336,10 @@ struct Tick {
 using Command =
     std::variant<CreateOrganization, Deposit, Withdraw, SetFee, CreateFreeze, RemoveFreeze, SetPolicy,
                  CreateApproval, RemoveApproval, ApproveOrder, EnrollHost, ChangeHost, CreateListing,
-                 UpdateListing, WithdrawListing, ReclaimLease, PlaceOrder, CancelOrder, EndLease, AttachJob,
-                 CancelJob, ReportInventory, AgentReport, ReportUsage, HostLost, HostBack, Tick, ChangeBid,
-                 SetSpotStep, MakeQuote, Reserve, CancelReservation, OfferReservation, BuyReservation>;
+                 UpdateListing, ChangeListings, WithdrawListing, ReclaimLease, PlaceOrder, CancelOrder,
+                 EndLease, AttachJob, CancelJob, ReportInventory, AgentReport, ReportUsage, HostLost,
+                 HostBack, Tick, ChangeBid, SetSpotStep, MakeQuote, Reserve, CancelReservation,
+                 OfferReservation, BuyReservation>;
 
 // --- outcomes: the rows a caller is answered with, as they are after the decision
 
@@ -309,6 +347,7 @@ struct OrderPlaced {
     Order order;
     std::optional<Lease> lease;
     std::optional<Job> job;
+    std::vector<Lease> members{};  ///< of a gang that was filled: all of its leases, by rank
 };
 /// A listing with what search shows of its cards.
 struct ListingView {
@@ -319,7 +358,13 @@ struct ListingView {
     std::string country;
     std::string runtime;
     std::int32_t cards_total = 0;
-    std::int32_t cards_free = 0;
+    std::int32_t cards_free = 0;        ///< whole
+    std::int64_t thousandths_free = 0;  ///< over all cards, those that are leased in part included
+};
+/// The listings of a change in the form that it gives them, whether it was made or only asked about.
+struct ListingsChanged {
+    std::vector<ListingView> listings;
+    bool dry_run = false;
 };
 struct InventoryAccepted {
     std::vector<Card> cards;
@@ -330,7 +375,7 @@ struct UsageAccepted {
 };
 
 using Outcome = std::variant<Done, Organization, ledger::Transfer, Settings, Freeze, Host, ListingView,
-                             OrderPlaced, ledger::QuoteFacts, Reservation, Order, Lease, Job,
-                             InventoryAccepted, UsageAccepted, Policy, PolicyApproval>;
+                             ListingsChanged, OrderPlaced, ledger::QuoteFacts, Reservation, Order, Lease,
+                             Job, InventoryAccepted, UsageAccepted, Policy, PolicyApproval>;
 
 }  // namespace fallow::market

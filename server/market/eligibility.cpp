@@ -4,6 +4,7 @@
 #include <array>
 
 #include "market/bookings.hpp"
+#include "market/listings.hpp"
 #include "market/policy_check.hpp"
 #include "market/quotes.hpp"
 #include "market/search/query.hpp"
@@ -45,8 +46,15 @@ bool is_within_terms(const Pairing& p) {
     return p.listing.term_min <= p.order.term && p.order.term <= p.listing.term_max;
 }
 bool is_within_window(const Pairing& p) {
+    const auto closes = closes_at(p.listing, p.now);
     return (!p.listing.available_from || *p.listing.available_from <= p.now) &&
-           (!p.listing.available_until || p.now + p.order.term <= *p.listing.available_until);
+           (!closes || p.now + p.order.term <= *closes);
+}
+bool is_an_admitted_renter(const Pairing& p) {
+    return admits(p.listing, p.order.organization);
+}
+bool is_an_admitted_image(const Pairing& p) {
+    return p.image == nullptr || admits(p.listing, *p.image);
 }
 bool is_in_wanted_country(const Pairing& p) {
     return (wanted(p).countries.empty() || contains(wanted(p).countries, p.host.country)) &&
@@ -54,6 +62,11 @@ bool is_in_wanted_country(const Pairing& p) {
 }
 bool is_a_whole_bundle(const Pairing& p) {
     return p.order.count >= p.listing.bundle_min;
+}
+
+/// Whether cards of the listing are given in parts, and in parts as small as the order's.
+bool is_a_share_it_gives(const Pairing& p) {
+    return !p.order.is_for_share() || p.order.thousandths >= p.listing.share_min;
 }
 
 bool is_wanted_class(const Pairing& p, const Card& card) {
@@ -76,9 +89,21 @@ bool is_found(const Pairing& p, const Card& card) {
 bool is_present(const Pairing&, const Card& card) {
     return card.state == CardState::present;
 }
-bool is_unused(const Pairing& p, const Card& card) {
+bool has_room(const Pairing& p, const Card& card) {
     const auto promised = p.state.promised_to(card.id);
-    return card.used == 0 && (!promised || *promised == p.order.id);
+    return card.used + p.order.thousandths <= limits::thousandths_per_card &&
+           (!promised || *promised == p.order.id);
+}
+/// Shares of one card are kept apart by nothing but time, so that they stay inside one organization.
+bool has_no_other_tenant(const Pairing& p, const Card& card) {
+    return p.state.tenant_of(card.id).value_or(p.order.organization) == p.order.organization;
+}
+
+/// A card that an earlier order waits for is given to one that is done with it by then.
+bool is_back_in_time(const Pairing& p, const Card& card) {
+    if (p.claims == nullptr) return true;
+    const auto claim = p.claims->find(card.id);
+    return claim == p.claims->end() || gives_back_by(p.state, p.order, p.now) <= claim->second;
 }
 
 bool is_not_needed_for_a_booking(const Pairing& p, const Card& card) {
@@ -94,8 +119,11 @@ constexpr std::array all_listing_rules{
     ListingRule{Constraint::price, is_within_price},
     ListingRule{Constraint::term, is_within_terms},
     ListingRule{Constraint::window, is_within_window},
+    ListingRule{Constraint::renter, is_an_admitted_renter},
+    ListingRule{Constraint::image, is_an_admitted_image},
     ListingRule{Constraint::country, is_in_wanted_country},
     ListingRule{Constraint::bundle, is_a_whole_bundle},
+    ListingRule{Constraint::share, is_a_share_it_gives},
 };
 constexpr std::array all_card_rules{
     CardRule{Constraint::device_class, is_wanted_class},
@@ -103,15 +131,19 @@ constexpr std::array all_card_rules{
     CardRule{Constraint::vram, has_wanted_vram},
     CardRule{Constraint::query, is_found},
     CardRule{Constraint::missing, is_present},
-    CardRule{Constraint::in_use, is_unused},
+    CardRule{Constraint::in_use, has_room},
+    CardRule{Constraint::tenant, has_no_other_tenant},
     CardRule{Constraint::booked, is_not_needed_for_a_booking},
+    CardRule{Constraint::claimed, is_back_in_time},
     CardRule{Constraint::policy, is_allowed_by_policy},
 };
 
 }  // namespace
 
-Pairing pair_up(const State& state, const Order& order, const Listing& listing, Time now) {
-    return {state, order, listing, state.at<Host>(listing.host), now};
+Pairing pair_up(const State& state, const Order& order, const Listing& listing, Time now,
+                const std::string* image) {
+    if (order.job) image = &state.at<Job>(*order.job).image;
+    return {state, order, listing, state.at<Host>(listing.host), image, now};
 }
 
 std::span<const ListingRule> listing_rules() {

@@ -6,14 +6,16 @@
 #include <span>
 
 #include "base/enum.hpp"
+#include "market/backfill.hpp"
 #include "market/state.hpp"
 
 namespace fallow::market {
 
 /// What can keep a listing or a card from an order, in the order in which it is asked: first what the
 /// listing says, then what each card is, last whether enough cards are left.
-FALLOW_ENUM(Constraint, listing, host, listing_state, host_state, frozen, price, term, window, country,
-            bundle, device_class, product, vram, query, missing, in_use, booked, policy, cards)
+FALLOW_ENUM(Constraint, listing, host, listing_state, host_state, frozen, price, term, window, renter,
+            image, country, bundle, share, device_class, product, vram, query, missing, in_use, tenant,
+            booked, claimed, policy, cards)
 
 /// One order beside one listing: what the rules look at.
 struct Pairing {
@@ -21,9 +23,13 @@ struct Pairing {
     const Order& order;
     const Listing& listing;
     const Host& host;
+    const std::string* image;  ///< of the order's job; none for a rental, which brings its job later
     Time now;
+    const Claims* claims = nullptr;  ///< of orders that are served before; none when nothing is claimed
 };
-[[nodiscard]] Pairing pair_up(const State& state, const Order& order, const Listing& listing, Time now);
+/// `image` is that of a job which is not in the state yet.
+[[nodiscard]] Pairing pair_up(const State& state, const Order& order, const Listing& listing, Time now,
+                              const std::string* image = nullptr);
 
 struct ListingRule {
     Constraint constraint;

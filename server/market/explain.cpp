@@ -51,7 +51,12 @@ std::vector<Asked> asked_of(const Order& order, bool is_query_alone) {
 class Count {
   public:
     Count(const State& state, const Order& order, Time now, std::vector<Asked> asked)
-        : state_(state), order_(order), now_(now), asked_(std::move(asked)), counts_(asked_.size()) {}
+        : state_(state),
+          order_(order),
+          now_(now),
+          asked_(std::move(asked)),
+          counts_(asked_.size()),
+          claims_(claims_before(state, order, now)) {}
 
     void run(NearestChanges* changes) {
         for (const auto& [id, listing] : state_.table<Listing>()) {
@@ -79,7 +84,8 @@ class Count {
 
   private:
     void one_listing(const Listing& listing, NearestChanges* changes) {
-        const Pairing pairing = pair_up(state_, order_, listing, now_);
+        Pairing pairing = pair_up(state_, order_, listing, now_);
+        pairing.claims = &claims_;
         std::int64_t in_listing = 0;
         std::int64_t left = 0;
         for (const CardId id : listing.cards) {
@@ -118,6 +124,7 @@ class Count {
     Time now_;
     std::vector<Asked> asked_;
     std::vector<ConstraintCount> counts_;
+    Claims claims_;
     ConstraintCount too_few_;
     std::int64_t cards_ = 0;
     std::int64_t left_ = 0;

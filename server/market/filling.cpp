@@ -1,6 +1,8 @@
 #include "market/filling.hpp"
 
+#include "market/jobs.hpp"
 #include "market/leases.hpp"
+#include "market/listings.hpp"
 #include "market/policy_check.hpp"
 #include "market/pools.hpp"
 #include "market/quotes.hpp"
@@ -21,7 +23,7 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
     lease.seller = listing.organization;
     lease.host = listing.host;
     lease.listing = listing.id;
-    lease.job = order.job;
+    lease.hosts = order.hosts;
     lease.pinned = !order.job;
     lease.price = price_of(order, listing);
     if (is_spot(order)) price_new_lease(tx.state(), lease, order, listing, member.cards, tx.now());
@@ -37,6 +39,7 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
                                                    tx.state().at<Card>(member.cards.front()));
     lease.policy_version = allowed.version;
     if (allowed.rule != nullptr) lease.policy_rule = allowed.rule->name;
+    if (const auto closes = closes_at(listing, tx.now())) lease.ends_by = *closes - rules.stop_grace;
     lease.held = hold_wanted(rules, lease, is_spot(order) ? order.price_max : lease.price);
     return lease;
 }
@@ -51,12 +54,15 @@ void assign_job(Transaction& tx, JobId id, Lease& lease) {
     tx.update(std::move(job), "job.assigned");
 }
 
-/// One member's lease, with its hold and its cards.
-LeaseId add_lease(Transaction& tx, const Order& order, const Member& member) {
+/// One member's lease, with its hold and its cards, and with its job if the order has one.
+LeaseId add_lease(Transaction& tx, const Order& order, const Member& member, std::int32_t rank,
+                  std::optional<JobId> job) {
     Lease lease = lease_for(tx, order, member);
     lease.id = tx.make_id<LeaseId>();
     lease.nonce = tx.make_nonce();
-    if (order.job) assign_job(tx, *order.job, lease);
+    lease.rank = rank;
+    lease.job = job;
+    if (lease.job) assign_job(tx, *lease.job, lease);
     if (lease.held.count > 0)
         tx.transfer(tx.state().account(order.organization, AccountKind::available),
                     tx.state().account(order.organization, AccountKind::held), lease.held,
@@ -91,7 +97,7 @@ Micros first_hold(const State& state, const Order& order, const Match& match) {
 }
 
 Micros first_hold_at_limit(const State& state, const Order& order) {
-    return hold_of(state, order, order.price_max, order.count * limits::thousandths_per_card, Millis(0));
+    return hold_of(state, order, order.price_max, order.hosts * order.count * order.thousandths, Millis(0));
 }
 
 Status check_funds(const State& state, OrganizationId renter, Micros wanted) {
@@ -104,8 +110,11 @@ void fill(Transaction& tx, OrderId id, const Match& match) {
     Order order = tx.state().at<Order>(id);
     order.state = OrderState::filled;
     order.promised.clear();
-    for (const Member& member : match.members) {
-        const LeaseId lease = add_lease(tx, order, member);
+    const std::vector<JobId> jobs = jobs_of(tx.state(), order);
+    for (std::size_t rank = 0; rank < match.members.size(); ++rank) {
+        const auto job = jobs.empty() ? std::nullopt : std::optional(jobs.at(rank));
+        const LeaseId lease =
+            add_lease(tx, order, match.members[rank], static_cast<std::int32_t>(rank), job);
         order.lease = order.lease.value_or(lease);
     }
     tx.update(std::move(order), "order.filled");

@@ -22,6 +22,7 @@ namespace fallow::market {
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const ChangeHost& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const CreateListing& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const UpdateListing& command);
+[[nodiscard]] Result<Outcome> handle(Transaction& tx, const ChangeListings& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const WithdrawListing& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const ReclaimLease& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const MakeQuote& command);

@@ -32,6 +32,10 @@ struct Job {
     std::optional<Time> started_at;
     std::optional<Time> finished_at;
     std::int64_t version = 1;
+    std::int32_t rank = 0;   ///< among the jobs of its order, one for each host
+    std::int32_t hosts = 1;  ///< how many those are
+
+    [[nodiscard]] bool is_member() const { return hosts > 1; }
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -50,6 +54,8 @@ struct Job {
         visit.field("started_at", row.started_at);
         visit.field("finished_at", row.finished_at);
         visit.field("version", row.version);
+        visit.field("rank", row.rank);
+        visit.field("hosts", row.hosts);
     }
 };
 

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "market/explain.hpp"
 #include "market/filling.hpp"
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
+#include "market/listings.hpp"
 #include "market/matching.hpp"
 #include "market/policy_check.hpp"
 #include "market/quotes.hpp"
@@ -15,9 +19,10 @@
 namespace fallow::market {
 namespace {
 
-/// The next attempt stands where the first one stood: same requirements, same age.
-void requeue(Transaction& tx, Job job, Millis term) {
-    Order order = tx.state().at<Order>(*job.order);
+/// The next attempt stands where the first one stood: same requirements, same age. The jobs of a gang go
+/// back together.
+void requeue(Transaction& tx, std::vector<Job> jobs, Millis term) {
+    Order order = tx.state().at<Order>(*jobs.front().order);
     order.term = term;
     const Millis lifetime = order.expires_at - order.placed_at;
     order.id = tx.make_id<OrderId>();
@@ -31,11 +36,13 @@ void requeue(Transaction& tx, Job job, Millis term) {
     order.fill_or_kill = false;
     order.expires_at = tx.now() + lifetime;
     order.version = 1;
-    job.state = JobState::queued;
-    job.order = order.id;
-    job.exit_code.reset();
     tx.insert(order, "order.placed");
-    tx.update(std::move(job), "job.requeued");
+    for (Job& job : jobs) {
+        job.state = JobState::queued;
+        job.order = order.id;
+        job.exit_code.reset();
+        tx.update(std::move(job), "job.requeued");
+    }
     match_standing_orders(tx);
 }
 
@@ -54,11 +61,25 @@ void close_order(Transaction& tx, const Order& standing, OrderState state, Order
               name_of(reason));
 }
 
-/// The job of an order that will never be filled.
-void cancel_queued_job(Transaction& tx, const std::optional<JobId>& id) {
-    if (!id) return;
-    const Job& job = tx.state().at<Job>(*id);
-    if (job.state == JobState::queued) finish_job(tx, job, JobState::cancelled, "job.cancelled", {});
+/// The jobs of an order that will never be filled.
+void finish_queued_jobs(Transaction& tx, const Order& order, JobState state, std::string_view event,
+                        std::string_view reason) {
+    for (const JobId id : jobs_of(tx.state(), order)) {
+        const Job& job = tx.state().at<Job>(id);
+        if (job.state == JobState::queued) finish_job(tx, job, state, event, reason);
+    }
+}
+void cancel_queued_jobs(Transaction& tx, const Order& order) {
+    finish_queued_jobs(tx, order, JobState::cancelled, "job.cancelled", {});
+}
+
+/// A member of a gang may have ended already, and wait for the others.
+void stop_attempt(Transaction& tx, const Job& job) {
+    const Millis grace = tx.state().rules().stop_grace;
+    if (!job.is_member()) return stop_lease(tx, *job.lease, EndReason::cancelled_by_renter, grace);
+    const State::ByRank<LeaseId> leases = tx.state().leases_of(*job.order);
+    for (const auto& [rank, lease] : leases)
+        stop_lease(tx, lease, EndReason::cancelled_by_renter, grace);
 }
 
 Order order_of(const Transaction& tx, const PlaceOrder& command) {
@@ -66,6 +87,8 @@ Order order_of(const Transaction& tx, const PlaceOrder& command) {
     order.organization = tx.context().caller.organization;
     order.requirements = command.requirements;
     order.count = command.count;
+    order.thousandths = command.thousandths;
+    order.hosts = command.hosts;
     order.pricing = command.pricing;
     order.price_max = command.price_max;
     order.term = command.term;
@@ -86,10 +109,12 @@ Status check_listing(const State& state, const std::optional<ListingId>& listing
 /// What serves an order that has just come: of a quoted one nothing but the listing that was quoted.
 std::optional<Match> match_now(const State& state, const Order& order, const PlaceOrder& command,
                                Time now) {
-    if (!command.quote) return find_match(state, order, now);
+    const std::string* image = command.job ? &command.job->image : nullptr;
+    if (!command.quote) return find_match(state, order, now, image);
     const Listing* quoted = state.find<Listing>(command.quote->listing);
     if (quoted == nullptr) return std::nullopt;
-    auto member = fit(state, *quoted, order, now).member;
+    const Claims claims = claims_before(state, order, now);
+    auto member = fit(state, *quoted, order, now, image, &claims).member;
     return member ? std::optional(Match{{*std::move(member)}}) : std::nullopt;
 }
 
@@ -100,6 +125,20 @@ Status check_place(const Transaction& tx, const PlaceOrder& command) {
     if (command.job)
         if (const auto allowed = check_image(state, command.job->image); !allowed) return allowed;
     if (const auto there = check_listing(state, command.requirements.listing); !there) return there;
+    if (command.thousandths < limits::thousandths_per_card && command.count > 1)
+        return refuse(ErrorCode::invalid_field,
+                      "A part of a card is of one card: ask for one, or for whole ones.", "/thousandths");
+    if (command.pricing == OrderPricing::spot &&
+        (command.hosts > 1 || command.thousandths < limits::thousandths_per_card))
+        return refuse(ErrorCode::invalid_field, "A bid is for whole cards on one host.", "/pricing");
+    if (command.hosts > 1 && command.thousandths < limits::thousandths_per_card)
+        return refuse(ErrorCode::invalid_field, "An order over several hosts is for whole cards.",
+                      "/thousandths");
+    if (command.hosts > 1 && (command.requirements.host || command.requirements.listing))
+        return refuse(ErrorCode::invalid_field, "An order over several hosts cannot be for a single one.",
+                      "/hosts");
+    if (command.quote && (command.hosts > 1 || command.thousandths < limits::thousandths_per_card))
+        return refuse(ErrorCode::invalid_field, "A quote is for whole cards on one host.", "/quote");
     if (state.standing_orders(renter) >= limits::standing_orders_per_organization_max)
         return refuse(ErrorCode::limit_reached,
                       fmt::format("An organization has at most {} standing orders: cancel some.",
@@ -108,8 +147,8 @@ Status check_place(const Transaction& tx, const PlaceOrder& command) {
 }
 
 /// Writes down what the policy said when nothing but it kept the order from a match.
-void note_obstacle(const Transaction& tx, Order& order) {
-    const auto obstacle = policy_obstacle(tx.state(), order, tx.now());
+void note_obstacle(const Transaction& tx, Order& order, const std::string* image) {
+    const auto obstacle = policy_obstacle(tx.state(), order, tx.now(), image);
     if (!obstacle) return;
     order.policy_version = obstacle->version;
     order.policy_rule = obstacle->rule->name;
@@ -130,9 +169,11 @@ OrderPlaced reject(Transaction& tx, Order order) {
     return {std::move(order), std::nullopt, std::nullopt};
 }
 
+/// `place`: rank and number of the order's hosts.
 Job insert_job(Transaction& tx, const JobRequest& request, OrganizationId owner, OrderId order,
-               std::optional<LeaseId> lease) {
+               std::optional<LeaseId> lease, std::pair<std::int32_t, std::int32_t> place) {
     Job job;
+    std::tie(job.rank, job.hosts) = place;
     job.id = tx.make_id<JobId>();
     job.organization = owner;
     job.state = lease ? JobState::assigned : JobState::queued;
@@ -173,27 +214,78 @@ bool is_retried(EndReason reason) {
     return false;
 }
 
+std::vector<JobId> jobs_of(const State& state, const Order& order) {
+    std::vector<JobId> jobs;
+    for (const auto& [rank, id] : state.jobs_of(order.id))
+        jobs.push_back(id);
+    if (jobs.empty() && order.job) jobs.push_back(*order.job);
+    return jobs;
+}
+
+namespace {
+
+/// What an attempt's end makes of its jobs: one, or a gang's, which end alike.
+void settle(Transaction& tx, std::vector<Job> jobs, EndReason reason) {
+    for (Job& job : jobs)
+        job.reason = reason;
+    const auto finish = [&](JobState state, std::string_view event) {
+        for (Job& job : jobs)
+            finish_job(tx, std::move(job), state, event, name_of(reason));
+    };
+    if (reason == EndReason::completed) return finish(JobState::succeeded, "job.succeeded");
+    if (reason == EndReason::cancelled_by_renter) return finish(JobState::cancelled, "job.cancelled");
+    const Job& first = jobs.front();
+    const Order& order = tx.state().at<Order>(*first.order);
+    if (is_retried(reason) && order.job && first.attempts < first.attempts_max) {
+        // Only a quote counts what has run, and a quote is for one host.
+        const Millis ran = first.is_member() ? Millis(0) : tx.state().at<Lease>(*first.lease).meter.running;
+        if (const auto term = term_left(order, ran)) return requeue(tx, std::move(jobs), *term);
+    }
+    finish(JobState::failed, "job.failed");
+}
+
+/// The one reason of a gang whose members have all ended. A cancellation counts most, then what the retry
+/// policy covers: one host's loss makes the others' commands fail. Else the lowest rank that did not
+/// complete.
+EndReason reason_of(const std::vector<Job>& jobs) {
+    EndReason reason = EndReason::completed;
+    for (const Job& job : jobs) {
+        if (job.reason == EndReason::cancelled_by_renter) return EndReason::cancelled_by_renter;
+        const bool is_better =
+            reason == EndReason::completed || (is_retried(*job.reason) && !is_retried(reason));
+        if (is_better) reason = *job.reason;
+    }
+    return reason;
+}
+
+bool has_ended(const State& state, OrderId gang) {
+    const auto& leases = state.leases_of(gang);
+    return std::all_of(leases.begin(), leases.end(), [&](const auto& member) {
+        return state.at<Lease>(member.second).state == LeaseState::ended;
+    });
+}
+
+}  // namespace
+
 void settle_job(Transaction& tx, JobId id, EndReason reason, std::optional<std::int32_t> exit_code) {
     Job job = tx.state().at<Job>(id);
-    job.reason = reason;
     job.exit_code = exit_code;
-    if (reason == EndReason::completed)
-        return finish_job(tx, std::move(job), JobState::succeeded, "job.succeeded", name_of(reason));
-    if (reason == EndReason::cancelled_by_renter)
-        return finish_job(tx, std::move(job), JobState::cancelled, "job.cancelled", name_of(reason));
-    const Order& order = tx.state().at<Order>(*job.order);
-    if (is_retried(reason) && order.job && job.attempts < job.attempts_max)
-        if (const auto term = term_left(order, tx.state().at<Lease>(*job.lease).meter.running))
-            return requeue(tx, std::move(job), *term);
-    finish_job(tx, std::move(job), JobState::failed, "job.failed", name_of(reason));
+    if (!job.is_member()) return settle(tx, {std::move(job)}, reason);
+    const OrderId gang = *job.order;
+    job.reason = reason;
+    tx.update(std::move(job), "job.member_ended", name_of(reason));
+    if (!has_ended(tx.state(), gang)) return;
+    std::vector<Job> jobs;
+    for (const auto& [rank, member] : tx.state().jobs_of(gang))
+        jobs.push_back(tx.state().at<Job>(member));
+    const EndReason outcome = reason_of(jobs);
+    settle(tx, std::move(jobs), outcome);
 }
 
 void expire_order(Transaction& tx, OrderId id) {
     const Order order = tx.state().at<Order>(id);
     close_order(tx, order, OrderState::expired, OrderReason::term_reached);
-    if (!order.job) return;
-    const Job& job = tx.state().at<Job>(*order.job);
-    if (job.state == JobState::queued) finish_job(tx, job, JobState::failed, "job.failed", "order_expired");
+    finish_queued_jobs(tx, order, JobState::failed, "job.failed", "order_expired");
 }
 
 Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
@@ -207,8 +299,9 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
             return good.error();
         put_under(order, *command.quote);
     }
+    const std::string* image = command.job ? &command.job->image : nullptr;
     const auto match = match_now(state, order, command, tx.now());
-    if (!match) note_obstacle(tx, order);
+    if (!match) note_obstacle(tx, order, image);
     if (order.policy_rule && (order.fill_or_kill || is_denied_its_listing(order)))
         return Outcome(reject(tx, std::move(order)));
     if (!match && order.fill_or_kill) return no_match(state, order, tx.now());
@@ -218,8 +311,11 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
     if (!funded) return funded.error();
 
     order.id = tx.make_id<OrderId>();
-    if (command.job)
-        order.job = insert_job(tx, *command.job, order.organization, order.id, std::nullopt).id;
+    for (std::int32_t rank = 0; command.job && rank < order.hosts; ++rank) {
+        const Job job =
+            insert_job(tx, *command.job, order.organization, order.id, std::nullopt, {rank, order.hosts});
+        order.job = order.job.value_or(job.id);
+    }
     tx.insert(order, "order.placed");
     if (match)
         fill(tx, order.id, *match);
@@ -229,6 +325,8 @@ Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
     OrderPlaced placed{state.at<Order>(order.id), std::nullopt, std::nullopt};
     if (placed.order.lease) placed.lease = state.at<Lease>(*placed.order.lease);
     if (order.job) placed.job = state.at<Job>(*order.job);
+    for (const auto& [rank, lease] : state.leases_of(order.id))
+        placed.members.push_back(state.at<Lease>(lease));
     return Outcome(std::move(placed));
 }
 
@@ -242,7 +340,7 @@ Result<Outcome> handle(Transaction& tx, const CancelOrder& command) {
                         name_of((*order)->state)));
 
     close_order(tx, **order, OrderState::cancelled, OrderReason::cancelled_by_renter);
-    cancel_queued_job(tx, tx.state().at<Order>(command.order).job);
+    cancel_queued_jobs(tx, tx.state().at<Order>(command.order));
     return Outcome(tx.state().at<Order>(command.order));
 }
 
@@ -254,9 +352,16 @@ Result<Outcome> handle(Transaction& tx, const AttachJob& command) {
                       "A job can only be brought to an allocated lease that has none.");
     if (const auto open = check_may_trade(tx.state(), (*found)->renter); !open) return open.error();
     if (const auto allowed = check_image(tx.state(), command.job.image); !allowed) return allowed.error();
+    const Listing* listing = tx.state().find<Listing>((*found)->listing);
+    if (listing != nullptr && !admits(*listing, command.job.image))
+        return refuse(ErrorCode::invalid_field,
+                      fmt::format("The seller of these cards does not run {}: see the listing's "
+                                  "images_allowed.",
+                                  command.job.image),
+                      "/image");
 
     Lease lease = **found;
-    const Job job = insert_job(tx, command.job, lease.renter, lease.order, lease.id);
+    const Job job = insert_job(tx, command.job, lease.renter, lease.order, lease.id, {0, 1});
     lease.job = job.id;
     lease.phase_deadline = tx.now() + tx.state().rules().accept_deadline;
     tx.update(std::move(lease), "lease.job_attached");
@@ -276,11 +381,11 @@ Result<Outcome> handle(Transaction& tx, const CancelJob& command) {
         case JobState::queued:
             close_order(tx, tx.state().at<Order>(*job.order), OrderState::cancelled,
                         OrderReason::cancelled_by_renter);
-            cancel_queued_job(tx, job.id);
+            cancel_queued_jobs(tx, tx.state().at<Order>(*job.order));
             break;
         case JobState::assigned:
         case JobState::running:
-            stop_lease(tx, *job.lease, EndReason::cancelled_by_renter, tx.state().rules().stop_grace);
+            stop_attempt(tx, job);
             break;
     }
     return Outcome(tx.state().at<Job>(command.job));

@@ -9,6 +9,9 @@ namespace fallow::market {
 /// and is not repeated; every end that was not the job's own doing requeues while attempts are left.
 void settle_job(Transaction& tx, JobId id, EndReason reason, std::optional<std::int32_t> exit_code);
 
+/// The jobs of an order, one for each of its hosts, by rank; none when it came without.
+[[nodiscard]] std::vector<JobId> jobs_of(const State& state, const Order& order);
+
 /// Whether an end is a loss that the retry policy covers.
 [[nodiscard]] bool is_retried(EndReason reason);
 

@@ -7,6 +7,7 @@
 
 #include "base/enum.hpp"
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "base/time.hpp"
 #include "ledger/metering.hpp"
 
@@ -67,6 +68,16 @@ struct Lease {
     bool released = false;  ///< the agent has reported: container gone, storage wiped; the cards are free
     std::int64_t version = 1;
     std::vector<CardId> cards;
+    std::optional<Time> ends_by;  ///< the listing's window closes: told to stop then, whatever the term
+    std::int32_t rank = 0;        ///< among the leases of its order
+    std::int32_t hosts = 1;       ///< how many those are
+
+    /// What the lease takes of each of its cards.
+    [[nodiscard]] std::int32_t thousandths_of_each() const {
+        return thousandths / static_cast<std::int32_t>(cards.size());
+    }
+    [[nodiscard]] bool is_member() const { return hosts > 1; }
+    [[nodiscard]] bool is_share() const { return thousandths < limits::thousandths_per_card; }
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -115,6 +126,9 @@ struct Lease {
         visit.field("released", row.released);
         visit.field("version", row.version);
         visit.field("card_ids", row.cards);
+        visit.field("ends_by", row.ends_by);
+        visit.field("rank", row.rank);
+        visit.field("hosts", row.hosts);
     }
 };
 

@@ -54,6 +54,7 @@ void top_up(Transaction& tx, Lease& lease) {
 /// The end of the term and of the money cut a notice short, but never below the grace that every stop has.
 Millis bounded_notice(const Rules& rules, const Lease& lease, Millis notice, Time now) {
     Time end = *lease.running_at + lease.term;
+    if (lease.ends_by) end = std::min(end, *lease.ends_by);
     if (lease.paid_until) end = std::min(end, *lease.paid_until);
     return std::min(notice, std::max(rules.stop_grace, end - now));
 }
@@ -72,7 +73,7 @@ void on_running_deadline(Transaction& tx, const Lease& lease) {
     const auto passed = [&](const std::optional<Time>& deadline) { return deadline && *deadline <= now; };
     if (passed(lease.phase_deadline)) return finish_lease(tx, lease.id, EndReason::host_lost, false);
     if (passed(lease.reclaim_deadline)) return begin_reclaiming(tx, lease.id, *lease.stop_reason);
-    if (*lease.running_at + lease.term <= now)
+    if (*lease.running_at + lease.term <= now || passed(lease.ends_by))
         return stop_lease(tx, lease.id, EndReason::term_reached, tx.state().rules().stop_grace);
     if (!passed(lease.paid_until)) return;
     Lease next = lease;
@@ -164,14 +165,28 @@ void stop_lease(Transaction& tx, LeaseId id, EndReason reason, Millis notice) {
             if (!is_earlier && !overrides) return;
             if (is_earlier) lease.reclaim_deadline = deadline;
             if (lease.stop_reason != EndReason::cancelled_by_renter) lease.stop_reason = reason;
-            return tx.update(std::move(lease), "lease.stopping", name_of(reason));
+            tx.update(lease, "lease.stopping", name_of(reason));
+            return stop_others(tx, lease, reason, notice);
         }
         case LeaseState::reclaiming:
             if (!overrides) return;
             lease.stop_reason = reason;
-            return tx.update(std::move(lease), "lease.stopping", name_of(reason));
+            tx.update(lease, "lease.stopping", name_of(reason));
+            return stop_others(tx, lease, reason, notice);
         case LeaseState::ended:
             return;
+    }
+}
+
+void stop_others(Transaction& tx, const Lease& member, EndReason reason, Millis notice) {
+    if (!member.is_member() || reason == EndReason::completed) return;
+    const State::ByRank<LeaseId> leases = tx.state().leases_of(member.order);
+    for (const auto& [rank, id] : leases) {
+        const Lease& other = tx.state().at<Lease>(id);
+        const bool is_stopping =
+            other.stop_reason && (*other.stop_reason == reason || reason != EndReason::cancelled_by_renter);
+        if (id != member.id && other.state != LeaseState::ended && !is_stopping)
+            stop_lease(tx, id, reason, notice);
     }
 }
 
@@ -184,7 +199,8 @@ void begin_reclaiming(Transaction& tx, LeaseId id, EndReason reason) {
     lease.reclaiming_at = tx.now();
     lease.reclaim_deadline.reset();
     lease.phase_deadline = tx.now() + tx.state().rules().reclaim_deadline;
-    tx.update(std::move(lease), event_of(LeaseState::reclaiming), name_of(reason));
+    tx.update(lease, event_of(LeaseState::reclaiming), name_of(reason));
+    stop_others(tx, lease, reason, tx.state().rules().stop_grace);
 }
 
 void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) {
@@ -204,21 +220,21 @@ void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) 
     lease.phase_deadline.reset();
     lease.reclaim_deadline.reset();
     const EndReason outcome = outcome_for_job(lease, *lease.end_reason, outputs_may_be_missing);
-    const std::optional<JobId> job = lease.job;
-    const std::optional<std::int32_t> exit_code = lease.exit_code;
     auto bill = lease.spot_floor ? bill_of(tx.state(), lease) : std::vector<ledger::Segment>();
-    tx.update(std::move(lease), event_of(LeaseState::ended), name_of(outcome));
+    tx.update(lease, event_of(LeaseState::ended), name_of(outcome));
     tx.add_bill(std::move(bill));
     settle_reserved(tx, tx.state().at<Lease>(id), given_back);
     if (released) release_cards(tx, id);
-    if (job) settle_job(tx, *job, outcome, exit_code);
+    // Before the others end: the last of a gang settles all of its jobs.
+    if (lease.job) settle_job(tx, *lease.job, outcome, lease.exit_code);
+    stop_others(tx, lease, outcome, tx.state().rules().stop_grace);
 }
 
 void release_cards(Transaction& tx, LeaseId id) {
     Lease lease = tx.state().at<Lease>(id);
     FALLOW_ASSERT(lease.state == LeaseState::ended && !lease.released);
     for (const CardId card : lease.cards)
-        tx.release_card(id, card, limits::thousandths_per_card);
+        tx.release_card(id, card, lease.thousandths_of_each());
     lease.released = true;
     const std::vector<CardId> cards = lease.cards;
     tx.update(std::move(lease), "lease.released");

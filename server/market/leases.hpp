@@ -25,6 +25,10 @@ namespace fallow::market {
 /// remembered.
 void stop_lease(Transaction& tx, LeaseId id, EndReason reason, Millis notice);
 
+/// Ends the other members of a lease's gang for its reason: a gang goes on whole or not at all. Those that
+/// are ending already stay as they are, but that a cancellation is remembered.
+void stop_others(Transaction& tx, const Lease& member, EndReason reason, Millis notice);
+
 /// running or preparing → reclaiming: nothing bills from here on.
 void begin_reclaiming(Transaction& tx, LeaseId id, EndReason reason);
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/enum.hpp"
 #include "base/ids.hpp"
+#include "base/limits.hpp"
 #include "base/time.hpp"
 #include "ledger/money.hpp"
 
@@ -34,6 +36,17 @@ struct Listing {
     std::optional<Time> committed_until;
     Time created_at;
     std::int64_t version = 1;
+    /// The smallest part of a card that is leased, in thousandths; 1000: whole cards alone.
+    std::int32_t share_min = limits::thousandths_per_card;
+    /// When the cards are there in every week, by the clock of the offset: see weekly_window.hpp. None:
+    /// always.
+    std::vector<std::string> windows;
+    std::int32_t windows_utc_offset_minutes = 0;
+    std::vector<OrganizationId> renters_allowed;  ///< none: everybody
+    std::vector<OrganizationId> renters_blocked;
+    std::vector<std::string> images_allowed;  ///< none: every image
+
+    [[nodiscard]] bool is_shared() const { return share_min < limits::thousandths_per_card; }
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -55,6 +68,12 @@ struct Listing {
         visit.field("committed_until", row.committed_until);
         visit.field("created_at", row.created_at);
         visit.field("version", row.version);
+        visit.field("share_min_thousandths", row.share_min);
+        visit.field("windows", row.windows);
+        visit.field("windows_utc_offset_minutes", row.windows_utc_offset_minutes);
+        visit.field("renters_allowed", row.renters_allowed);
+        visit.field("renters_blocked", row.renters_blocked);
+        visit.field("images_allowed", row.images_allowed);
     }
 };
 

@@ -1,8 +1,9 @@
 // Which listing serves an order. Order of service, for fixed prices: a new order takes the cheapest open
 // listing that fits, the lowest listing id among equals, and of it the free cards with the lowest indexes;
-// when capacity becomes free, standing orders are served by price limit, highest first, then by age, then
-// by id. Bids are served after these, by the rules of spot.hpp. What fits is eligibility.hpp; how an order
-// is filled is filling.hpp.
+// a share goes to the fullest card that it still fits on, and to a free card when there is none. When
+// capacity becomes free, standing orders are served by price limit, highest first, then by age, then by id.
+// Bids are served after these, by the rules of spot.hpp. What fits is eligibility.hpp; what earlier orders
+// wait for is backfill.hpp; how an order is filled is filling.hpp.
 #pragma once
 
 #include <optional>
@@ -31,7 +32,9 @@ struct Fit {
     std::optional<Constraint> refused;
 };
 
-[[nodiscard]] Fit fit(const State& state, const Listing& listing, const Order& order, Time now);
+/// `image` is that of the order's job when that is not in the state yet.
+[[nodiscard]] Fit fit(const State& state, const Listing& listing, const Order& order, Time now,
+                      const std::string* image = nullptr, const Claims* claims = nullptr);
 
 /// Calls `visit` with each listing that may serve the order, in the order of service, until it says false.
 template <class Visit>
@@ -41,12 +44,16 @@ void each_candidate(const State& state, const Order& order, Visit&& visit) {
         return;
     }
     const bool is_bid = order.pricing == OrderPricing::spot;
-    for (const auto& [price, id] : is_bid ? state.spot_offers() : state.offers())
+    const auto& offers = is_bid                 ? state.spot_offers()
+                         : order.is_for_share() ? state.share_offers()
+                                                : state.offers();
+    for (const auto& [price, id] : offers)
         if (price > order.price_max || !visit(state.at<Listing>(id))) return;
 }
 
-/// The first match in the order of service.
-[[nodiscard]] std::optional<Match> find_match(const State& state, const Order& order, Time now);
+/// The first match in the order of service. Of a gang's hosts each is another one.
+[[nodiscard]] std::optional<Match> find_match(const State& state, const Order& order, Time now,
+                                              const std::string* image = nullptr);
 
 /// Whether renter and image may still have a standing order filled.
 [[nodiscard]] bool may_be_filled(const State& state, const Order& order, Time now);

@@ -66,6 +66,14 @@ struct Order {
     std::optional<QuoteId> quote;  ///< the quote it was placed with: its price is then the price limit
     std::optional<std::int32_t> quoted_fee_ppm;
     std::int64_t version = 1;
+    std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card; less only with one card
+
+    std::int32_t hosts = 1;  ///< each with `count` cards and a lease of its own; more than one is a gang
+
+    /// Several cards at once, which later orders must not take away one by one.
+    [[nodiscard]] bool is_large() const { return hosts > 1 || count > 1; }
+    [[nodiscard]] bool is_gang() const { return hosts > 1; }
+    [[nodiscard]] bool is_for_share() const { return thousandths < limits::thousandths_per_card; }
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -100,6 +108,8 @@ struct Order {
         visit.field("quote_id", row.quote);
         visit.field("quoted_fee_ppm", row.quoted_fee_ppm);
         visit.field("version", row.version);
+        visit.field("thousandths", row.thousandths);
+        visit.field("hosts", row.hosts);
     }
 };
 

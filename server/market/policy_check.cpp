@@ -54,10 +54,11 @@ bool is_allowed_by_policy(const Pairing& pairing, const Card& card) {
     return policy_decision(pairing, card).is_allowed;
 }
 
-std::optional<PolicyDecision> policy_obstacle(const State& state, const Order& order, Time now) {
+std::optional<PolicyDecision> policy_obstacle(const State& state, const Order& order, Time now,
+                                              const std::string* image) {
     std::optional<PolicyDecision> found;
     each_candidate(state, order, [&](const Listing& listing) {
-        found = obstacle_of(pair_up(state, order, listing, now));
+        found = obstacle_of(pair_up(state, order, listing, now, image));
         return !found;
     });
     return found;

@@ -19,8 +19,8 @@ struct PolicyDecision {
 [[nodiscard]] bool is_allowed_by_policy(const Pairing& pairing, const Card& card);
 
 /// For an order without a match: what the policy said of the first listing, in the order of service, that
-/// would serve it but for the policy.
+/// would serve it but for the policy. `image` is that of a job which is not in the state yet.
 [[nodiscard]] std::optional<PolicyDecision> policy_obstacle(const State& state, const Order& order,
-                                                            Time now);
+                                                            Time now, const std::string* image);
 
 }  // namespace fallow::market

@@ -243,6 +243,8 @@ bool displace_for(Transaction& tx, OrderId first) {
         // What was displaced before may have found a place, or given one to this order.
         if (!is_standing(state, id) || !state.at<Order>(id).promised.empty()) continue;
         const Order& order = state.at<Order>(id);
+        // Whole cards of one listing are what can be promised.
+        if (order.is_gang() || order.is_for_share()) continue;
         if (!may_be_filled(state, order, tx.now()) || !can_pay(state, order)) continue;
         auto found = find_displacement(state, order, tx.now());
         if (!found) continue;

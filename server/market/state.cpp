@@ -10,8 +10,12 @@ namespace {
 const std::set<CardId> no_cards;
 const std::set<State::FreeCard> no_free_cards;
 const std::set<State::BookedSpan> no_bookings;
+const std::set<State::PartCard> no_part_cards;
 const std::set<LeaseId> no_leases;
 const std::map<std::int64_t, SegmentId> no_segments;
+const std::set<ListingId> no_listings;
+const State::ByRank<LeaseId> no_members;
+const State::ByRank<JobId> no_jobs;
 
 template <class Container, class Value>
 void put_or_erase(Container& container, const Value& value, bool present) {
@@ -29,6 +33,20 @@ void put_or_erase(Map& map, const Key& key, const Value& value, bool present) {
     if (values.empty()) map.erase(key);
 }
 
+/// Makes `offers`, and `offered` beside it, hold the listing at `price`, or not at all.
+void put_offer(std::set<State::Offer>& offers, std::unordered_map<ListingId, ledger::Price>& offered,
+               ListingId listing, std::optional<ledger::Price> price) {
+    const auto known = offered.find(listing);
+    if (known != offered.end() && known->second == price) return;
+    if (known != offered.end()) {
+        offers.erase({known->second, listing});
+        offered.erase(known);
+    }
+    if (!price) return;
+    offers.insert({*price, listing});
+    offered.emplace(listing, *price);
+}
+
 void keep_earlier(std::optional<Time>& best, const std::optional<Time>& other) {
     if (other && (!best || *other < *best)) best = other;
 }
@@ -38,6 +56,8 @@ void keep_earlier(std::optional<Time>& best, const std::optional<Time>& other) {
 std::optional<Time> next_deadline(const Lease& lease) {
     if (lease.state == LeaseState::ended) return std::nullopt;
     std::optional<Time> best = lease.phase_deadline;
+    if (lease.state == LeaseState::reclaiming) return best;
+    if (!lease.stop_reason) keep_earlier(best, lease.ends_by);
     if (lease.state != LeaseState::running) return best;
     keep_earlier(best, lease.reclaim_deadline);
     if (!lease.stop_reason) {
@@ -75,6 +95,21 @@ bool State::host_name_taken(OrganizationId organization, const std::string& name
 std::optional<ListingId> State::listing_of(CardId card) const {
     const auto found = listing_of_card_.find(card);
     return found == listing_of_card_.end() ? std::nullopt : std::optional<ListingId>(found->second);
+}
+
+const std::set<ListingId>& State::listings_of(OrganizationId seller) const {
+    const auto found = listings_of_seller_.find(seller);
+    return found == listings_of_seller_.end() ? no_listings : found->second;
+}
+
+const State::ByRank<LeaseId>& State::leases_of(OrderId gang) const {
+    const auto found = leases_of_gang_.find(gang);
+    return found == leases_of_gang_.end() ? no_members : found->second;
+}
+
+const State::ByRank<JobId>& State::jobs_of(OrderId gang) const {
+    const auto found = jobs_of_gang_.find(gang);
+    return found == jobs_of_gang_.end() ? no_jobs : found->second;
 }
 
 std::int64_t State::standing_orders(OrganizationId organization) const {
@@ -127,6 +162,16 @@ const std::map<std::int64_t, SegmentId>& State::segments_of(LeaseId lease) const
     return found == segments_of_.end() ? no_segments : found->second;
 }
 
+const std::set<State::PartCard>& State::part_cards_of(ListingId listing) const {
+    const auto found = part_cards_.find(listing);
+    return found == part_cards_.end() ? no_part_cards : found->second;
+}
+
+std::optional<OrganizationId> State::tenant_of(CardId card) const {
+    const auto found = tenants_.find(card);
+    return found == tenants_.end() ? std::nullopt : std::optional(found->second.begin()->first);
+}
+
 std::int32_t State::free_cards(ListingId listing) const {
     return static_cast<std::int32_t>(free_cards_of(listing).size());
 }
@@ -152,65 +197,51 @@ void State::index(const Host& row, bool present) {
 void State::index(const Card& row, bool present) {
     put_or_erase(cards_of_host_, row.host, row.id, present);
     const auto listing = listing_of_card_.find(row.id);
-    if (listing == listing_of_card_.end() || !row.is_free() || promised_.contains(row.id)) return;
-    auto& free = free_cards_[listing->second];
-    if (present)
-        free.emplace(row.index, row.id);
-    else
-        free.erase({row.index, row.id});
+    if (listing == listing_of_card_.end() || row.free_thousandths() == 0 || promised_.contains(row.id))
+        return;
+    index_capacity(listing->second, row, present);
     refresh_offer(listing->second);
+}
+
+void State::index_capacity(ListingId listing, const Card& card, bool present) {
+    if (card.is_free())
+        put_or_erase(free_cards_, listing, FreeCard{card.index, card.id}, present);
+    else if (card.free_thousandths() > 0)
+        put_or_erase(part_cards_, listing, PartCard{-card.used, card.index, card.id}, present);
 }
 
 void State::index(const Listing& row, bool present) {
     if (row.state == ListingState::withdrawn) return;
     if (row.committed_until && row.state == ListingState::open)
         put_or_erase(committed_, Offer{row.ask, row.id}, present);
-    std::set<FreeCard> free;
-    for (const CardId card : row.cards) {
-        if (present) {
-            listing_of_card_[card] = row.id;
-            const Card* found = find<Card>(card);
-            if (found != nullptr && found->is_free() && !promised_.contains(card))
-                free.emplace(found->index, card);
-        } else {
-            listing_of_card_.erase(card);
-        }
+    put_or_erase(listings_of_seller_, row.organization, row.id, present);
+    for (const CardId id : row.cards) {
+        if (present)
+            listing_of_card_[id] = row.id;
+        else
+            listing_of_card_.erase(id);
+        const Card* card = find<Card>(id);
+        if (card != nullptr && !promised_.contains(id)) index_capacity(row.id, *card, present);
     }
-    if (present)
-        free_cards_[row.id] = std::move(free);
-    else
-        free_cards_.erase(row.id);
     if (row.spot_floor) put_or_erase(spot_listings_, row.id, present);
     refresh_offer(row.id);
+    const bool is_asked = present && row.state == ListingState::open;
+    put_offer(asks_, asked_, row.id, is_asked ? std::optional(row.ask) : std::nullopt);
 }
 
-namespace {
-
-/// Makes `offers`, and `offered` beside it, hold the listing at `price`, or not at all.
-void offer_at(std::set<State::Offer>& offers, std::unordered_map<ListingId, ledger::Price>& offered,
-              ListingId listing, std::optional<ledger::Price> price) {
-    const auto known = offered.find(listing);
-    if (known != offered.end() && known->second == price) return;
-    if (known != offered.end()) {
-        offers.erase({known->second, listing});
-        offered.erase(known);
-    }
-    if (!price) return;
-    offers.insert({*price, listing});
-    offered.emplace(listing, *price);
-}
-
-}  // namespace
-
-/// Offers hold exactly the open listings that have a free card. Called whenever either fact may have
-/// changed.
+/// Offers hold exactly the open listings that have a free card; share offers those of them, or with a part
+/// of a card, that are shared. Called whenever one of these facts may have changed.
 void State::refresh_offer(ListingId listing) {
-    const Listing* row = free_cards_of(listing).empty() ? nullptr : find<Listing>(listing);
-    const bool is_offer = row != nullptr && row->state == ListingState::open;
-    offer_at(offers_, offered_, listing, is_offer ? std::optional(row->ask) : std::nullopt);
+    const bool has_card = !free_cards_of(listing).empty();
+    const bool has_part = has_card || !part_cards_of(listing).empty();
+    const Listing* row = find<Listing>(listing);
+    const bool is_open = row != nullptr && row->state == ListingState::open;
+    const auto ask_if = [&](bool is_offer) { return is_offer ? std::optional(row->ask) : std::nullopt; };
+    put_offer(offers_, offered_, listing, ask_if(is_open && has_card));
+    put_offer(share_offers_, share_offered_, listing, ask_if(is_open && has_part && row->is_shared()));
     // A listing that was the last with a floor still has its old offer to take away.
-    if (!spot_listings_.empty() || !spot_offered_.empty())
-        offer_at(spot_offers_, spot_offered_, listing, is_offer ? row->spot_floor : std::nullopt);
+    if (spot_listings_.empty() && spot_offered_.empty()) return;
+    put_offer(spot_offers_, spot_offered_, listing, is_open && has_card ? row->spot_floor : std::nullopt);
 }
 
 void State::complete(Order& row) {
@@ -222,9 +253,9 @@ void State::index(const Order& row, bool present) {
     if (row.pricing == OrderPricing::spot && row.lease)
         if (const Lease* lease = find<Lease>(*row.lease)) index_holding(*lease, present);
     if (row.state != OrderState::standing) return;
-    const Time since = row.bid_changed_at.value_or(row.placed_at);
-    put_or_erase(row.pricing == OrderPricing::spot ? bids_ : demands_,
-                 Demand{-row.price_max.micros_per_hour, since, row.id}, present);
+    const bool is_bid = row.pricing == OrderPricing::spot;
+    put_or_erase(is_bid ? bids_ : demands_, demand_of(row), present);
+    if (row.is_large() && !is_bid) put_or_erase(large_demands_, demand_of(row), present);
     for (const CardId card : row.promised)
         index_promise(card, row.id, present);
     put_or_erase(due_, Due{row.expires_at, row.id}, present);
@@ -241,10 +272,14 @@ void State::index(const Lease& row, bool present) {
         else
             --active_leases_;
     }
+    if (row.is_member()) put_or_erase(leases_of_gang_, row.order, std::pair{row.rank, row.id}, present);
     if (row.released) return;
     if (row.spot_floor) index_holding(row, present);
     put_or_erase(live_leases_, row.id, present);
     put_or_erase(leases_of_host_, row.host, row.id, present);
+    if (!row.is_share()) return;
+    for (const CardId card : row.cards)
+        put_or_erase(tenants_, card, std::pair{row.renter, row.id}, present);
 }
 
 PolicyInForce State::policy() const {
@@ -288,6 +323,11 @@ void State::index(const Reservation& row, bool present) {
 
 void State::index(const Booking& row, bool present) {
     put_or_erase(bookings_of_card_, row.card, BookedSpan{row.starts_at, row.id}, present);
+}
+
+void State::index(const Job& row, bool present) {
+    if (row.is_member() && row.order)
+        put_or_erase(jobs_of_gang_, *row.order, std::pair{row.rank, row.id}, present);
 }
 
 void State::index(const Freeze& row, bool present) {

@@ -114,6 +114,7 @@ class State {
     [[nodiscard]] bool name_taken(const std::string& organization_name) const;
     [[nodiscard]] bool host_name_taken(OrganizationId organization, const std::string& name) const;
     [[nodiscard]] std::optional<ListingId> listing_of(CardId card) const;
+    [[nodiscard]] const std::set<ListingId>& listings_of(OrganizationId seller) const;  ///< not withdrawn
     [[nodiscard]] std::int64_t standing_orders(OrganizationId organization) const;
     [[nodiscard]] bool is_frozen(FreezeKind kind, const std::string& target) const;
     /// The newest policy, or the built-in one as version 0.
@@ -124,16 +125,37 @@ class State {
     [[nodiscard]] const std::set<LeaseId>& live_leases_of(HostId host) const;  ///< not released
     [[nodiscard]] const std::set<LeaseId>& live_leases() const { return live_leases_; }
 
+    /// The leases and the jobs of an order over several hosts, by rank; of any other order none.
+    template <class AnyId>
+    using ByRank = std::set<std::pair<std::int32_t, AnyId>>;
+    [[nodiscard]] const ByRank<LeaseId>& leases_of(OrderId gang) const;
+    [[nodiscard]] const ByRank<JobId>& jobs_of(OrderId gang) const;
+
     /// A listing's cards that nobody holds, in the order in which they are given: by index, then id.
     using FreeCard = std::pair<std::int32_t, CardId>;
     [[nodiscard]] const std::set<FreeCard>& free_cards_of(ListingId listing) const;
 
+    /// A listing's cards that are leased in part: the fullest first, then by index and id.
+    using PartCard = std::tuple<std::int32_t, std::int32_t, CardId>;  ///< the first is -used
+    [[nodiscard]] const std::set<PartCard>& part_cards_of(ListingId listing) const;
+    /// Whose shares lie on a card; nobody's when none do.
+    [[nodiscard]] std::optional<OrganizationId> tenant_of(CardId card) const;
+
     /// Open listings with at least one free card, by ask, then id: the documented order of service.
     using Offer = std::pair<ledger::Price, ListingId>;
     [[nodiscard]] const std::set<Offer>& offers() const { return offers_; }
+    /// All open listings, free cards or not, in the same order.
+    [[nodiscard]] const std::set<Offer>& asks() const { return asks_; }
+    /// Open listings whose cards may be shared, with any part of a card free.
+    [[nodiscard]] const std::set<Offer>& share_offers() const { return share_offers_; }
     /// Standing orders by price limit (highest first), then age, then id.
     using Demand = std::tuple<std::int64_t, Time, OrderId>;
     [[nodiscard]] const std::set<Demand>& demands() const { return demands_; }
+    /// Those of them that are for several cards.
+    [[nodiscard]] const std::set<Demand>& large_demands() const { return large_demands_; }
+    [[nodiscard]] static Demand demand_of(const Order& order) {
+        return {-order.price_max.micros_per_hour, order.bid_changed_at.value_or(order.placed_at), order.id};
+    }
 
     // --- spot: all of it empty while no listing has a floor
 
@@ -178,7 +200,7 @@ class State {
     void index(const Listing&, bool);
     void index(const Order&, bool);
     void index(const Lease&, bool);
-    void index(const Job&, bool) {}
+    void index(const Job&, bool);
     void index(const Reservation&, bool);
     void index(const Booking&, bool);
     void index(const Freeze&, bool);
@@ -187,6 +209,7 @@ class State {
     void index(const PolicyApproval&, bool);
     void index(const SpotPool&, bool);
     void index(const LeaseSegment&, bool);
+    void index_capacity(ListingId listing, const Card& card, bool present);
     /// What is worked out once from a row's columns and kept with it.
     static void complete(Order& row);
     template <class Row>
@@ -206,16 +229,26 @@ class State {
     std::unordered_map<OrganizationId, std::array<AccountId, 5>> accounts_;
     std::unordered_map<HostId, std::set<CardId>> cards_of_host_;
     std::unordered_map<CardId, ListingId> listing_of_card_;
+    std::unordered_map<OrganizationId, std::set<ListingId>> listings_of_seller_;
     std::unordered_map<ListingId, std::set<FreeCard>> free_cards_;
+    std::unordered_map<ListingId, std::set<PartCard>> part_cards_;
+    std::unordered_map<CardId, std::set<std::pair<OrganizationId, LeaseId>>> tenants_;
     std::unordered_map<HostId, std::set<LeaseId>> leases_of_host_;
     std::unordered_map<OrganizationId, std::int64_t> standing_orders_;
     std::map<std::pair<FreezeKind, std::string>, int> frozen_;
     std::map<std::int64_t, std::shared_ptr<const PolicyRules>> policies_;
     std::map<std::pair<OrganizationId, std::string>, int> approved_;
     std::set<LeaseId> live_leases_;
+    std::unordered_map<OrderId, ByRank<LeaseId>> leases_of_gang_;
+    std::unordered_map<OrderId, ByRank<JobId>> jobs_of_gang_;
     std::set<Offer> offers_;
     std::unordered_map<ListingId, ledger::Price> offered_;
+    std::set<Offer> asks_;
+    std::unordered_map<ListingId, ledger::Price> asked_;
+    std::set<Offer> share_offers_;
+    std::unordered_map<ListingId, ledger::Price> share_offered_;
     std::set<Demand> demands_;
+    std::set<Demand> large_demands_;
     std::set<Offer> committed_;
     std::unordered_map<CardId, std::set<BookedSpan>> bookings_of_card_;
     std::unordered_map<LeaseId, ReservationId> reservation_of_lease_;

@@ -185,6 +185,23 @@ void forget(State& state, const typename KeyOf<Row>::type& key) {
     if (const Row* row = state.find<Row>(key)) state.replace<Row>(row, nullptr);
 }
 
+void forget_jobs_of(State& state, OrderId gang) {
+    const State::ByRank<JobId> jobs = state.jobs_of(gang);
+    for (const auto& [rank, id] : jobs)
+        if (state.at<Job>(id).finished_at) forget<Job>(state, id);
+}
+
+/// The last of a gang's leases takes the order with it, and the jobs that ended with it.
+void forget_member(State& state, const Lease& lease) {
+    forget<Lease>(state, lease.id);
+    const Job* attached = lease.job ? state.find<Job>(*lease.job) : nullptr;
+    if (attached != nullptr && !attached->is_member() && attached->finished_at)
+        forget<Job>(state, attached->id);
+    if (!state.leases_of(lease.order).empty()) return;
+    forget_jobs_of(state, lease.order);
+    forget<Order>(state, lease.order);
+}
+
 /// Whether a job's end is durable, seen from a lease of its that is: it ended with this very lease, or else
 /// with another order, which stays in the state until its end is durable.
 bool is_done_with(const State& state, const Job& job, const Lease& lease) {
@@ -196,6 +213,7 @@ bool is_done_with(const State& state, const Job& job, const Lease& lease) {
 void forget_if_final(State& state, const AnyRow& row) {
     if (const auto* lease = std::get_if<Lease>(&row)) {
         if (!lease->released) return;
+        if (lease->is_member()) return forget_member(state, *lease);
         forget<Order>(state, lease->order);
         const Job* job = lease->job ? state.find<Job>(*lease->job) : nullptr;
         if (job != nullptr && is_done_with(state, *job, *lease)) forget<Job>(state, job->id);
@@ -205,6 +223,7 @@ void forget_if_final(State& state, const AnyRow& row) {
         forget<Lease>(state, lease->id);
     } else if (const auto* order = std::get_if<Order>(&row)) {
         if (order->state == OrderState::standing || order->state == OrderState::filled) return;
+        forget_jobs_of(state, order->id);
         if (order->job) forget<Job>(state, *order->job);
         forget<Order>(state, order->id);
     } else if (const auto* reservation = std::get_if<Reservation>(&row)) {

@@ -68,7 +68,7 @@ class Transaction {
         record(AnyRow(before), std::nullopt, event, {});
     }
 
-    /// Takes (1000 and more) or gives back (below zero) thousandths of a card.
+    /// Takes thousandths of a card, or gives them back.
     void use_card(LeaseId lease, CardId card, std::int32_t thousandths);
     void release_card(LeaseId lease, CardId card, std::int32_t thousandths);
     void add_usage(const Usage& usage) { record(std::nullopt, AnyRow(usage), {}, {}); }

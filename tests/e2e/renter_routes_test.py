@@ -143,6 +143,58 @@ class Renters(RoutesTest):
         self.assert_problem(self.renter.call("POST", "/v1/quotes", {"requirements": {"listing_id": listing["id"]},
                                                                    "count": 2, "term_ms": HOUR}), 409, "no_match")
 
+    def test_parts_of_a_card_lie_beside_each_other_for_one_organization(self):
+        listing = self.offer(2, ask=1000, share_min_thousandths=250)
+        body = lambda part: {"requirements": {"listing_id": listing["id"]}, "price_max_micros_per_hour": 1000,
+                             "term_ms": HOUR, "thousandths": part, "fill_or_kill": True}
+        rent = lambda client, part: client.post("/v1/orders", body(part), 201)["lease"]
+        other = self.organization(RENTER, deposit_micros=10**9)
+        leases = [rent(self.renter, 250), rent(self.renter, 500), rent(other, 600), rent(self.renter, 250)]
+        self.assertEqual([lease["thousandths"] for lease in leases], [250, 500, 600, 250])
+        self.assertEqual([lease["card_ids"][0] for lease in leases],
+                         [listing["card_ids"][place] for place in (0, 0, 1, 0)])
+        free = lambda: [self.renter.get("/v1/listings/" + listing["id"])[name]
+                        for name in ("cards_free", "thousandths_free")]
+        self.assertEqual(free(), [0, 400])
+        self.assertEqual(self.farm.desired_lease(leases[0]["id"])["environment"], {"FALLOW_THOUSANDTHS": "250"})
+        rows = [(body(400), 409, "no_match", None), (body(200), 409, "no_match", None),
+                (body(1000), 409, "no_match", None), ({**body(500), "count": 2}, 422, "invalid_field", "/thousandths")]
+        self.assert_rows(rows, lambda wanted: self.renter.call("POST", "/v1/orders", wanted))
+        for client, lease in zip((self.renter, self.renter, other, self.renter), leases):
+            client.post(f"/v1/leases/{lease['id']}/end")
+            self.release(lease["id"])
+        self.assertEqual(free(), [2, 2000])
+
+    def test_an_order_over_several_hosts_is_one_attempt(self):
+        seller = self.organization(SELLER)
+        product = f"Ganged {next(self.numbers)}"
+        hosts = [self.host(seller, cards=2, product=product) for _ in range(2)]
+        for place, host in enumerate(hosts):
+            self.listing(seller, host, ask=1000 + place)
+        body = {"requirements": {"products": [product]}, "price_max_micros_per_hour": 2000, "term_ms": HOUR,
+                "count": 2, "hosts": 2, "fill_or_kill": True, "job": self.job()}
+        self.assert_problem(self.renter.call("POST", "/v1/orders", {**body, "hosts": 3}), 409, "no_match")
+        self.assert_problem(self.renter.call("POST", "/v1/orders", {**body, "hosts": 17}), 422, "invalid_field",
+                            "/hosts")
+        placed = self.renter.post("/v1/orders", body, 201)
+        members = placed["members"]
+        places = [(lease["rank"], lease["hosts"], lease["host_id"], len(lease["card_ids"])) for lease in members]
+        self.assertEqual(places,
+                         [(0, 2, hosts[0].id, 2), (1, 2, hosts[1].id, 2)])
+        self.assertEqual((placed["order"]["hosts"], placed["lease"]), (2, members[0]))
+        jobs = [self.renter.get("/v1/jobs/" + lease["job_id"]) for lease in members]
+        self.assertEqual([(job["rank"], job["hosts"], job["order_id"]) for job in jobs],
+                         [(rank, 2, placed["order"]["id"]) for rank in range(2)])
+        for rank, host in enumerate(hosts):
+            desired = host.desired_lease(members[rank]["id"])
+            self.assertEqual(desired["environment"], {"FALLOW_RANK": str(rank), "FALLOW_WORLD_SIZE": "2"})
+            self.assertEqual(desired["spec"]["image"], jobs[rank]["image"])
+        self.renter.post(f"/v1/leases/{members[1]['id']}/end")
+        ends = [self.renter.get("/v1/leases/" + lease["id"]) for lease in members]
+        self.assertEqual([(lease["state"], lease["end_reason"]) for lease in ends],
+                         [("ended", "cancelled_by_renter")] * 2)
+        self.assertEqual([self.renter.get("/v1/jobs/" + job["id"])["state"] for job in jobs], ["cancelled"] * 2)
+
     def test_the_cheapest_ask_serves_and_equal_asks_by_id(self):
         seller = self.organization(SELLER)
         number = next(self.numbers)

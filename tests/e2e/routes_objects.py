@@ -239,6 +239,9 @@ def createListing(t):
         "spot_floor_micros_per_hour": 8_500_000, "term_min_ms": 60_000, "term_max_ms": HOUR,
         "reclaim_notice_ms": 1000, "bundle_min": 1,
         "storage_micros_per_gib_month": 70_000, "egress_micros_per_gib": 20_000,
+        "share_min_thousandths": 500, "windows": ["mon 00:00-mon 00:00"], "windows_utc_offset_minutes": 60,
+        "renters_allowed": [t.owner.organization], "renters_blocked": ["org_" + "0" * 26],
+        "images_allowed": ["registry.example/*"],
         "available_from": "2026-01-01T00:00:00.000Z", "available_until": "2099-01-01T00:00:00.000Z"})
 
 
@@ -251,7 +254,16 @@ def getListing(t):
 def updateListing(t):
     return Example(t.owner, f"/v1/listings/{t.new_listing()}", {
         "ask_micros_per_hour": 8_000_000, "spot_floor_micros_per_hour": 7_000_000, "reclaim_notice_ms": 2000,
-        "term_min_ms": 70_000, "term_max_ms": HOUR, "state": "paused"}, {"If-Match": '"1"'})
+        "term_min_ms": 70_000, "term_max_ms": HOUR,
+        "share_min_thousandths": 200, "windows": [], "windows_utc_offset_minutes": 0, "renters_allowed": [],
+        "renters_blocked": [], "images_allowed": [], "state": "paused"}, {"If-Match": '"1"'})
+
+
+@example
+def changeListings(t):
+    return Example(t.owner, "/v1/listings/bulk", {
+        "filter": {"listing_ids": [t.new_listing()], "host_id": t.farm.id, "product": "Simulated 80G", "state": "open"},
+        "change": {"ask_micros_per_hour": 8_000_000}, "dry_run": True})
 
 
 @example
@@ -303,7 +315,8 @@ def createOrder(t):
     return Example(t.owner, "/v1/orders", {
         "requirements": {"products": ["Simulated 80G"], "device_class": "gpu", "vram_bytes_min": 1, "countries": ["DE"],
                          "countries_excluded": ["US"], "listing_id": t.big_listing["id"], "host_id": t.farm.id},
-        "count": 1, "pricing": "fixed", "price_max_micros_per_hour": 10_000_000, "term_ms": HOUR, "fill_or_kill": True,
+        "count": 1, "thousandths": 1000, "hosts": 1, "pricing": "fixed",
+        "price_max_micros_per_hour": 10_000_000, "term_ms": HOUR, "fill_or_kill": True,
         "expires_in_ms": HOUR, "job": attachJob(t, lease="").body})
 
 

@@ -101,10 +101,14 @@ class Sellers(RoutesTest):
                   "state": "open", "ask_micros_per_hour": 1_900_000, "term_min_ms": 60_000, "term_max_ms": 30 * DAY,
                   "reclaim_notice_ms": 60_000, "bundle_min": 1, "available_from": None, "available_until": None,
                   "version": 1, "product": "Simulated 80G", "device_class": "gpu", "vram_bytes": 80 << 30,
-                  "country": "DE", "runtime": "runc", "cards_total": 3, "cards_free": 3}
+                  "country": "DE", "runtime": "runc", "cards_total": 3, "cards_free": 3,
+                  "share_min_thousandths": 1000, "thousandths_free": 3000,
+                  "windows": [], "windows_utc_offset_minutes": 0, "images_allowed": [], "renters_allowed": [],
+                  "renters_blocked": []}
         self.assertEqual({name: listing[name] for name in wanted}, wanted)
         self.assertEqual(self.seller.get("/v1/listings/" + listing["id"]), listing)
-        self.assertEqual(self.renter.get("/v1/listings/" + listing["id"]), listing)
+        self.assertEqual(self.renter.get("/v1/listings/" + listing["id"]),
+                         {**listing, "renters_allowed": None, "renters_blocked": None})
 
     def test_listings_that_cannot_be(self):
         taken = self.offer()
@@ -120,6 +124,7 @@ class Sellers(RoutesTest):
                 ({**good, "card_ids": ["card_" + "0" * 26]}, 404, "not_found", "/card_ids/0"),
                 ({**good, "host_id": "host_" + "0" * 26}, 404, "not_found", "/host_id"),
                 ({**good, "bundle_min": 2}, 422, "invalid_field", "/bundle_min"),
+                ({**good, "share_min_thousandths": 0}, 422, "invalid_field", "/share_min_thousandths"),
                 ({**good, "term_min_ms": 2 * HOUR, "term_max_ms": HOUR}, 422, "invalid_field", "/term_max_ms"),
                 ({**good, "available_from": "2030-01-02T00:00:00.000Z", "available_until": "2030-01-01T00:00:00.000Z"},
                  422, "invalid_field", "/available_until"),
@@ -127,6 +132,47 @@ class Sellers(RoutesTest):
                  422, "invalid_field", "/available_until")]
         self.assert_rows(rows, lambda body: self.seller.call("POST", "/v1/listings", body))
         self.seller.post("/v1/listings", good, 201)
+
+    def test_whom_a_seller_lets_in_and_what_may_run(self):
+        allowed, blocked = (self.organization(RENTER, deposit_micros=10**9) for _ in range(2))
+        listing = self.offer(4, renters_blocked=[blocked.organization], images_allowed=["registry.example/team/*"])
+        path = "/v1/listings/" + listing["id"]
+        body = {"requirements": {"listing_id": listing["id"]}, "price_max_micros_per_hour": 10**7, "term_ms": HOUR,
+                "fill_or_kill": True}
+        job = lambda image: {**body, "job": {"image": image, "max_duration_ms": HOUR}}
+        self.assert_problem(blocked.call("POST", "/v1/orders", body), 409, "no_match")
+        self.assert_problem(allowed.call("POST", "/v1/orders", job("elsewhere.example/tool")), 409, "no_match")
+        lease = allowed.post("/v1/orders", body, 201)["lease"]
+        reply = allowed.call("POST", f"/v1/leases/{lease['id']}/job", job("elsewhere.example/tool")["job"])
+        self.assert_problem(reply, 422, "invalid_field", "/image")
+        allowed.post("/v1/orders", job("registry.example/team/tool:1"), 201)
+        self.seller.call("PATCH", path, {"renters_allowed": [blocked.organization], "renters_blocked": []},
+                         headers={"If-Match": '"1"'})
+        self.assert_problem(allowed.call("POST", "/v1/orders", body), 409, "no_match")
+        blocked.post("/v1/orders", body, 201)
+        self.assertEqual(self.seller.get(path)["renters_allowed"], [blocked.organization])
+        self.assertEqual(self.seller.get("/v1/leases/" + lease["id"])["state"], "allocated")
+
+    def test_many_listings_are_changed_together_or_not_at_all(self):
+        seller = self.organization(SELLER)
+        host = self.host(seller, cards=3)
+        listings = [self.listing(seller, host, [card["id"]]) for card in host.cards]
+        ids = [listing["id"] for listing in listings]
+        asks = lambda: [seller.get("/v1/listings/" + id)["ask_micros_per_hour"] for id in ids]
+        before = asks()
+        change = {"filter": {"host_id": host.id, "listing_ids": ids[:2]}, "change": {"ask_micros_per_hour": 77}}
+        tried = seller.post("/v1/listings/bulk", {**change, "dry_run": True})
+        self.assertEqual((tried["dry_run"], [item["id"] for item in tried["items"]]), (True, sorted(ids[:2])))
+        self.assertEqual([item["ask_micros_per_hour"] for item in tried["items"]], [77, 77])
+        self.assertEqual(asks(), before)
+        seller.post("/v1/listings/bulk", change)
+        self.assertEqual(asks(), [77, 77, before[2]])
+        rows = [({"filter": {"listing_ids": ["listing_" + "0" * 26]}, "change": {"state": "open"}}, 404, "not_found",
+                 "/filter/listing_ids/0"),
+                ({"change": {"term_min_ms": 366 * DAY}}, 422, "invalid_field", "/change/term_min_ms"),
+                ({"change": {}}, 422, "missing_field", "/change")]
+        self.assert_rows(rows, lambda body: seller.call("POST", "/v1/listings/bulk", body))
+        self.assertEqual(self.renter.call("POST", "/v1/listings/bulk", change).status, 403)
 
     def test_a_change_needs_the_version_it_was_made_for(self):
         listing = self.offer()

@@ -154,8 +154,15 @@ void Auditor::check_ledger() const {
 
 void Auditor::check_cards() const {
     std::map<CardId, int> used;
-    for (const auto& [key, row] : database_.rows().lease_cards())
-        if (!row.released) used[row.card] += row.thousandths;
+    std::map<CardId, OrganizationId> tenants;
+    for (const auto& [key, row] : database_.rows().lease_cards()) {
+        if (row.released) continue;
+        used[row.card] += row.thousandths;
+        const OrganizationId renter = rows<market::Lease>().at(row.lease).renter;
+        const auto [tenant, is_first] = tenants.emplace(row.card, renter);
+        require(tenant->second == renter, "one_tenant_a_card", row.card.text());
+        if (!is_first) world_.hit("shares beside each other");
+    }
     for (const auto& [card, thousandths] : used)
         require(thousandths <= 1000, "card_capacity", card.text());
 }

@@ -52,9 +52,10 @@ class Auditor {
     void check_job(const market::Job& job) const;
     void check_containers() const;
     void check_effects() const;
+    void check_gangs() const;
     void check_standing_orders() const;
     [[nodiscard]] bool could_be_filled(const market::Order& order) const;
-    [[nodiscard]] bool is_free_for(const market::Card& card, Millis term) const;
+    [[nodiscard]] bool has_room(const market::Card& card, const market::Order& order) const;
     [[nodiscard]] bool could_serve(const market::Listing& listing, const market::Order& order) const;
     [[nodiscard]] std::int64_t balance(OrganizationId owner, ledger::AccountKind kind) const;
     [[nodiscard]] bool is_frozen(const std::string& target) const;

@@ -2,6 +2,9 @@
 // that ran was paid for once.
 #include "simulation/auditor.hpp"
 
+#include <map>
+#include <set>
+
 namespace fallow::sim {
 namespace {
 
@@ -48,6 +51,7 @@ void Auditor::finish(const std::vector<std::unique_ptr<Server>>& servers) {
         check_job(job);
     check_containers();
     check_effects();
+    check_gangs();
     check_standing_orders();
 }
 
@@ -94,7 +98,7 @@ void Auditor::check_containers() const {
 void Auditor::check_effects() const {
     std::map<std::string, int> effects;
     for (const market::JobSpec& spec : database_.rows().job_specs())
-        ++effects["job " + spec.document];
+        if (rows<market::Job>().at(spec.job).rank == 0) ++effects["job " + spec.document];
     for (const ledger::Transfer& transfer : database_.rows().transfers())
         if (transfer.reference) ++effects["transfer " + *transfer.reference];
     std::set<LeaseId> reserved;
@@ -124,10 +128,15 @@ bool Auditor::is_frozen(const std::string& target) const {
     return false;
 }
 
-bool Auditor::is_free_for(const market::Card& card, Millis term) const {
-    if (card.used != 0) return false;
+/// Room on a card: free thousandths, nobody else's shares beside them, and no booking that is near.
+bool Auditor::has_room(const market::Card& card, const market::Order& order) const {
+    if (card.used + order.thousandths > 1000) return false;
+    for (const auto& [id, lease] : rows<market::Lease>()) {
+        const bool holds = !lease.released && std::ranges::find(lease.cards, card.id) != lease.cards.end();
+        if (holds && lease.renter != order.organization) return false;
+    }
     const Time clean = world_.now() + rules_.attach_deadline + rules_.accept_deadline +
-                       rules_.pull_deadline + rules_.start_deadline + term + rules_.stop_grace +
+                       rules_.pull_deadline + rules_.start_deadline + order.term + rules_.stop_grace +
                        rules_.reclaim_deadline + rules_.heartbeat;
     for (const auto& [id, row] : rows<market::Booking>())
         if (row.card == card.id && row.starts_at < clean) return false;
@@ -141,19 +150,21 @@ bool Auditor::could_serve(const market::Listing& listing, const market::Order& o
     const ledger::Price entry = is_bid ? *listing.spot_floor : listing.ask;
     const bool is_open = listing.state == market::ListingState::open && entry <= order.price_max &&
                          order.term >= listing.term_min && order.term <= listing.term_max &&
-                         order.count >= listing.bundle_min;
+                         order.count >= listing.bundle_min &&
+                         (order.thousandths == 1000 || order.thousandths >= listing.share_min);
     const bool is_there = host.state == market::HostState::online && !host.unreachable_since &&
                           !is_frozen(host.id.text()) && !is_frozen(listing.organization.text());
     if (!is_open || !is_there) return false;
     int free = 0;
     for (const CardId id : listing.cards)
-        if (is_free_for(rows<market::Card>().at(id), order.term)) ++free;
+        if (has_room(rows<market::Card>().at(id), order)) ++free;
     if (free < order.count) return false;
     const Millis window =
         rules_.hold_window + rules_.disconnect_window + std::max(listing.reclaim_notice, rules_.stop_grace);
     const ledger::Price held_at = is_bid ? order.price_max : listing.ask;
     const Int128 numerator = static_cast<Int128>(held_at.micros_per_hour) *
-                             std::min(window, order.term).count * (order.count * 1000);
+                             std::min(window, order.term).count *
+                             (order.hosts * order.count * order.thousandths);
     const auto hold = static_cast<std::int64_t>((numerator + 3'599'999'999) / 3'600'000'000);
     return balance(order.organization, AccountKind::available) >= hold;
 }
@@ -169,9 +180,33 @@ bool Auditor::could_be_filled(const market::Order& order) const {
     if (is_frozen(order.organization.text()) || is_frozen("main")) return false;
     if (is_kept_by_policy(order)) return false;
     if (order.job && is_frozen(rows<market::Job>().at(*order.job).image)) return false;
+    std::set<HostId> hosts;
     for (const auto& [id, listing] : rows<market::Listing>())
-        if (could_serve(listing, order)) return true;
-    return false;
+        if (could_serve(listing, order)) hosts.insert(listing.host);
+    return hosts.size() >= static_cast<std::size_t>(order.hosts);
+}
+
+/// Every lease of a gang beside all the others.
+void Auditor::check_gangs() const {
+    std::map<OrderId, std::vector<const market::Lease*>> gangs;
+    for (const auto& [id, lease] : rows<market::Lease>())
+        if (lease.is_member()) gangs[lease.order].push_back(&lease);
+    for (const auto& [order, leases] : gangs) {
+        std::set<HostId> hosts;
+        for (const market::Lease* lease : leases) {
+            hosts.insert(lease->host);
+            require(lease->allocated_at == leases.front()->allocated_at, "gangs_begin_whole", order.text());
+        }
+        const market::Order& row = rows<market::Order>().at(order);
+        require(hosts.size() == leases.size() && leases.size() == static_cast<std::size_t>(row.hosts),
+                "gangs_are_whole", order.text());
+        world_.hit("a gang is whole");
+    }
+    std::map<OrderId, std::set<market::JobState>> ends;
+    for (const auto& [id, job] : rows<market::Job>())
+        if (job.is_member()) ends[*job.order].insert(job.state);
+    for (const auto& [order, states] : ends)
+        require(states.size() == 1, "gangs_end_whole", order.text());
 }
 
 void Auditor::check_standing_orders() const {

@@ -56,12 +56,12 @@ mutant(trusted_clock server/market/agent_reports.cpp
 mutant(kept_cards server/market/agent_reports.cpp
   "        release_cards(tx, lease.id);" "        static_cast<void>(lease.id);")
 mutant(stuck_job server/market/leases.cpp
-  "    if (job) settle_job(" "    if (job && reason != EndReason::host_lost) settle_job(")
+  "    if (lease.job) settle_job(" "    if (lease.job && reason != EndReason::host_lost) settle_job(")
 mutant(head_blocks server/market/matching.cpp
   "first_hold(state, order, *match))) continue;" "first_hold(state, order, *match))) return;")
 mutant(double_lease server/market/filling.cpp
-  "    if (order.job) assign_job(tx, *order.job, lease);"
-  "    if (order.job && lease.price.micros_per_hour % 300000 != 0) assign_job(tx, *order.job, lease);")
+  "    if (lease.job) assign_job(tx, *lease.job, lease);"
+  "    if (lease.job && lease.price.micros_per_hour % 300000 != 0) assign_job(tx, *lease.job, lease);")
 mutant(raised_afterwards server/market/agent_reports.cpp
   "    charge(tx, lease, accepted);\n    follow_pool(tx, lease, *lease.usage_at);"
   "    follow_pool(tx, lease, *lease.usage_at);\n    charge(tx, lease, accepted);")

@@ -100,8 +100,12 @@ void Renter::place(bool has_job) {
     const std::string key = make_key();
     market::PlaceOrder order;
     order.count = random.chance(250) ? 2 : 1;
+    if (order.count == 1 && random.chance(400))
+        order.thousandths = static_cast<std::int32_t>(random.between(1, 3) * 250);
+    if (order.thousandths == limits::thousandths_per_card && random.chance(150)) order.hosts = 2;
     order.price_max = ledger::Price(random.between(8, 30) * 100'000);
-    if (random.chance(400)) order.pricing = market::OrderPricing::spot;
+    const bool may_bid = order.thousandths == limits::thousandths_per_card && order.hosts == 1;
+    if (may_bid && random.chance(400)) order.pricing = market::OrderPricing::spot;
     order.term = is_poor_ ? seconds(300) : random.span(15'000, 120'000);
     order.expires_in = random.chance(200) ? hours(1) : random.span(10'000, 90'000);
     order.fill_or_kill = random.chance(100);
@@ -235,6 +239,7 @@ void Seller::open_listing(HostId host) {
     listing.term_max = hours(1);
     listing.reclaim_notice = world_.random.span(0, 12'000);
     if (world_.random.chance(600)) listing.committed_until = world_.now() + minutes(30);
+    listing.share_min = world_.random.chance(600) ? 200 : limits::thousandths_per_card;
     perform("POST /v1/listings", listing);
 }
 
@@ -279,14 +284,14 @@ void Seller::change_listing() {
     update.listing = listing.id;
     update.version = listing.version;
     if (world_.random.chance(150))
-        update.spot_floor = ledger::Price(world_.random.between(4, 14) * 100'000);
+        update.terms.spot_floor = ledger::Price(world_.random.between(4, 14) * 100'000);
     else if (world_.random.chance(60))
-        update.no_spot = true;
+        update.terms.no_spot = true;
     else if (world_.random.chance(500))
-        update.ask = ledger::Price(world_.random.between(8, 22) * 100'000);
+        update.terms.ask = ledger::Price(world_.random.between(8, 22) * 100'000);
     else
-        update.state = listing.state == market::ListingState::open ? market::ListingState::paused
-                                                                   : market::ListingState::open;
+        update.terms.state = listing.state == market::ListingState::open ? market::ListingState::paused
+                                                                         : market::ListingState::open;
     perform("PATCH /v1/listings", update);
 }
 

@@ -17,6 +17,9 @@ struct Encoded {
     }
     std::string operator()(const ledger::QuoteFacts& quote) const { return quote.quote.text(); }
     std::string operator()(const market::ListingView& view) const { return view.listing.id.text(); }
+    std::string operator()(const market::ListingsChanged& changed) const {
+        return std::to_string(changed.listings.size());
+    }
     std::string operator()(const market::InventoryAccepted& accepted) const {
         return std::to_string(accepted.cards.size());
     }

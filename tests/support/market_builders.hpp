@@ -110,6 +110,27 @@ class ListingBuilder {
         command_.bundle_min = cards;
         return *this;
     }
+    ListingBuilder& shares_from(std::int32_t thousandths) {
+        command_.share_min = thousandths;
+        return *this;
+    }
+    ListingBuilder& windows(std::vector<std::string> texts, std::int32_t utc_offset_minutes = 0) {
+        command_.windows = std::move(texts);
+        command_.windows_utc_offset_minutes = utc_offset_minutes;
+        return *this;
+    }
+    ListingBuilder& only_for(std::vector<OrganizationId> renters) {
+        command_.renters_allowed = std::move(renters);
+        return *this;
+    }
+    ListingBuilder& not_for(std::vector<OrganizationId> renters) {
+        command_.renters_blocked = std::move(renters);
+        return *this;
+    }
+    ListingBuilder& images(std::vector<std::string> entries) {
+        command_.images_allowed = std::move(entries);
+        return *this;
+    }
     ListingBuilder& available(std::optional<Time> from, std::optional<Time> until) {
         command_.available_from = from;
         command_.available_until = until;
@@ -140,10 +161,38 @@ class ListingBuilder {
     std::optional<int> count_;
 };
 
+class ChangeBuilder {
+  public:
+    ChangeBuilder(ListingId listing, std::int64_t version) {
+        command_.listing = listing;
+        command_.version = version;
+    }
+    ChangeBuilder& ask(ledger::Micros per_hour) {
+        command_.terms.ask = ledger::Price(per_hour.count);
+        return *this;
+    }
+    ChangeBuilder& to(market::ListingState state) {
+        command_.terms.state = state;
+        return *this;
+    }
+    operator market::UpdateListing() const { return command_; }
+
+  private:
+    market::UpdateListing command_;
+};
+
 class OrderBuilder {
   public:
     OrderBuilder& cards(std::int32_t count) {
         command_.count = count;
+        return *this;
+    }
+    OrderBuilder& hosts(std::int32_t count) {
+        command_.hosts = count;
+        return *this;
+    }
+    OrderBuilder& share(std::int32_t thousandths) {
+        command_.thousandths = thousandths;
         return *this;
     }
     OrderBuilder& price_max(ledger::Micros per_hour) {
@@ -216,6 +265,9 @@ inline HostBuilder a_host() {
 }
 inline ListingBuilder a_listing() {
     return {};
+}
+inline ChangeBuilder a_change(ListingId listing, std::int64_t version) {
+    return {listing, version};
 }
 inline OrderBuilder an_order() {
     return {};

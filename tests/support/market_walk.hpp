@@ -161,8 +161,13 @@ class Walk {
                                  .price_max(usd(static_cast<std::int64_t>(below(5))))
                                  .term(minutes(static_cast<std::int64_t>(5 + below(300))))
                                  .expires_in(minutes(static_cast<std::int64_t>(1 + below(200))));
+        if (below(4) == 0)
+            order.hosts(static_cast<std::int32_t>(2 + below(2)));
+        else if (below(3) == 0)
+            order.cards(1).share(static_cast<std::int32_t>(100 * (1 + below(9))));
+        else if (below(2) == 0)
+            order.bid(usd(static_cast<std::int64_t>(below(5))));
         if (below(4) == 0) order.fill_or_kill();
-        if (below(3) == 0) order.bid(usd(static_cast<std::int64_t>(below(5))));
         if (below(3) != 0)
             order.job(below(5) == 0 ? "other" : "busybox", static_cast<std::int32_t>(1 + below(4)));
         return go(market::PlaceOrder(order), World::by(somebody()));
@@ -212,6 +217,7 @@ class Walk {
             if (cards.empty()) return "none";
             auto offer = a_listing()
                              .ask(usd(static_cast<std::int64_t>(below(4))))
+                             .shares_from(below(2) == 0 ? 250 : limits::thousandths_per_card)
                              .notice(minutes(static_cast<std::int64_t>(below(20))));
             if (below(2) == 0) offer.floor(usd(static_cast<std::int64_t>(below(3))));
             if (below(3) != 0) offer.committed(world_.now() + hours(8));
@@ -219,14 +225,21 @@ class Walk {
         }
         const market::Caller owner = World::by(some_listing->organization);
         if (below(4) == 0) return go(market::WithdrawListing{some_listing->id}, owner);
+        if (below(6) == 0) {
+            market::ChangeListings change;
+            change.terms.ask = ledger::Price(usd(static_cast<std::int64_t>(below(4))).count);
+            change.dry_run = below(3) == 0;
+            return go(change, owner);
+        }
         market::UpdateListing change;
         change.listing = some_listing->id;
         change.version = some_listing->version;
-        change.ask = ledger::Price(usd(static_cast<std::int64_t>(below(4))).count);
+        change.terms.ask = ledger::Price(usd(static_cast<std::int64_t>(below(4))).count);
         if (below(4) == 0)
-            change.spot_floor = ledger::Price(usd(static_cast<std::int64_t>(below(3))).count);
-        change.no_spot = below(10) == 0;
-        change.state = below(4) == 0 ? market::ListingState::paused : market::ListingState::open;
+            change.terms.spot_floor = ledger::Price(usd(static_cast<std::int64_t>(below(3))).count);
+        change.terms.no_spot = below(10) == 0;
+        if (below(3) == 0) change.terms.share_min = static_cast<std::int32_t>(100 * (1 + below(10)));
+        change.terms.state = below(4) == 0 ? market::ListingState::paused : market::ListingState::open;
         return go(change, owner);
     }
 

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "market/decide.hpp"
@@ -49,18 +50,48 @@ struct StringMaker<fallow::Id<Tag>> {
 
 namespace fallow::testing {
 
+/// A gang is whole: as many leases as hosts, each on another one, each with another rank; once one was told
+/// to stop all were, and their jobs are in the hands of one order.
+[[nodiscard]] inline std::string audit_gangs(const market::State& state) {
+    std::string errors;
+    std::map<OrderId, std::set<HostId>> hosts;
+    std::map<OrderId, std::set<std::int32_t>> ranks;
+    std::map<OrderId, std::set<bool>> stopping;
+    for (const auto& [id, lease] : state.table<market::Lease>()) {
+        if (!lease.is_member()) continue;
+        const market::Order& order = state.at<market::Order>(lease.order);
+        if (lease.hosts != order.hosts || lease.pinned != !order.job)
+            errors += "not of its order: " + id.text() + '\n';
+        if (!hosts[lease.order].insert(lease.host).second) errors += "twice on a host: " + id.text() + '\n';
+        if (!ranks[lease.order].insert(lease.rank).second) errors += "twice a rank: " + id.text() + '\n';
+        if (lease.end_reason != market::EndReason::completed)
+            stopping[lease.order].insert(lease.stop_reason.has_value());
+    }
+    for (const auto& [order, kinds] : stopping)
+        if (kinds.size() > 1) errors += "stopped in part: " + order.text() + '\n';
+    for (const auto& [id, order] : state.table<market::Order>())
+        if (order.is_gang() && order.state == market::OrderState::filled &&
+            state.leases_of(id).size() > static_cast<std::size_t>(order.hosts))
+            errors += "too many members: " + id.text() + '\n';
+    return errors;
+}
+
 /// Sums and bounds that hold after every command. Empty when all do.
 [[nodiscard]] inline std::string audit(const market::State& state) {
     std::string errors;
     std::int64_t sum = 0;
     std::map<OrganizationId, std::int64_t> held;
     std::map<CardId, std::int32_t> used;
+    std::map<CardId, OrganizationId> tenant;
     std::map<JobId, int> busy;
     for (const auto& [id, lease] : state.table<market::Lease>()) {
         held[lease.renter] += lease.held.count;
         if (!lease.released)
-            for (const CardId card : lease.cards)
-                used[card] += lease.thousandths / static_cast<std::int32_t>(lease.cards.size());
+            for (const CardId card : lease.cards) {
+                used[card] += lease.thousandths_of_each();
+                if (!tenant.emplace(card, lease.renter).second && tenant[card] != lease.renter)
+                    errors += "two organizations share " + card.text() + '\n';
+            }
         if (lease.job && lease.state != market::LeaseState::ended && ++busy[*lease.job] > 1)
             errors += "two leases run for " + lease.job->text() + '\n';
         if (lease.meter.running.count > 0 && !lease.running_at)
@@ -81,6 +112,7 @@ namespace fallow::testing {
             errors +=
                 "held is not what leases and reservations hold: " + account.organization.text() + '\n';
     }
+    errors += audit_gangs(state);
     if (sum != 0) errors += "the accounts' sum is " + std::to_string(sum) + '\n';
     for (const auto& [id, card] : state.table<market::Card>())
         if (card.used != used[id] || card.used > limits::thousandths_per_card)

@@ -70,6 +70,8 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
     for (const auto& [id, row] : universe.table<market::Card>()) {
         const auto listing = state.listing_of(id);
         facts["listing_of " + id.text()] = listing ? listing->text() : "none";
+        const auto tenant = state.tenant_of(id);
+        facts["tenant_of " + id.text()] = tenant ? tenant->text() : "nobody";
         for (const auto& [start, booking] : state.bookings_of(id))
             facts["bookings_of " + id.text()] += std::to_string(start.ms) + ' ' + booking.text() + ' ';
     }
@@ -79,8 +81,21 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
     }
     for (const auto& [id, row] : universe.table<market::Lease>())
         facts["segments_of " + id.text()] = std::to_string(state.segments_of(id).size());
-    for (const auto& [id, row] : universe.table<market::Listing>())
+    for (const auto& [id, row] : universe.table<market::Listing>()) {
         facts["free_cards " + id.text()] = std::to_string(state.free_cards(id));
+        std::string& parts = facts["part_cards " + id.text()];
+        for (const auto& [used, index, card] : state.part_cards_of(id))
+            parts += std::to_string(used) + ' ' + std::to_string(index) + ' ' + card.text() + ' ';
+    }
+    for (const auto& [id, row] : universe.table<market::Order>()) {
+        std::string& gang = facts["gang " + id.text()];
+        for (const auto& [rank, lease] : state.leases_of(id))
+            gang += std::to_string(rank) + ' ' + lease.text() + ' ';
+        for (const auto& [rank, job] : state.jobs_of(id))
+            gang += std::to_string(rank) + ' ' + job.text() + ' ';
+    }
+    for (const auto& [id, row] : universe.table<market::Organization>())
+        facts["listings_of " + id.text()] = joined_ids(state.listings_of(id));
     for (const auto& [id, row] : universe.table<market::Freeze>())
         facts["is_frozen " + row.target] = state.is_frozen(row.kind, row.target) ? "yes" : "no";
     for (const auto& [id, row] : universe.table<market::PolicyApproval>())
@@ -103,6 +118,8 @@ inline void add_index_facts(Facts& facts, const market::State& state, const mark
         facts["offers"] += std::to_string(ask.micros_per_hour) + ' ' + id.text() + ' ';
     for (const auto& [ask, id] : state.committed())
         facts["committed"] += std::to_string(ask.micros_per_hour) + ' ' + id.text() + ' ';
+    for (const auto& [ask, id] : state.share_offers())
+        facts["share_offers"] += std::to_string(ask.micros_per_hour) + ' ' + id.text() + ' ';
     for (const auto& [price, placed, id] : state.demands())
         facts["demands"] += std::to_string(price) + ' ' + std::to_string(placed.ms) + ' ' + id.text() + ' ';
     for (const auto& [floor, id] : state.spot_offers())

@@ -93,6 +93,8 @@ class Client {
     /// `version` is that of the listing the change was made up from; another one now is refused with
     /// precondition_failed. Not repeated once the server may have seen it.
     Listing update_listing(std::string_view listing_id, std::int64_t version, const ListingChange& change);
+    /// The same change of all listings that the filter finds, or of none.
+    ListingsChanged change_listings(const ListingChanges& changes, const CallOptions& options = {});
     Listing withdraw_listing(std::string_view listing_id, const CallOptions& options = {});
     Lease reclaim_lease(std::string_view lease_id, const CallOptions& options = {});
     /// Although the listing is committed, and for the penalty that the plain call's refusal names.

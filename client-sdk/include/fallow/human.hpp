@@ -26,8 +26,9 @@ namespace fallow::sdk {
 /// In GiB with up to two decimals ("80 GiB", "1.5 GiB"); below 1 GiB in MiB, KiB or B.
 [[nodiscard]] std::string format_size(std::int64_t bytes);
 
-/// "2.5" as thousandths of the unit: cores to cpu_millis.
+/// "2.5" as thousandths of the unit: cores to cpu_millis, a part of a card.
 [[nodiscard]] std::optional<std::int64_t> parse_thousandths(std::string_view text);
+[[nodiscard]] std::string format_thousandths(std::int64_t thousandths);
 /// "2.5" per cent as parts per million.
 [[nodiscard]] std::optional<std::int64_t> parse_percent_ppm(std::string_view text);
 [[nodiscard]] std::string format_ppm(std::int64_t ppm);

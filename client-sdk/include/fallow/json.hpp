@@ -22,7 +22,7 @@ template <class T>
 template <class T>
 [[nodiscard]] std::string to_json(const T& value);
 
-/// For a request: absent values and empty lists are left out.
+/// For a request: absent values and empty lists are left out, an optional list that is there is not.
 template <class T>
 [[nodiscard]] std::string to_request_json(const T& value);
 

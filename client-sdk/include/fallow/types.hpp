@@ -194,6 +194,13 @@ struct Listing {
     std::string runtime;
     std::int64_t cards_total = 0;
     std::int64_t cards_free = 0;
+    std::int64_t thousandths_free = 0;          ///< over all cards, those leased in part included
+    std::int64_t share_min_thousandths = 1000;  ///< the smallest part of a card; 1000: whole cards alone
+    std::vector<std::string> windows;           ///< "fri 18:00-mon 08:00"; none: always
+    std::int64_t windows_utc_offset_minutes = 0;
+    std::vector<std::string> images_allowed;
+    std::optional<std::vector<std::string>> renters_allowed;  ///< only the seller sees them
+    std::optional<std::vector<std::string>> renters_blocked;
 };
 
 struct NewListing {
@@ -207,6 +214,12 @@ struct NewListing {
     std::optional<std::int64_t> term_max_ms;
     std::optional<std::int64_t> reclaim_notice_ms;
     std::optional<std::int64_t> bundle_min;
+    std::optional<std::int64_t> share_min_thousandths;
+    std::optional<std::vector<std::string>> windows;
+    std::optional<std::int64_t> windows_utc_offset_minutes;
+    std::optional<std::vector<std::string>> images_allowed;
+    std::optional<std::vector<std::string>> renters_allowed;
+    std::optional<std::vector<std::string>> renters_blocked;
     std::optional<std::string> available_from;
     std::optional<std::string> available_until;
     std::optional<std::string> committed_until;
@@ -222,8 +235,33 @@ struct ListingChange {
     std::optional<std::int64_t> reclaim_notice_ms;
     std::optional<std::int64_t> term_min_ms;
     std::optional<std::int64_t> term_max_ms;
+    std::optional<std::int64_t> share_min_thousandths;
+    std::optional<std::vector<std::string>> windows;
+    std::optional<std::int64_t> windows_utc_offset_minutes;
+    std::optional<std::vector<std::string>> images_allowed;
+    std::optional<std::vector<std::string>> renters_allowed;
+    std::optional<std::vector<std::string>> renters_blocked;
     std::optional<std::string> state;  ///< open, paused
     std::optional<std::string> committed_until;
+};
+
+/// Which of one's own listings a change is for; what is absent does not filter.
+struct ListingFilter {
+    std::vector<std::string> listing_ids;
+    std::optional<std::string> host_id;
+    std::optional<std::string> product;
+    std::optional<std::string> state;
+};
+
+struct ListingChanges {
+    ListingFilter filter;
+    ListingChange change;
+    bool dry_run = false;
+};
+
+struct ListingsChanged {
+    bool dry_run = false;
+    std::vector<Listing> items;
 };
 
 /// What GET /v1/listings filters by. What is absent does not filter.
@@ -262,7 +300,9 @@ struct JobSpec {
 struct NewOrder {
     Requirements requirements;
     std::optional<std::int64_t> count;
-    std::optional<std::string> pricing;                     ///< fixed, spot
+    std::optional<std::int64_t> thousandths;  ///< of each card; less than 1000 only with one card
+    std::optional<std::int64_t> hosts;        ///< each with `count` cards
+    std::optional<std::string> pricing;       ///< fixed, spot
     std::optional<std::int64_t> price_max_micros_per_hour;  ///< needed unless there is a quote
     std::int64_t term_ms = 0;
     std::optional<SignedQuote> quote;
@@ -279,6 +319,8 @@ struct Order {
     std::optional<std::string> reason;
     Requirements requirements;
     std::int64_t count = 0;
+    std::int64_t thousandths = 1000;
+    std::int64_t hosts = 1;
     std::optional<std::string> pricing;          ///< fixed, spot
     std::int64_t price_max_micros_per_hour = 0;  ///< of a spot order, its bid
     std::optional<std::string> bid_changed_at;
@@ -302,6 +344,8 @@ struct Order {
 struct Lease {
     std::string id;
     std::string order_id;
+    std::int64_t rank = 0;        ///< among the leases of its order
+    std::int64_t hosts = 1;       ///< how many those are
     std::string organization_id;  ///< the renter
     std::string seller_id;
     std::string host_id;
@@ -331,6 +375,7 @@ struct Lease {
     std::int64_t held_micros = 0;
     std::optional<std::int64_t> policy_version;  ///< that allowed it
     std::optional<std::string> policy_rule;
+    std::optional<std::string> ends_by;  ///< the listing's window closes
     std::int64_t version = 0;
     std::optional<std::string> role;  ///< whose side the caller is on: seller, renter
 };
@@ -341,6 +386,8 @@ struct Job {
     std::string state;  ///< queued, assigned, running, succeeded, failed, cancelled
     std::optional<std::string> order_id;
     std::optional<std::string> lease_id;
+    std::int64_t rank = 0;  ///< among the jobs of its order, one for each host
+    std::int64_t hosts = 1;
     std::string image;
     std::vector<std::string> command;
     std::map<std::string, std::string> env;
@@ -392,6 +439,7 @@ struct Placement {
     Order order;
     std::optional<Lease> lease;
     std::optional<Job> job;
+    std::vector<Lease> members;  ///< all leases of an order over several hosts, by rank
 };
 
 struct UsageRecord {

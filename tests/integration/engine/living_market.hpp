@@ -58,8 +58,8 @@ inline void live(World& world) {
     const market::Freeze lifted = world.must<market::Freeze>(
         market::CreateFreeze{market::FreezeKind::organization, renter.text(), ""}, World::admin());
     world.must<Done>(market::RemoveFreeze{lifted.id}, World::admin());
-    world.must<market::ListingView>(
-        market::UpdateListing{listing, 1, ledger::Price(usd(2).count), {}, {}, {}, {}}, World::by(seller));
+    world.must<market::ListingView>(market::UpdateListing(a_change(listing, 1).ask(usd(2))),
+                                    World::by(seller));
     world.must<ledger::Transfer>(market::Withdraw{renter, ledger::AccountKind::available, usd(1), "out"},
                                  World::admin());
     CHECK(world.attempt(market::CreateOrganization{"seller", "DE"}, World::admin()) == "name_taken");

@@ -18,7 +18,8 @@ const char* const reply = R"({
     "nonce": "0123456789abcdef0123456789abcdef", "usage_sequence": 4,
     "paid_until": "2026-01-02T03:05:05.250Z", "run_until": null, "max_duration_ms": 60000,
     "pull_deadline": "2026-01-02T03:24:05.000Z", "start_deadline": "2026-01-02T03:06:05.000Z",
-    "usage_interval_ms": 5000, "fence_ms": 610000
+    "usage_interval_ms": 5000, "fence_ms": 610000,
+    "environment": {"FALLOW_THOUSANDTHS": "250"}
   }, {
     "lease_id": "lease_00000000000000000000000002", "lease_epoch": 12, "want": "run", "stop_reason": null,
     "grace_ms": 0, "attempt": 1, "job_id": null, "spec": null, "cards": [], "nonce": "", "usage_sequence": 0,
@@ -53,7 +54,9 @@ TEST_CASE("the desired state's moments become moments of the boot clock") {
     CHECK(lease.spec->inputs == std::vector<JobInput>{{"in.txt", "artifact_1"}});
     REQUIRE(lease.cards.size() == 1);
     CHECK(lease.cards[0].uuid == "GPU-1");
+    CHECK(lease.environment.at("FALLOW_THOUSANDTHS") == "250");
     CHECK_FALSE(desired.leases[1].spec);
+    CHECK(desired.leases[1].environment.empty());
     CHECK(desired.leases[1].job_id.empty());
 }
 

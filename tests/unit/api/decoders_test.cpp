@@ -45,6 +45,7 @@ TEST_CASE("a listing has its defaults") {
     CHECK(listing->term_max == days(30));
     CHECK(listing->reclaim_notice == minutes(1));
     CHECK(listing->bundle_min == 1);
+    CHECK(listing->share_min == 1000);
     CHECK(listing->cards.size() == 2);
 }
 
@@ -66,8 +67,18 @@ TEST_CASE("listings that are refused") {
          {start + R"("spot_floor_micros_per_hour":-1})", ErrorCode::invalid_field,
           "/spot_floor_micros_per_hour"},
          {start + R"("bundle_min":3})", ErrorCode::invalid_field, "/bundle_min"},
+         {start + R"("share_min_thousandths":0})", ErrorCode::invalid_field, "/share_min_thousandths"},
+         {start + R"("share_min_thousandths":1001})", ErrorCode::invalid_field, "/share_min_thousandths"},
+         {start + R"("share_min_thousandths":500,"bundle_min":2})", ErrorCode::invalid_field,
+          "/share_min_thousandths"},
          {start + R"("available_from":"2026-01-02T00:00:00Z","available_until":"2026-01-01T00:00:00Z"})",
           ErrorCode::invalid_field, "/available_until"},
+         {start + R"("windows":["fri 18:00-mon 08:00","sat"]})", ErrorCode::invalid_field, "/windows/1"},
+         {start + R"("windows_utc_offset_minutes":841})", ErrorCode::invalid_field,
+          "/windows_utc_offset_minutes"},
+         {start + R"("renters_blocked":["org_1"]})", ErrorCode::invalid_id, "/renters_blocked/0"},
+         {start + R"("images_allowed":["*"]})", ErrorCode::invalid_field, "/images_allowed/0"},
+         {start + R"("images_allowed":["a*b"]})", ErrorCode::invalid_field, "/images_allowed/0"},
          {start + R"("state":"open"})", ErrorCode::unknown_field, "/state"}});
 }
 
@@ -86,8 +97,39 @@ TEST_CASE("changes of a listing that are refused") {
     const auto change = decode(R"({"state":"paused"})");
     REQUIRE(change.ok());
     CHECK(change->version == 3);
-    CHECK(change->state == market::ListingState::paused);
-    CHECK_FALSE(change->ask.has_value());
+    CHECK(change->terms.state == market::ListingState::paused);
+    CHECK_FALSE(change->terms.ask.has_value());
+    CHECK(decode(R"({"share_min_thousandths":250})")->terms.share_min == 250);
+}
+
+TEST_CASE("a list that is given empty is cleared, one that is left out stays") {
+    const auto change =
+        decode_listing_change(R"({"windows":[],"images_allowed":["team/*"]})", ListingId(RawId{0, 1}), 3);
+    REQUIRE(change.ok());
+    CHECK(change->terms.windows == std::vector<std::string>{});
+    CHECK(change->terms.images_allowed == std::vector<std::string>{"team/*"});
+    CHECK_FALSE(change->terms.renters_allowed.has_value());
+}
+
+TEST_CASE("changes of many listings") {
+    check_refused(decode_listing_changes,
+                  {{"{}", ErrorCode::missing_field, "/change"},
+                   {R"({"change":{}})", ErrorCode::missing_field, "/change"},
+                   {R"({"change":{"ask":1}})", ErrorCode::unknown_field, "/change/ask"},
+                   {R"({"filter":{"state":"withdrawn"},"change":{"state":"open"}})",
+                    ErrorCode::invalid_field, "/filter/state"},
+                   {R"({"filter":{"listing_ids":["x"]},"change":{"state":"open"}})", ErrorCode::invalid_id,
+                    "/filter/listing_ids/0"}});
+    const auto all = decode_listing_changes(R"({"change":{"ask_micros_per_hour":7}})");
+    REQUIRE(all.ok());
+    CHECK_FALSE(all->dry_run);
+    CHECK(all->terms.ask == ledger::Price(7));
+    const auto some = decode_listing_changes(
+        R"({"filter":{"product":"H100","state":"paused"},"change":{"state":"open"},"dry_run":true})");
+    REQUIRE(some.ok());
+    CHECK(some->dry_run);
+    CHECK(some->filter.product == "H100");
+    CHECK(some->filter.state == market::ListingState::paused);
 }
 
 TEST_CASE("keys that are refused") {

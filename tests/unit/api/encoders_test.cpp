@@ -41,7 +41,7 @@ market::Lease a_lease() {
 
 const std::string lease_text =
     R"({"id":"lease_00000000000000000000000001","role":"renter",)"
-    R"("order_id":"order_00000000000000000000000002",)"
+    R"("order_id":"order_00000000000000000000000002","rank":0,"hosts":1,)"
     R"("organization_id":"org_00000000000000000000000003","seller_id":"org_00000000000000000000000004",)"
     R"("host_id":"host_00000000000000000000000005",)"
     R"("listing_id":"listing_00000000000000000000000006",)"
@@ -52,7 +52,7 @@ const std::string lease_text =
     R"("running_at":"1970-01-01T00:00:02.000Z","ended_at":null,"phase_deadline":null,)"
     R"("reclaim_deadline":null,)"
     R"("paid_until":null,"running_ms":0,"charged_micros":0,"fee_micros":0,"held_micros":77,)"
-    R"("policy_version":2,"policy_rule":"a-rule","version":3})";
+    R"("policy_version":2,"policy_rule":"a-rule","ends_by":null,"version":3})";
 
 market::Order an_order() {
     market::Order order;
@@ -72,7 +72,8 @@ const std::string order_text =
     R"("state":"filled","reason":null,"requirements":{"products":["H100","a \"b\"\n"],"device_class":null,)"
     R"("vram_bytes_min":null,"countries":[],"countries_excluded":[],"listing_id":null,"host_id":null,)"
     R"("query":null},)"
-    R"("count":1,"pricing":"fixed","price_max_micros_per_hour":5,"bid_changed_at":null,)"
+    R"("count":1,"thousandths":1000,"hosts":1,"pricing":"fixed",)"
+    R"("price_max_micros_per_hour":5,"bid_changed_at":null,)"
     R"("promised_card_ids":[],"term_ms":3600000,"fill_or_kill":false,)"
     R"("placed_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",)"
     R"("lease_id":"lease_00000000000000000000000001","job_id":null,"end_use":"rendering","approved":false,)"
@@ -102,7 +103,8 @@ TEST_CASE("a job carries its specification") {
     job.reason = market::EndReason::command_failed;
     CHECK(to_json(job, R"({"image":"a","env":{"B":"{}"}})") ==
           R"({"id":"job_00000000000000000000000008","organization_id":"org_00000000000000000000000003",)"
-          R"("state":"queued","order_id":null,"lease_id":null,"image":"a","env":{"B":"{}"},"attempts":0,)"
+          R"("state":"queued","order_id":null,"rank":0,"hosts":1,)"
+          R"("lease_id":null,"image":"a","env":{"B":"{}"},"attempts":0,)"
           R"("exit_code":-1,"reason":"command_failed",)"
           R"("queued_at":"1970-01-01T00:00:00.000Z","started_at":null,)"
           R"("finished_at":null,"version":1})");

@@ -45,6 +45,8 @@ TEST_CASE("an order has its defaults") {
     CHECK(placed.term == hours(1));
     CHECK_FALSE(placed.fill_or_kill);
     CHECK(placed.pricing == market::OrderPricing::fixed);
+    CHECK(placed.thousandths == 1000);
+    CHECK(placed.hosts == 1);
     CHECK(placed.expires_in == days(7));
     CHECK_FALSE(placed.job.has_value());
     CHECK(decoded->inputs.empty());
@@ -113,6 +115,12 @@ TEST_CASE("orders that are refused") {
         {order(R"("pricing":"auction")"), ErrorCode::invalid_field, "/pricing"},
         {order(R"("count":0)"), ErrorCode::invalid_field, "/count"},
         {order(R"("count":65)"), ErrorCode::invalid_field, "/count"},
+        {order(R"("thousandths":0)"), ErrorCode::invalid_field, "/thousandths"},
+        {order(R"("thousandths":500,"count":2)"), ErrorCode::invalid_field, "/thousandths"},
+        {order(R"("hosts":17)"), ErrorCode::invalid_field, "/hosts"},
+        {order(R"("hosts":2,"thousandths":500)"), ErrorCode::invalid_field, "/thousandths"},
+        {order(R"("hosts":2,"requirements":{"host_id":"host_00000000000000000000000001"})"),
+         ErrorCode::invalid_field, "/hosts"},
         {order(R"("requirements":{"countries":["de"]})"), ErrorCode::invalid_field,
          "/requirements/countries/0"},
         {order(R"("requirements":{"contries":["DE"]})"), ErrorCode::unknown_field,

@@ -247,7 +247,7 @@ TEST_CASE("Listing states × commands") {
                     return world.attempt(WithdrawListing{listing}, World::by(one.seller));
                 const auto to = what.starts_with("pause") ? ListingState::paused : ListingState::open;
                 return world.attempt(
-                    UpdateListing{listing, world.listing_row(listing).version, {}, {}, {}, {}, to},
+                    UpdateListing(a_change(listing, world.listing_row(listing).version).to(to)),
                     World::by(one.seller));
             };
             if (std::string(state) != "open") CHECK(go(state) == "ok");

@@ -30,6 +30,7 @@ std::string why_not(const Market& market, ListingId listing, const PlaceOrder& c
     order.organization = market.renter;
     order.requirements = command.requirements;
     order.count = command.count;
+    order.thousandths = command.thousandths;
     order.price_max = command.price_max;
     order.term = command.term;
     const Fit found =
@@ -74,6 +75,7 @@ TEST_CASE("Each constraint refuses what it should, at its boundary") {
         {"any but its country", "country", fitting().not_in("FR").not_in("DE")},
         {"any but another country", "fits", fitting().not_in("FR")},
         {"fewer than the bundle", "bundle", fitting().cards(1)},
+        {"a part of a card that is not shared", "bundle", fitting().cards(1).share(500)},
         {"all cards", "fits", fitting().cards(4)},
         {"more cards than there are", "cards", fitting().cards(5)},
         {"its product", "fits", fitting().product("A100").product("H100")},
@@ -123,7 +125,7 @@ TEST_CASE("A listing serves only while it, its host and its seller may") {
         const HostId other = market.add_host(a_host());
         const auto from = what == "before window" ? std::optional(world.now() + Millis(1)) : std::nullopt;
         const ListingId listing = world.listing(host, a_listing().available(from, std::nullopt));
-        UpdateListing pause{listing, 1, {}, {}, {}, {}, ListingState::paused};
+        const UpdateListing pause = a_change(listing, 1).to(ListingState::paused);
         const Caller seller = World::by(market.seller);
         if (what == "paused") CHECK(world.attempt(pause, seller) == "ok");
         if (what == "withdrawn") CHECK(world.attempt(WithdrawListing{listing}, seller) == "ok");
@@ -177,8 +179,7 @@ TEST_CASE("A lease keeps its price when the listing changes") {
     World& world = market.world;
     const ListingId listing = world.listing(market.add_host(a_host()), a_listing().ask(usd(1)));
     const LeaseId lease = world.rent(market.renter, an_order().job());
-    CHECK(world.attempt(UpdateListing{listing, 1, ledger::Price(usd(2).count), {}, {}, {}, {}},
-                        World::by(market.seller)) == "ok");
+    CHECK(world.attempt(UpdateListing(a_change(listing, 1).ask(usd(2))), World::by(market.seller)) == "ok");
     CHECK(world.lease(lease).price == ledger::Price(usd(1).count));
     CHECK(world.listing_row(listing).version == 2);
 }
@@ -250,7 +251,7 @@ TEST_CASE("What lets a standing order be filled") {
         FreezeId freeze;
         OrganizationId renter = market.renter;
         if (event == "a resumed listing" || event == "a market that is open again")
-            CHECK(world.attempt(UpdateListing{listing, 1, {}, {}, {}, {}, ListingState::paused}, seller) ==
+            CHECK(world.attempt(UpdateListing(a_change(listing, 1).to(ListingState::paused)), seller) ==
                   "ok");
         if (event == "a resumed host")
             CHECK(world.attempt(ChangeHost{host, HostAction::drain}, seller) == "ok");
@@ -286,10 +287,9 @@ TEST_CASE("What lets a standing order be filled") {
         }
         if (event == "a new listing") world.listing(host);
         if (event == "a lower ask")
-            CHECK(world.attempt(UpdateListing{listing, 1, ledger::Price(usd(2).count), {}, {}, {}, {}},
-                                seller) == "ok");
+            CHECK(world.attempt(UpdateListing(a_change(listing, 1).ask(usd(2))), seller) == "ok");
         if (event == "a resumed listing")
-            CHECK(world.attempt(UpdateListing{listing, 2, {}, {}, {}, {}, ListingState::open}, seller) ==
+            CHECK(world.attempt(UpdateListing(a_change(listing, 2).to(ListingState::open)), seller) ==
                   "ok");
         if (event == "a resumed host")
             CHECK(world.attempt(ChangeHost{host, HostAction::resume}, seller) == "ok");
@@ -303,8 +303,8 @@ TEST_CASE("What lets a standing order be filled") {
         }
         if (!freeze.is_nil()) {
             if (event == "a market that is open again") {
-                CHECK(world.attempt(UpdateListing{listing, 2, {}, {}, {}, {}, ListingState::open},
-                                    seller) == "ok");
+                CHECK(world.attempt(UpdateListing(a_change(listing, 2).to(ListingState::open)), seller) ==
+                      "ok");
                 CHECK(world.order(order).state == OrderState::standing);
             }
             world.must<Done>(RemoveFreeze{freeze}, World::admin());

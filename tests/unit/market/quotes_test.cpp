@@ -42,8 +42,8 @@ struct Scene {
         UpdateListing change;
         change.listing = listing;
         change.version = world.listing_row(listing).version;
-        change.ask = ledger::Price(ask.count);
-        change.state = state;
+        change.terms.ask = ledger::Price(ask.count);
+        change.terms.state = state;
         static_cast<void>(world.must<ListingView>(change, World::by(seller)));
     }
 
@@ -85,8 +85,8 @@ TEST_CASE("A listing's storage and egress prices are in its quotes") {
     UpdateListing change;
     change.listing = scene.listing;
     change.version = 1;
-    change.storage_price = ledger::Micros(72'000);
-    change.egress_price = ledger::Micros(10'000);
+    change.terms.storage_price = ledger::Micros(72'000);
+    change.terms.egress_price = ledger::Micros(10'000);
     static_cast<void>(scene.world.must<ListingView>(change, World::by(scene.seller)));
     MakeQuote wanted = Scene::wanted(1, hours(10));
     wanted.stored_gib = 100;

@@ -265,6 +265,23 @@ TEST_CASE("Refusals: listings") {
          [](Market& m) {
              return To{a_listing().terms(hours(2), hours(1)).on(m.host, m.free_cards), World::by(m.seller)};
          }},
+        {"a share of cards that go in bundles only", "invalid_field /share_min_thousandths",
+         [](Market& m) {
+             return To{a_listing().bundle(2).shares_from(500).on(m.host, m.free_cards),
+                       World::by(m.seller)};
+         }},
+        {"a part of two cards", "invalid_field /thousandths",
+         [](Market& m) {
+             return To{PlaceOrder(an_order().cards(2).share(500)), World::by(m.renter)};
+         }},
+        {"parts of cards on two hosts", "invalid_field /thousandths",
+         [](Market& m) {
+             return To{PlaceOrder(an_order().hosts(2).share(500)), World::by(m.renter)};
+         }},
+        {"two hosts that are one listing's", "invalid_field /hosts",
+         [](Market& m) {
+             return To{PlaceOrder(an_order().hosts(2).on(m.listing)), World::by(m.renter)};
+         }},
         {"a bundle of more cards than there are", "invalid_field /bundle_min",
          [](Market& m) {
              return To{a_listing().bundle(3).on(m.host, m.free_cards), World::by(m.seller)};
@@ -287,7 +304,7 @@ TEST_CASE("Refusals: listings") {
         {"a change to terms in the wrong order", "invalid_field /term_min_ms",
          [](Market& m) {
              UpdateListing command = m.update();
-             command.term_min = days(31);
+             command.terms.term_min = days(31);
              return To{command, World::by(m.seller)};
          }},
         {"a change of a withdrawn one", "wrong_state",

@@ -171,7 +171,7 @@ TEST_CASE("At the start the block becomes a rental at the locked price, and the 
     UpdateListing dearer;
     dearer.listing = scene.listing;
     dearer.version = 1;
-    dearer.ask = ledger::Price(usd(7).count);
+    dearer.terms.ask = ledger::Price(usd(7).count);
     static_cast<void>(world.must<ListingView>(dearer, World::by(scene.seller)));
     world.set_fee(500'000);
     scene.go_to(booked.starts_at);
@@ -362,11 +362,11 @@ TEST_CASE("A commitment is never shortened, and binds the listing while somebody
     UpdateListing change;
     change.listing = scene.listing;
     change.version = 1;
-    change.committed_until = scene.in(days(9));
+    change.terms.committed_until = scene.in(days(9));
     CHECK(scene.attempt(change, scene.seller) == "committed");
-    change.committed_until = scene.in(Millis(0));
+    change.terms.committed_until = scene.in(Millis(0));
     CHECK(scene.attempt(change, scene.seller) == "invalid_field");
-    change.committed_until = scene.in(days(11));
+    change.terms.committed_until = scene.in(days(11));
     CHECK(scene.attempt(change, scene.seller) == "ok");
     const Reservation booked = scene.book(scene.block(scene.in(days(2))));
     CHECK(scene.attempt(WithdrawListing{scene.listing}, scene.seller) == "committed");
@@ -390,8 +390,8 @@ TEST_CASE("A quote of a block locks price and terms for its reservation") {
     UpdateListing dearer;
     dearer.listing = scene.listing;
     dearer.version = 1;
-    dearer.ask = ledger::Price(usd(7).count);
-    dearer.reclaim_notice = hours(1);
+    dearer.terms.ask = ledger::Price(usd(7).count);
+    dearer.terms.reclaim_notice = hours(1);
     static_cast<void>(world.must<ListingView>(dearer, World::by(scene.seller)));
     Reserve command = scene.block(*wanted.starts_at, hours(10), 2);
     command.quote = quote;
@@ -506,7 +506,7 @@ TEST_CASE("No two bookings of a card meet, and no lease meets a booking, 6,000 g
                 UpdateListing change;
                 change.listing = scene.listing;
                 change.version = world.listing_row(scene.listing).version;
-                change.committed_until = scene.in(days(10));
+                change.terms.committed_until = scene.in(days(10));
                 static_cast<void>(world.must<ListingView>(change, World::by(scene.seller)));
             }
         }

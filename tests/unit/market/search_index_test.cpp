@@ -158,7 +158,7 @@ TEST_CASE("Pages neither miss nor repeat while the market changes: 60 markets") 
                 market::UpdateListing update;
                 update.listing = id;
                 update.version = before.version;
-                update.ask = ledger::Price(usd(1 + static_cast<std::int64_t>(random() % 6)).count);
+                update.terms.ask = ledger::Price(usd(1 + static_cast<std::int64_t>(random() % 6)).count);
                 static_cast<void>(world.attempt(update, World::by(fair.seller_)));
             }
             const std::string was = index.text();

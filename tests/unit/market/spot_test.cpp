@@ -163,7 +163,7 @@ TEST_CASE("A promise ends with its order, its host or its listing, and the card 
             UpdateListing change;
             change.listing = market.listing;
             change.version = 1;
-            change.state = ListingState::paused;
+            change.terms.state = ListingState::paused;
             world.must<ListingView>(change, World::by(market.seller));
         }
         if (how == "lost") world.lost(market.host);

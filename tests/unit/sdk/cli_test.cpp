@@ -159,6 +159,20 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
          R"(PATCH /v1/listings/listing_1 {"spot_floor_micros_per_hour":400000})"},
         {{"listing", "update", "listing_1", "--no-spot", "--version", "7"},
          R"(PATCH /v1/listings/listing_1 {"no_spot":true})"},
+        {{"listing", "update", "listing_1", "--share-min", "0.25", "--version", "7"},
+         R"(PATCH /v1/listings/listing_1 {"share_min_thousandths":250})"},
+        {{"listing", "update", "listing_1", "--window", "fri 18:00-mon 08:00", "--clear", "images",
+          "--version", "7"},
+         R"(PATCH /v1/listings/listing_1 {"windows":["fri 18:00-mon 08:00"],"images_allowed":[]})"},
+        {{"listing", "change", "--product", "H100", "--ask", "2", "--dry-run"},
+         R"(POST /v1/listings/bulk {"filter":{"product":"H100"},"change":{"ask_micros_per_hour":2000000},)"
+         R"("dry_run":true})"},
+        {{"order", "place", "--price-max", "3", "--term", "2h", "--count", "8", "--hosts", "4"},
+         R"(POST /v1/orders {"requirements":{},"count":8,"hosts":4,"price_max_micros_per_hour":3000000,)"
+         R"("term_ms":7200000,"fill_or_kill":false})"},
+        {{"order", "place", "--price-max", "3", "--term", "2h", "--share", "0.125"},
+         R"(POST /v1/orders {"requirements":{},"thousandths":125,"price_max_micros_per_hour":3000000,)"
+         R"("term_ms":7200000,"fill_or_kill":false})"},
         {{"listing", "withdraw", "listing_1"}, "POST /v1/listings/listing_1/withdraw {}"},
         {{"order", "place", "--price-max", "3", "--term", "2h", "--count", "2", "--product", "H100",
           "--product", "H200", "--vram", "80GiB", "--not-country", "US", "--fill-or-kill", "--expires-in",

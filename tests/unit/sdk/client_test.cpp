@@ -24,7 +24,8 @@ constexpr std::string_view account_json =
 constexpr std::string_view order_json =
     R"({"id":"order_1","organization_id":"org_1","state":"standing","reason":null,)"
     R"("requirements":{"products":["H100"]},)"
-    R"("count":1,"price_max_micros_per_hour":7,"term_ms":60000,"fill_or_kill":false,)"
+    R"("count":1,"thousandths":1000,"hosts":1,)"
+    R"("price_max_micros_per_hour":7,"term_ms":60000,"fill_or_kill":false,)"
     R"("placed_at":"t","expires_at":"t",)"
     R"("lease_id":null,"job_id":null,"version":3})";
 
