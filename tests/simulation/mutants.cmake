@@ -21,7 +21,7 @@ function(mutant name file text replacement)
   # A mutated file of the simulator itself takes the place of its own object.
   add_executable(${target} EXCLUDE_FROM_ALL ${copy}
     $<FILTER:$<TARGET_OBJECTS:fallow_simulation>,EXCLUDE,/simulation/${stem}>)
-  target_link_libraries(${target} PRIVATE fallow_options fallow_engine fallow_market fallow_agent_lib CLI11::CLI11)
+  target_link_libraries(${target} PRIVATE fallow_options fallow_engine fallow_market fallow_agent_lib fallow_test_market CLI11::CLI11)
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_compile_options(${target} PRIVATE -w)  # what a bug leaves unused
   set(mutant_names ${mutant_names} ${name} PARENT_SCOPE)

@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "support/paths.hpp"
+
 namespace fallow::agent::testing {
 
 inline constexpr const char* test_image = "localhost/fallow-busybox:test";
@@ -34,13 +36,13 @@ class PodmanService {
         std::string name = "/tmp/fallow-podman-XXXXXX";
         if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
         folder_ = name;
-        const std::string support = std::string(FALLOW_SOURCE_DIR) + "/tests/support/";
+        const std::string support = fallow::testing::source_dir() + "/tests/support/";
         run_script(support + "podman_service.sh start " + name + " >/dev/null");
         run_script(support + "make_image.sh " + test_image + " " + name + " >/dev/null");
     }
     ~PodmanService() {
         const std::string stop =
-            std::string(FALLOW_SOURCE_DIR) + "/tests/support/podman_service.sh stop " + folder_.string();
+            fallow::testing::source_dir() + "/tests/support/podman_service.sh stop " + folder_.string();
         if (std::system(stop.c_str()) != 0) return;
         std::error_code ignored;
         std::filesystem::remove_all(folder_, ignored);

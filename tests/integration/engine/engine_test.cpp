@@ -4,6 +4,7 @@
 #include "engine/journal.hpp"
 #include "integration/store/relay.hpp"
 #include "living_market.hpp"
+#include "support/state_text.hpp"
 
 using namespace fallow;
 using namespace fallow::market;

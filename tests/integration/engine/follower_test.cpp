@@ -3,6 +3,7 @@
 
 #include "living_market.hpp"
 #include "store/journal_source.hpp"
+#include "support/state_text.hpp"
 
 using namespace fallow;
 using namespace fallow::market;

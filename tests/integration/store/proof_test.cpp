@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "store/connection.hpp"
+#include "support/paths.hpp"
 #include "support/postgres_fixture.hpp"
 #include "world.hpp"
 
@@ -25,7 +26,7 @@ struct ProofRun {
 };
 
 ProofRun run_proof(const std::string& arguments) {
-    const std::string command = std::string(FALLOW_BIN_DIR) + "/fallow-ledger-proof " + arguments + " 2>&1";
+    const std::string command = fallow::testing::bin_dir() + "/fallow-ledger-proof " + arguments + " 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     REQUIRE(pipe != nullptr);
     ProofRun run;
@@ -256,7 +257,7 @@ TEST_CASE("the proof shares no code with the server", "[proof]") {
          {"main.cpp", "source.cpp", "check_transfers.cpp", "check_leases.cpp", "check_journal.cpp",
           "check_reservations.cpp", "text.cpp", "model.hpp", "text.hpp", "source.hpp", "checks.hpp"}) {
         INFO(file);
-        std::ifstream source(std::string(FALLOW_SOURCE_DIR) + "/server/proof/" + file);
+        std::ifstream source(fallow::testing::source_dir() + "/server/proof/" + file);
         REQUIRE(source);
         for (std::string line; std::getline(source, line);) {
             if (line.starts_with("#include \"")) CHECK(line.find('/') == std::string::npos);

@@ -8,6 +8,7 @@
 #include "store/connection.hpp"
 #include "store/migrate.hpp"
 #include "store/transaction.hpp"
+#include "support/paths.hpp"
 #include "support/postgres_fixture.hpp"
 
 namespace fallow::test {
@@ -58,7 +59,7 @@ TEST_CASE("migrating an empty database gives exactly schema.sql", "[schema]") {
     {
         Connection connection({.url = written});
         store::Transaction tx(connection, "BEGIN");
-        tx.exec(read_file(FALLOW_SOURCE_DIR "/schema/schema.sql"));
+        tx.exec(read_file(fallow::testing::source_dir() + "/schema/schema.sql"));
         tx.commit();
     }
     const std::string dump = dump_of(migrated);

@@ -8,6 +8,7 @@
 #include "agent/opencl.hpp"
 #include "agent/opencl_api.hpp"
 #include "agent/opencl_measure.hpp"
+#include "support/paths.hpp"
 #include "temporary_folder.hpp"
 
 using namespace fallow::agent;
@@ -17,8 +18,8 @@ namespace {
 
 std::string build_library(const TemporaryFolder& folder, const std::string& more) {
     const std::string library = (folder.path() / "libnvidia-ml.so.1").string();
-    const std::string command = "cc -shared -fPIC " + more + " -o " + library + " " + FALLOW_SOURCE_DIR +
-                                "/tests/unit/agent/fake_nvml.c";
+    const std::string command = "cc -shared -fPIC " + more + " -o " + library + " " +
+                                fallow::testing::source_dir() + "/tests/unit/agent/fake_nvml.c";
     REQUIRE(std::system(command.c_str()) == 0);
     return library;
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "http/router.hpp"
+#include "support/paths.hpp"
 
 using namespace fallow;
 using namespace fallow::api;
@@ -29,7 +30,7 @@ std::string without_names(std::string_view pattern) {
 /// "GET /v1/leases/{}" for each operation under `paths:`. The file's layout is fixed by its linter: a path
 /// stands two spaces in, its methods four.
 std::set<std::string> contract_routes() {
-    std::ifstream file(FALLOW_SOURCE_DIR "/schema/openapi.yaml");
+    std::ifstream file(fallow::testing::source_dir() + "/schema/openapi.yaml");
     REQUIRE(file.good());
     const std::set<std::string> methods{"get", "post", "put", "patch", "delete"};
     std::set<std::string> routes;

@@ -4,6 +4,7 @@
 
 #include "engine/journal.hpp"
 #include "support/market_world.hpp"
+#include "support/state_text.hpp"
 
 using namespace fallow;
 using namespace fallow::engine;

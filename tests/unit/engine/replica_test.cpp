@@ -5,6 +5,7 @@
 
 #include "engine/journal.hpp"
 #include "support/market_walk.hpp"
+#include "support/state_text.hpp"
 
 using namespace fallow;
 using namespace fallow::engine;

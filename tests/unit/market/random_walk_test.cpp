@@ -1,5 +1,6 @@
 // Thousands of random commands against one market, with an auditor. A failure prints its seed and step.
 #include "support/market_walk.hpp"
+#include "support/state_text.hpp"
 
 using namespace fallow;
 using namespace fallow::market;

@@ -6,6 +6,7 @@
 #include "market/search/query.hpp"
 #include "market/search/reference.hpp"
 #include "support/market_world.hpp"
+#include "support/paths.hpp"
 #include "support/text_table.hpp"
 
 using namespace fallow;
@@ -334,10 +335,10 @@ TEST_CASE("Every field is read from a market, and the offer's need no card") {
 }
 
 TEST_CASE("schema/search.md is the reference that the table makes") {
-    std::ifstream file(FALLOW_SOURCE_DIR "/schema/search.md");
+    std::ifstream file(fallow::testing::source_dir() + "/schema/search.md");
     const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
     const bool is_same = text == reference_markdown();
-    if (!is_same) std::ofstream(FALLOW_BIN_DIR "/search.md") << reference_markdown();
+    if (!is_same) std::ofstream(fallow::testing::bin_dir() + "/search.md") << reference_markdown();
     INFO("copy bin/search.md of the build folder to schema/search.md");
     CHECK(is_same);
 }

@@ -7,6 +7,7 @@
 #include "market/listings.hpp"
 #include "market/weekly_window.hpp"
 #include "support/market_world.hpp"
+#include "support/row_text.hpp"
 #include "support/text_table.hpp"
 
 using namespace fallow;

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "support/market_world.hpp"
+#include "support/paths.hpp"
 
 using namespace fallow;
 using namespace fallow::market;
@@ -23,7 +24,7 @@ std::string trimmed(const std::string& text) {
 }
 
 std::vector<Line> read_example() {
-    std::ifstream page(FALLOW_SOURCE_DIR "/server/market/SPOT.md");
+    std::ifstream page(fallow::testing::source_dir() + "/server/market/SPOT.md");
     REQUIRE(page);
     std::vector<Line> lines;
     bool in_table = false;

@@ -2,6 +2,7 @@
 #include "market/transaction.hpp"
 
 #include "support/market_world.hpp"
+#include "support/row_text.hpp"
 #include "support/text_table.hpp"
 
 using namespace fallow;

@@ -1,4 +1,5 @@
 #include "ops/metrics.hpp"
+#include "support/paths.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -96,7 +97,7 @@ TEST_CASE("nothing is lost between threads", "[metrics]") {
 }
 
 TEST_CASE("the Prometheus rules speak only of metrics that exist", "[metrics]") {
-    std::ifstream file(FALLOW_SOURCE_DIR "/docker/prometheus-rules.yaml");
+    std::ifstream file(fallow::testing::source_dir() + "/docker/prometheus-rules.yaml");
     const std::string rules{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     const std::string text = Metrics("x").text();
     std::size_t seen = 0;

@@ -10,6 +10,7 @@
 #include "fallow/digest.hpp"
 #include "fallow/json.hpp"
 #include "fallow/types.hpp"
+#include "support/paths.hpp"
 #include "unit/sdk/receipt_fixture.hpp"
 #include "unit/sdk/scripted_server.hpp"
 #include "unit/sdk/temporary_folder.hpp"
@@ -45,7 +46,7 @@ std::vector<char*> pointers_to(Words& words) {
 
 /// Runs the program with exactly this environment.
 Outcome run(const TemporaryFolder& folder, Words arguments, Words environment) {
-    const std::string program = std::string(FALLOW_BIN_DIR) + "/fallow";
+    const std::string program = fallow::testing::bin_dir() + "/fallow";
     const std::string out = (folder.path() / ".stdout").string();
     const std::string err = (folder.path() / ".stderr").string();
     arguments.insert(arguments.begin(), program);
