@@ -61,7 +61,7 @@ class Fire:
         self.keys_max = keys
         self.rows = {moment: collections.Counter() for moment in MOMENTS}
         self.longest = collections.defaultdict(float)
-        self.restarted = 0.0
+        self.restarted = float("inf")
         self.lock = threading.Lock()
 
     def prepare(self):
@@ -99,8 +99,9 @@ class Fire:
         now = time.monotonic()
         with self.lock:
             key.replies.append(reply)
+            # What the killed server had sent already may be read before the next one is started.
             if begun < self.killed < now:
-                key.seconds.append(now - self.restarted)
+                key.seconds.append(max(0.0, now - self.restarted))
 
     def group(self, clients, keys):
         """Eight twins, key by key together."""
@@ -122,7 +123,7 @@ class Fire:
 
     def play(self, moment, keys, clients):
         """One round: these keys, and one kill."""
-        self.errors, self.killed = [], float("inf")
+        self.errors, self.killed, self.restarted = [], float("inf"), float("inf")
         fallen = threading.Event()
         self.random.shuffle(keys)
         self.arm(moment, self.random.randint(1, max(1, len(keys) // 5)), fallen)
