@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "market/listings.hpp"
 #include "support/market_world.hpp"
 #include "support/text_table.hpp"
 

@@ -1,6 +1,8 @@
 // Parts of a card: which card a part is taken of, who may lie beside whom, what it costs.
 #include <random>
 
+#include "market/leases.hpp"
+#include "market/listings.hpp"
 #include "support/market_world.hpp"
 #include "support/text_table.hpp"
 
