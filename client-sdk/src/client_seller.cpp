@@ -51,7 +51,7 @@ Listing Client::update_listing(std::string_view listing_id, std::int64_t version
 
 ListingsChanged Client::change_listings(const ListingChanges& changes, const CallOptions& options) {
     return from_json<ListingsChanged>(
-        caller_->post("/v1/listings/bulk", to_request_json(changes), options));
+        caller_->post("/v1/listing-changes", to_request_json(changes), options));
 }
 
 Listing Client::withdraw_listing(std::string_view listing_id, const CallOptions& options) {

@@ -134,7 +134,7 @@ void add_seller_routes(std::vector<Route>& routes) {
                       CommandHandler{decode_host_action<retire>, encode_host}});
     routes.push_back({post, "/v1/listings", writes, large_json, keyed,
                       CommandHandler{decode_create_listing, encode_listing, 201}});
-    routes.push_back({post, "/v1/listings/bulk", writes, large_json, keyed,
+    routes.push_back({post, "/v1/listing-changes", writes, large_json, keyed,
                       CommandHandler{decode_change_listings, encode_listings}});
     routes.push_back({patch, "/v1/listings/{listing}", writes, large_json, not_keyed,
                       CommandHandler{decode_update_listing, encode_listing, 200, require_offered_listing}});

@@ -343,8 +343,8 @@ void State::index_promise(CardId card, OrderId order, bool present) {
         promised_.erase(card);
     const auto listing = listing_of_card_.find(card);
     const Card* row = find<Card>(card);
-    if (listing == listing_of_card_.end() || row == nullptr || !row->is_free()) return;
-    put_or_erase(free_cards_[listing->second], FreeCard{row->index, card}, !present);
+    if (listing == listing_of_card_.end() || row == nullptr || row->free_thousandths() == 0) return;
+    index_capacity(listing->second, *row, !present);
     refresh_offer(listing->second);
 }
 

@@ -26,7 +26,8 @@ def changed(body):
                          ("term_ms", lambda v: v + 1), ("price_micros_per_hour", lambda v: v + 1),
                          ("price_max_micros", lambda v: v + 1),
                          ("max_duration_ms", lambda v: v - 1),
-                         ("amount_micros", lambda v: v + 1), ("note", lambda v: v + "x")):
+                         ("amount_micros", lambda v: v + 1), ("note", lambda v: v + "x"),
+                         ("dry_run", lambda v: not v)):
         if name in body:
             return json.dumps({**body, name: change(body[name])}).encode()
     return b"{ }"

@@ -261,7 +261,7 @@ def updateListing(t):
 
 @example
 def changeListings(t):
-    return Example(t.owner, "/v1/listings/bulk", {
+    return Example(t.owner, "/v1/listing-changes", {
         "filter": {"listing_ids": [t.new_listing()], "host_id": t.farm.id, "product": "Simulated 80G", "state": "open"},
         "change": {"ask_micros_per_hour": 8_000_000}, "dry_run": True})
 

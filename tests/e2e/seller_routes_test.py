@@ -161,18 +161,18 @@ class Sellers(RoutesTest):
         asks = lambda: [seller.get("/v1/listings/" + id)["ask_micros_per_hour"] for id in ids]
         before = asks()
         change = {"filter": {"host_id": host.id, "listing_ids": ids[:2]}, "change": {"ask_micros_per_hour": 77}}
-        tried = seller.post("/v1/listings/bulk", {**change, "dry_run": True})
+        tried = seller.post("/v1/listing-changes", {**change, "dry_run": True})
         self.assertEqual((tried["dry_run"], [item["id"] for item in tried["items"]]), (True, sorted(ids[:2])))
         self.assertEqual([item["ask_micros_per_hour"] for item in tried["items"]], [77, 77])
         self.assertEqual(asks(), before)
-        seller.post("/v1/listings/bulk", change)
+        seller.post("/v1/listing-changes", change)
         self.assertEqual(asks(), [77, 77, before[2]])
         rows = [({"filter": {"listing_ids": ["listing_" + "0" * 26]}, "change": {"state": "open"}}, 404, "not_found",
                  "/filter/listing_ids/0"),
                 ({"change": {"term_min_ms": 366 * DAY}}, 422, "invalid_field", "/change/term_min_ms"),
                 ({"change": {}}, 422, "missing_field", "/change")]
-        self.assert_rows(rows, lambda body: seller.call("POST", "/v1/listings/bulk", body))
-        self.assertEqual(self.renter.call("POST", "/v1/listings/bulk", change).status, 403)
+        self.assert_rows(rows, lambda body: seller.call("POST", "/v1/listing-changes", body))
+        self.assertEqual(self.renter.call("POST", "/v1/listing-changes", change).status, 403)
 
     def test_a_change_needs_the_version_it_was_made_for(self):
         listing = self.offer()

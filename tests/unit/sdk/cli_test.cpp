@@ -166,7 +166,7 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
           "--version", "7"},
          R"(PATCH /v1/listings/listing_1 {"windows":["fri 18:00-mon 08:00"],"images_allowed":[]})"},
         {{"listing", "change", "--product", "H100", "--ask", "2", "--dry-run"},
-         R"(POST /v1/listings/bulk {"filter":{"product":"H100"},"change":{"ask_micros_per_hour":2000000},)"
+         R"(POST /v1/listing-changes {"filter":{"product":"H100"},"change":{"ask_micros_per_hour":2000000},)"
          R"("dry_run":true})"},
         {{"order", "place", "--price-max", "3", "--term", "2h", "--count", "8", "--hosts", "4"},
          R"(POST /v1/orders {"requirements":{},"count":8,"hosts":4,"price_max_micros_per_hour":3000000,)"
