@@ -120,8 +120,8 @@ TEST_CASE("A part holds and costs that part of the price") {
     const Lease& lease = market.world.lease(market.last);
     Lease whole = lease;
     whole.thousandths = limits::thousandths_per_card;
-    CHECK(lease.held == hold_wanted(market.world.state().rules(), lease));
-    CHECK(lease.held.count * 4 == hold_wanted(market.world.state().rules(), whole).count);
+    CHECK(lease.held == hold_wanted(market.world.state().rules(), lease, lease.price));
+    CHECK(lease.held.count * 4 == hold_wanted(market.world.state().rules(), whole, whole.price).count);
     CHECK(before - lease.held == market.world.balance(market.a, ledger::AccountKind::available));
     CHECK(view_of(market.world.state(), market.world.listing_row(market.listing)).thousandths_free == 750);
 }
