@@ -279,6 +279,8 @@ void add_change_many(CLI::App& listing, Context& context) {
     command.add_option("--host", filter.host_id, "Only of this host")->type_name("ID");
     command.add_option("--product", filter.product, "Only with this model");
     command.add_option("--state", filter.state, "Only those that are open, or paused");
+    command.add_option("--where", filter.query, "Only with a card that this finds, as in `fallow search`")
+        ->type_name("QUERY");
     add_change(command, arguments->changes.change, arguments->lists);
     command.add_flag("--dry-run", arguments->changes.dry_run, "Only show what would come of it");
     on_run(context, command, arguments, [](Context& with, const ChangeArguments& given) {

@@ -180,6 +180,7 @@ struct Fields<ListingFilter> {
         visit("host_id", value.host_id);
         visit("product", value.product);
         visit("state", value.state);
+        visit("query", value.query);
     }
 };
 

@@ -147,6 +147,7 @@ market::ListingFilter read_filter(FieldReader& reader) {
     filter.state = reader.optional_named<market::ListingState>("state");
     if (filter.state == market::ListingState::withdrawn)
         reader.fail(ErrorCode::invalid_field, "state", "Give open or paused: withdrawn listings stay.");
+    filter.query = reader.optional_text("query", {.bytes_max = limits::query_bytes_max});
     static_cast<void>(reader.finish());
     return filter;
 }

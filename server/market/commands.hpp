@@ -157,6 +157,7 @@ struct ListingFilter {
     std::optional<HostId> host;
     std::optional<std::string> product;  ///< of any of its cards
     std::optional<ListingState> state;
+    std::optional<std::string> query;  ///< that any of its cards is found by, without order by and limit
 };
 /// The same change of many listings at once, all of them or none.
 struct ChangeListings {

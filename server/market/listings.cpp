@@ -7,6 +7,7 @@
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
 #include "market/matching.hpp"
+#include "market/search/query.hpp"
 #include "market/weekly_window.hpp"
 
 namespace fallow::market {
@@ -132,8 +133,32 @@ void change_terms(Listing& listing, const ListingTerms& wanted) {
     set(listing.images_allowed, wanted.images_allowed);
 }
 
+/// What a filter asks of cards.
+Result<std::optional<search::Query>> card_query(const ListingFilter& filter) {
+    constexpr const char* pointer = "/filter/query";
+    if (!filter.query) return std::optional<search::Query>();
+    auto query = search::parse_query(*filter.query);
+    if (!query) return refuse(query.error().code, query.error().detail, pointer);
+    if (!query->order.empty() || query->limit)
+        return refuse(ErrorCode::invalid_field,
+                      "A change is of all listings that are found: leave out order by and limit.", pointer);
+    return std::optional(*std::move(query));
+}
+
+bool has_card_of(const State& state, const Listing& listing, const search::Query& query) {
+    const Host& host = state.at<Host>(listing.host);
+    const Organization& seller = state.at<Organization>(listing.organization);
+    return std::any_of(listing.cards.begin(), listing.cards.end(), [&](CardId id) {
+        const search::Facts facts{state, listing, host, seller, &state.at<Card>(id)};
+        return search::matches(query, search::FactsRow(facts));
+    });
+}
+
 /// The caller's listings that a filter finds, by id.
-std::vector<ListingId> found_by(const State& state, OrganizationId seller, const ListingFilter& filter) {
+Result<std::vector<ListingId>> found_by(const State& state, OrganizationId seller,
+                                        const ListingFilter& filter) {
+    const auto query = card_query(filter);
+    if (!query) return query.error();
     const auto has_product = [&](const Listing& listing) {
         return std::any_of(listing.cards.begin(), listing.cards.end(),
                            [&](CardId card) { return state.at<Card>(card).product == *filter.product; });
@@ -146,7 +171,9 @@ std::vector<ListingId> found_by(const State& state, OrganizationId seller, const
     for (const ListingId id : state.listings_of(seller)) {
         const Listing& listing = state.at<Listing>(id);
         if (is_named(id) && (!filter.host || *filter.host == listing.host) &&
-            (!filter.state || *filter.state == listing.state) && (!filter.product || has_product(listing)))
+            (!filter.state || *filter.state == listing.state) &&
+            (!filter.product || has_product(listing)) &&
+            (!*query || has_card_of(state, listing, **query)))
             found.push_back(id);
     }
     return found;
@@ -258,11 +285,11 @@ Result<Outcome> handle(Transaction& tx, const UpdateListing& command) {
 }
 
 Result<Outcome> handle(Transaction& tx, const ChangeListings& command) {
-    const std::vector<ListingId> found =
-        found_by(tx.state(), tx.context().caller.organization, command.filter);
-    if (const auto fine = check_found(command.filter, found); !fine) return fine.error();
+    const auto found = found_by(tx.state(), tx.context().caller.organization, command.filter);
+    if (!found) return found.error();
+    if (const auto fine = check_found(command.filter, *found); !fine) return fine.error();
     std::vector<Listing> changed;
-    for (const ListingId id : found) {
+    for (const ListingId id : *found) {
         const std::optional<Time> committed = tx.state().at<Listing>(id).committed_until;
         Listing& listing = changed.emplace_back(tx.state().at<Listing>(id));
         change_terms(listing, command.terms);

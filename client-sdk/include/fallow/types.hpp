@@ -251,6 +251,7 @@ struct ListingFilter {
     std::optional<std::string> host_id;
     std::optional<std::string> product;
     std::optional<std::string> state;
+    std::optional<std::string> query;  ///< as of a search, without order by and limit
 };
 
 struct ListingChanges {

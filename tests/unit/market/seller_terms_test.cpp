@@ -288,11 +288,13 @@ TEST_CASE("The same change of many listings is made whole or not at all") {
     };
     CHECK(changed({}, true) == "abc");
     CHECK(world.listing_row(a).version == 1);
-    CHECK(changed({{}, small, {}, {}}, true) == "ab");
-    CHECK(changed({{}, {}, "H100", {}}, true) == "c");
-    CHECK(changed({{c, a}, {}, {}, {}}, true) == "ac");
-    CHECK(changed({{}, {}, {}, ListingState::paused}, true) == "");
-    CHECK(changed({{}, small, "A100", ListingState::open}, false) == "ab");
+    CHECK(changed({{}, small, {}, {}, {}}, true) == "ab");
+    CHECK(changed({{}, {}, "H100", {}, {}}, true) == "c");
+    CHECK(changed({{c, a}, {}, {}, {}, {}}, true) == "ac");
+    CHECK(changed({{}, {}, {}, ListingState::paused, {}}, true) == "");
+    CHECK(changed({{}, {}, {}, {}, "product = a100 and cards >= 1"}, true) == "ab");
+    CHECK(changed({{}, large, {}, {}, "product = a100"}, true) == "");
+    CHECK(changed({{}, small, "A100", ListingState::open, {}}, false) == "ab");
     CHECK(world.listing_row(a).ask.micros_per_hour == usd(7).count);
     CHECK(world.listing_row(c).ask.micros_per_hour == usd(1).count);
     CHECK(world.listing_row(e).version == 1);
@@ -301,6 +303,12 @@ TEST_CASE("The same change of many listings is made whole or not at all") {
     wrong.terms.term_max = hours(1);  // b's shortest term is longer
     CHECK(world.attempt(wrong, World::by(seller)) == "invalid_field");
     CHECK(world.listing_row(a).version == 2);
+    for (const char* query : {"produkt = a100", "price <", "price > 1 order by price", "price > 1 limit 2"}) {
+        ChangeListings unread;
+        unread.filter.query = query;
+        unread.terms.ask = ledger::Price(usd(3).count);
+        CHECK(world.attempt(unread, World::by(seller)) == "invalid_field");
+    }
     for (const ListingId unknown : {d, e}) {
         wrong.filter.listings = {unknown};
         CHECK(world.attempt(wrong, World::by(seller)) == "not_found");
