@@ -82,6 +82,8 @@ struct Fields<SingleChange> {
         visit("now", value.now);
         visit("requirements", value.requirements);
         visit("count", value.count);
+        visit("thousandths", value.thousandths);
+        visit("hosts", value.hosts);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("term_ms", value.term_ms);
         visit("listing_id", value.listing_id);

@@ -26,6 +26,8 @@ void write(JsonWriter& json, const market::SingleChange& change) {
     json.key("requirements");
     write(json, change.order.requirements);
     json.field("count", change.order.count)
+        .field("thousandths", change.order.thousandths)
+        .field("hosts", change.order.hosts)
         .field("price_max_micros_per_hour", change.order.price_max)
         .field("term_ms", change.order.term)
         .field("listing_id", change.listing)

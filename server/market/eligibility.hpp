@@ -12,10 +12,10 @@
 namespace fallow::market {
 
 /// What can keep a listing or a card from an order, in the order in which it is asked: first what the
-/// listing says, then what each card is, last whether enough cards are left.
+/// listing says, then what each card is, last whether enough cards are left, and enough hosts with them.
 FALLOW_ENUM(Constraint, listing, host, listing_state, host_state, frozen, price, term, window, renter,
             image, country, bundle, share, device_class, product, vram, query, missing, in_use, tenant,
-            booked, claimed, policy, cards)
+            booked, claimed, policy, cards, hosts)
 
 /// One order beside one listing: what the rules look at.
 struct Pairing {
@@ -40,7 +40,8 @@ struct CardRule {
     bool (*holds)(const Pairing& pairing, const Card& card);
 };
 
-/// All rules, in the order of Constraint. `cards` has none of its own: it is a count over these.
+/// All rules, in the order of Constraint. `cards` and `hosts` have none of their own: they count over
+/// these.
 [[nodiscard]] std::span<const ListingRule> listing_rules();
 [[nodiscard]] std::span<const CardRule> card_rules();
 

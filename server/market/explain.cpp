@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "market/explain_changes.hpp"
 
@@ -63,12 +64,13 @@ class Count {
             if (listing.state == ListingState::withdrawn) continue;
             one_listing(listing, changes);
         }
+        if (order_.is_gang()) count_hosts(changes);
     }
 
     [[nodiscard]] Explanation result() {
         Explanation explanation;
         explanation.cards = cards_;
-        explanation.left = left_ - too_few_.removed;
+        explanation.left = left_ - too_few_.removed - too_few_hosts_.removed;
         for (std::size_t i = 0; i < asked_.size(); ++i) {
             counts_[i].constraint = asked_[i].constraint;
             counts_[i].condition = asked_[i].condition;
@@ -76,7 +78,9 @@ class Count {
                 explanation.constraints.push_back(counts_[i]);
         }
         too_few_.constraint = Constraint::cards;
-        if (too_few_.alone > 0 || too_few_.removed > 0) explanation.constraints.push_back(too_few_);
+        too_few_hosts_.constraint = Constraint::hosts;
+        for (const ConstraintCount& count : {too_few_, too_few_hosts_})
+            if (count.alone > 0 || count.removed > 0) explanation.constraints.push_back(count);
         return explanation;
     }
     /// Cards that fit, by listing.
@@ -96,13 +100,34 @@ class Count {
         }
         cards_ += in_listing;
         left_ += left;
-        if (in_listing < order_.count) too_few_.alone += in_listing;
+        if (in_listing < order_.count)
+            too_few_.alone += in_listing;
+        else
+            large_hosts_.insert(listing.host);
         if (left >= order_.count) {
             fitting_[listing.id] = left;
         } else {
             too_few_.removed += left;
             if (changes != nullptr && left > 0) changes->too_few(listing, left);
         }
+    }
+
+    /// Each host serves an order over several with one listing.
+    void count_hosts(NearestChanges* changes) {
+        const auto wanted = static_cast<std::size_t>(order_.hosts);
+        if (large_hosts_.size() < wanted) too_few_hosts_.alone = cards_;
+        std::set<HostId> hosts;
+        const Listing* cheapest = nullptr;
+        for (const auto& [id, cards] : fitting_) {
+            const Listing& listing = state_.at<Listing>(id);
+            hosts.insert(listing.host);
+            if (cheapest == nullptr || listing.ask < cheapest->ask) cheapest = &listing;
+        }
+        if (hosts.size() >= wanted) return;
+        for (const auto& [id, cards] : fitting_)
+            too_few_hosts_.removed += cards;
+        if (changes != nullptr && cheapest != nullptr)
+            changes->too_few_hosts(*cheapest, static_cast<std::int32_t>(hosts.size()));
     }
 
     bool one_card(const Pairing& pairing, const Card& card, NearestChanges* changes) {
@@ -126,6 +151,8 @@ class Count {
     std::vector<ConstraintCount> counts_;
     Claims claims_;
     ConstraintCount too_few_;
+    ConstraintCount too_few_hosts_;
+    std::set<HostId> large_hosts_;  ///< with a listing of enough cards, fitting or not
     std::int64_t cards_ = 0;
     std::int64_t left_ = 0;
     std::map<ListingId, std::int64_t> fitting_;

@@ -26,6 +26,10 @@ std::string text_of(ledger::Price price) {
 std::string text_of(Millis span) {
     return search::write_value(search::Kind::duration, span.count);
 }
+std::string text_of_share(std::int32_t thousandths) {
+    if (thousandths == limits::thousandths_per_card) return "a whole card";
+    return fmt::format("{}/1000 of a card", thousandths);
+}
 std::string text_of_bytes(std::int64_t bytes) {
     return search::write_value(search::Kind::bytes, bytes);
 }
@@ -112,7 +116,8 @@ ledger::Micros cost_of(const State& state, const Match& match, const Order& orde
 }  // namespace
 
 NearestChanges::Candidate NearestChanges::unchanged() const {
-    return {{}, {}, order_.requirements, order_.price_max, order_.term, order_.count};
+    return {{},          {},           order_.requirements, order_.price_max,
+            order_.term, order_.count, order_.thousandths,  order_.hosts};
 }
 
 void NearestChanges::offer(const Key& key, Int128 distance, const Listing& listing, Candidate candidate) {
@@ -222,6 +227,14 @@ void NearestChanges::kept_away(const Asked& asked, const Pairing& pairing, const
             return offer({asked.constraint, {}}, pairing.listing.bundle_min, pairing.listing,
                          std::move(candidate));
         }
+        case Constraint::share: {
+            Candidate candidate = unchanged();
+            candidate.thousandths = pairing.listing.share_min;
+            candidate.was = text_of_share(order_.thousandths);
+            candidate.now = text_of_share(candidate.thousandths);
+            return offer({asked.constraint, {}}, pairing.listing.share_min, pairing.listing,
+                         std::move(candidate));
+        }
         default:
             return offer_requirement(asked, pairing, card);
     }
@@ -234,6 +247,14 @@ void NearestChanges::too_few(const Listing& listing, std::int64_t fitting) {
     candidate.was = fmt::format("{}", order_.count);
     candidate.now = fmt::format("{}", fitting);
     offer({Constraint::cards, {}}, order_.count - fitting, listing, std::move(candidate));
+}
+
+void NearestChanges::too_few_hosts(const Listing& listing, std::int32_t fitting) {
+    Candidate candidate = unchanged();
+    candidate.hosts = fitting;
+    candidate.was = fmt::format("{}", order_.hosts);
+    candidate.now = fmt::format("{}", fitting);
+    offer({Constraint::hosts, {}}, order_.hosts - fitting, listing, std::move(candidate));
 }
 
 /// A query alone is asked of the cards themselves: it is no order that could be matched.
@@ -271,6 +292,8 @@ std::optional<SingleChange> NearestChanges::tried(Constraint constraint, const C
     order.price_max = candidate.price_max;
     order.term = candidate.term;
     order.count = candidate.count;
+    order.thousandths = candidate.thousandths;
+    order.hosts = candidate.hosts;
     if (order.requirements.query && !order.requirements.compiled) {
         auto query = search::parse_query(*order.requirements.query);
         if (!query) return std::nullopt;

@@ -31,6 +31,9 @@ class NearestChanges {
     void kept_away(const Asked& asked, const Pairing& pairing, const Card& card);
     /// A listing with fewer fitting cards than the order wants.
     void too_few(const Listing& listing, std::int64_t fitting);
+    /// Fewer hosts that fit, at least one, than an order over several wants; the cheapest listing of
+    /// theirs.
+    void too_few_hosts(const Listing& listing, std::int32_t fitting);
 
     /// Of what would help, the nearest for each constraint that does match, the cheapest first.
     [[nodiscard]] std::vector<SingleChange> take();
@@ -45,6 +48,8 @@ class NearestChanges {
         ledger::Price price_max;
         Millis term;
         std::int32_t count = 1;
+        std::int32_t thousandths = limits::thousandths_per_card;
+        std::int32_t hosts = 1;
     };
     using Key = std::pair<Constraint, std::string>;
 

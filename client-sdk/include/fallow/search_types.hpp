@@ -69,6 +69,8 @@ struct SingleChange {
     std::optional<std::string> now;  ///< nothing: left out
     Requirements requirements;
     std::int64_t count = 0;
+    std::int64_t thousandths = 0;
+    std::int64_t hosts = 0;
     std::int64_t price_max_micros_per_hour = 0;
     std::int64_t term_ms = 0;
     std::string listing_id;

@@ -42,7 +42,12 @@ class Bazaar {
         if (random_() % 4 == 0) order.not_in(one_of(random_, countries_));
         if (random_() % 6 == 0)
             order.device_class(random_() % 2 == 0 ? DeviceClass::gpu : DeviceClass::cpu);
-        if (random_() % 8 == 0) order.on(one_of(random_, listings_));
+        if (random_() % 8 == 0)
+            order.on(one_of(random_, listings_));
+        else if (random_() % 8 == 0)
+            order.hosts(2 + static_cast<std::int32_t>(random_() % 2));
+        else if (random_() % 8 == 0)
+            order.cards(1).share(100 * (1 + static_cast<std::int32_t>(random_() % 9)));
         PlaceOrder command = order;
         if (random_() % 2 == 0) {
             command.requirements.query = query();
@@ -87,7 +92,10 @@ class Bazaar {
         const HostId host = world_.host(seller_, builder);
         ListingBuilder listing = a_listing().ask(usd(static_cast<std::int64_t>(random_() % 4)));
         if (random_() % 3 == 0) listing.terms(hours(2), days(1));
-        if (random_() % 4 == 0 && builder.inventory(Time()).cards.size() > 1) listing.bundle(2);
+        if (random_() % 3 == 0)
+            listing.shares_from(one_of(random_, std::vector{200, 500}));
+        else if (random_() % 4 == 0 && builder.inventory(Time()).cards.size() > 1)
+            listing.bundle(2);
         if (random_() % 6 == 0) listing.available(world_.now() + hours(1), std::nullopt);
         if (random_() % 6 == 0) listing.available(std::nullopt, world_.now() + hours(5));
         listings_.push_back(world_.listing(host, listing));
@@ -108,6 +116,8 @@ Order order_of(const PlaceOrder& command, OrganizationId renter) {
     order.organization = renter;
     order.requirements = command.requirements;
     order.count = command.count;
+    order.thousandths = command.thousandths;
+    order.hosts = command.hosts;
     order.price_max = command.price_max;
     order.term = command.term;
     return order;
@@ -137,6 +147,7 @@ std::vector<std::string> missed(const State& state, const Order& order, const Li
              has(wanted.countries_excluded, host.country),
          "country");
     note(order.count < listing.bundle_min, "bundle");
+    note(order.thousandths < 1000 && order.thousandths < listing.share_min, "share");
     note(wanted.device_class && *wanted.device_class != card.device_class, "device_class");
     note(!wanted.products.empty() && !has(wanted.products, card.product), "product");
     note(wanted.vram_bytes_min && *card.vram_bytes < *wanted.vram_bytes_min, "vram");
@@ -147,7 +158,7 @@ std::vector<std::string> missed(const State& state, const Order& order, const Li
                  "query " + std::string(search::text_of(*wanted.compiled, node)));
         }
     }
-    note(card.used != 0, "in_use");
+    note(card.used + order.thousandths > 1000, "in_use");
     return names;
 }
 
@@ -159,6 +170,7 @@ struct Brute {
 
 Brute brute(const State& state, const Order& order, Time now) {
     Brute sums;
+    std::set<HostId> hosts;
     for (const auto& [id, listing] : state.table<Listing>()) {
         std::int64_t left = 0;
         for (const CardId card : listing.cards) {
@@ -170,9 +182,22 @@ Brute brute(const State& state, const Order& order, Time now) {
                 ++sums.counts[name].second;
             left += names.empty() ? 1 : 0;
         }
-        sums.left += left >= order.count ? left : 0;
+        if (left < order.count) continue;
+        sums.left += left;
+        hosts.insert(listing.host);
+    }
+    if (std::ssize(hosts) < order.hosts) {
+        if (sums.left > 0) sums.counts["hosts"].first = sums.left;
+        sums.left = 0;
     }
     return sums;
+}
+
+ledger::Micros cost_of(const State& state, const Match& match, const Order& order) {
+    std::int64_t micros_per_hour = 0;
+    for (const Member& member : match.members)
+        micros_per_hour += state.at<Listing>(member.listing).ask.micros_per_hour * order.count;
+    return ledger::Micros(micros_per_hour * order.thousandths / 1000 * order.term.count / 3'600'000);
 }
 
 std::string name_of(const ConstraintCount& count) {
@@ -204,6 +229,7 @@ TEST_CASE("Counts equal brute force and every change matches at its price: 2,000
                 INFO(name_of(count));
                 const auto at = sums.counts.find(name_of(count));
                 CHECK(count.removed == (at == sums.counts.end() ? 0 : at->second.first));
+                if (count.constraint == Constraint::hosts) continue;
                 CHECK(count.alone == (at == sums.counts.end() ? 0 : at->second.second));
             }
             for (const auto& [name, count] : sums.counts)
@@ -216,8 +242,7 @@ TEST_CASE("Counts equal brute force and every change matches at its price: 2,000
                 CHECK(match->members.front().listing == change.listing);
                 CHECK(state.at<Listing>(change.listing).ask == change.price);
                 CHECK(change.price <= change.order.price_max);
-                CHECK(change.cost.count == change.price.micros_per_hour * change.order.count *
-                                               change.order.term.count / 3'600'000);
+                CHECK(change.cost == cost_of(state, *match, change.order));
                 kinds.insert(std::string(fallow::name_of(change.constraint)));
                 ++changes;
             }
@@ -225,8 +250,8 @@ TEST_CASE("Counts equal brute force and every change matches at its price: 2,000
     }
     CHECK(unmatched > 300);
     CHECK(changes > 300);
-    for (const char* kind :
-         {"bundle", "cards", "country", "listing", "price", "product", "query", "term", "vram"})
+    for (const char* kind : {"bundle", "cards", "country", "hosts", "listing", "price", "product", "query",
+                             "share", "term", "vram"})
         CHECK(kinds.contains(kind));
 }
 
