@@ -1,5 +1,6 @@
 // Which rows search is made of: all that a State keeps, but orders, leases, jobs and money, which change
-// most and are asked for elsewhere.
+// most and are asked for elsewhere, and reservations: their bookings, which end with them, say what is
+// taken.
 #pragma once
 
 #include <type_traits>
@@ -15,7 +16,7 @@ template <class Row>
 concept Indexed = requires {
     typename KeyOf<Row>::type;
 }
-&&!is_one_of<Row, Order, Lease, LeaseSegment, Job, ledger::Account>;
+&&!is_one_of<Row, Order, Lease, LeaseSegment, Job, Reservation, ledger::Account>;
 
 [[nodiscard]] inline bool is_indexed(const AnyRow& row) {
     return std::visit([]<class Row>(const Row&) { return Indexed<Row>; }, row);

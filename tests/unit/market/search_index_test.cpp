@@ -84,6 +84,36 @@ TEST_CASE("The index equals the database after 6,000 random commands") {
     }
 }
 
+TEST_CASE("What is over leaves the index: blocks that were cancelled, listings that were withdrawn") {
+    World world;
+    const OrganizationId seller = world.rich("seller");
+    const OrganizationId renter = world.rich("renter");
+    const ListingId listing = world.listing(world.host(seller, a_host().cards(2)),
+                                            a_listing().committed(world.now() + days(10)));
+    Index index(world.state(), 1);
+    std::int64_t sequence = 1;
+    world.on_decided([&](const market::Command&, const market::Caller&, std::uint64_t) {
+        feed(index, world.last_entries(), ++sequence);
+    });
+    for (int i = 0; i < 20; ++i) {
+        market::Reserve block;
+        block.count = 2;
+        block.price_max = ledger::Price(usd(2).count);
+        block.term = hours(10);
+        block.starts_at = world.now() + days(2);
+        const auto booked = world.must<market::Reservation>(block, World::by(renter));
+        CHECK(index.state().table<market::Booking>().size() == 2);
+        world.must<market::Reservation>(market::CancelReservation{booked.id}, World::by(renter));
+        CHECK(index.state().table<market::Booking>().empty());
+        CHECK(index.state().table<market::Reservation>().empty());
+    }
+    market::WithdrawListing withdraw;
+    withdraw.listing = listing;
+    world.must<market::ListingView>(withdraw, World::by(seller));
+    CHECK(index.state().table<market::Listing>().empty());
+    CHECK(index.text().empty());
+}
+
 TEST_CASE("Search is in the documented order and knows what can be leased") {
     Fair fair(8);
     const Index index(fair.world_.state(), 1);
