@@ -934,6 +934,20 @@ CREATE TABLE enrollment_tokens (
 );
 CREATE INDEX enrollment_tokens_by_organization ON enrollment_tokens (organization_id, expires_at);
 
+-- Queries that an organization keeps under a name.
+CREATE TABLE saved_searches (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL CONSTRAINT saved_searches_organization_exists REFERENCES organizations,
+    name             text NOT NULL,
+    query            text NOT NULL,
+    created_at       bigint NOT NULL,
+    CONSTRAINT saved_searches_name_length CHECK (octet_length(name) BETWEEN 1 AND 100),
+    CONSTRAINT saved_searches_query_length CHECK (octet_length(query) BETWEEN 1 AND 2000),
+    CONSTRAINT saved_searches_name_once UNIQUE (organization_id, name)
+);
+CREATE INDEX saved_searches_by_organization ON saved_searches (organization_id, created_at DESC, id DESC);
+GRANT SELECT, INSERT, DELETE ON saved_searches TO fallow_request;
+
 CREATE TABLE agent_certificates (
     serial_hex   text PRIMARY KEY,
     host_id      uuid NOT NULL,
@@ -1210,6 +1224,12 @@ ALTER TABLE enrollment_tokens ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURIT
 CREATE POLICY all_tenants ON enrollment_tokens TO fallow_owner, fallow_admin, fallow_auth
     USING (true);
 CREATE POLICY tenant ON enrollment_tokens TO fallow_request
+    USING (organization_id = fallow_organization());
+
+ALTER TABLE saved_searches ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON saved_searches TO fallow_owner
+    USING (true);
+CREATE POLICY tenant ON saved_searches TO fallow_request
     USING (organization_id = fallow_organization());
 
 ALTER TABLE agent_certificates ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

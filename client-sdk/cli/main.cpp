@@ -52,6 +52,7 @@ void add_settings(CLI::App& app, Settings& settings) {
 void add_commands(CLI::App& app, Context& context) {
     add_host_commands(app, context);
     add_search_command(app, context);
+    add_saved_search_commands(app, context);
     add_listing_commands(app, context);
     add_quote_commands(app, context);
     add_reservation_commands(app, context);

@@ -12,13 +12,14 @@ namespace {
 
 struct SearchArguments : ListArguments {
     std::vector<std::string> words;
+    std::string saved;
     bool everything = false;
     bool facets = false;
     bool explain = false;
     bool fields = false;
 
     [[nodiscard]] SearchQuery search() const {
-        SearchQuery search{{}, everything};
+        SearchQuery search{{}, saved, everything};
         for (const std::string& word : words)
             search.query += (search.query.empty() ? "" : " ") + word;
         return search;
@@ -83,7 +84,7 @@ void print_facets(Context& context, const SearchQuery& search) {
 }
 
 void print_explanation(Context& context, const SearchQuery& search) {
-    const Explanation explanation = context.client().explain(search.query);
+    const Explanation explanation = context.client().explain(search);
     if (context.format() == Format::json) return print_json(to_json(explanation));
     print_text(text_of(explanation));
 }
@@ -104,9 +105,13 @@ void add_search_command(CLI::App& app, Context& context) {
     auto& command = *app.add_subcommand(
         "search", "Find cards: fallow search 'model in (h100, h200) and vram >= 80GiB and price < 2.10'");
     const auto arguments = std::make_shared<SearchArguments>();
-    command
-        .add_option("query", arguments->words, "What to find, in the query language; nothing: every card")
-        ->type_name("QUERY");
+    auto* const words = command
+                            .add_option("query", arguments->words,
+                                        "What to find, in the query language; nothing: every card")
+                            ->type_name("QUERY");
+    command.add_option("--saved", arguments->saved, "Run the query that was saved under this name")
+        ->type_name("NAME")
+        ->excludes(words);
     command.add_flag("--everything", arguments->everything, "Also cards that cannot be leased now");
     auto* const facets =
         command.add_flag("--facets", arguments->facets,

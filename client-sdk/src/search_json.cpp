@@ -25,6 +25,27 @@ struct Fields<SearchCard> {
 };
 
 template <>
+struct Fields<SavedSearch> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("id", value.id);
+        visit("organization_id", value.organization_id);
+        visit("name", value.name);
+        visit("query", value.query);
+        visit("created_at", value.created_at);
+    }
+};
+
+template <>
+struct Fields<NewSavedSearch> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("name", value.name);
+        visit("query", value.query);
+    }
+};
+
+template <>
 struct Fields<FacetValue> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -117,6 +138,8 @@ struct Fields<Explanation> {
 
 FALLOW_SDK_REPLY(JsonText);
 FALLOW_SDK_REPLY(SearchCard);
+FALLOW_SDK_REPLY(SavedSearch);
+FALLOW_SDK_REQUEST(NewSavedSearch);
 FALLOW_SDK_REPLY(SearchSummary);
 FALLOW_SDK_REPLY(SearchReference);
 FALLOW_SDK_REPLY(Explanation);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "accounts/keys.hpp"
+#include "accounts/saved_searches.hpp"
 
 namespace fallow::accounts {
 
@@ -28,6 +29,8 @@ struct JournalEntry {
                                          std::string actor);
 [[nodiscard]] JournalEntry journal_entry(const AgentCertificate& certificate, std::string event,
                                          std::string actor);
+
+[[nodiscard]] JournalEntry journal_entry(const SavedSearch& search, std::string event, std::string actor);
 
 /// {"v":1,"entries":[{"t","id","event","reason","actor","orgs","row"}]}
 [[nodiscard]] std::string journal_record(const std::vector<JournalEntry>& entries);

@@ -58,6 +58,10 @@ JournalEntry journal_entry(const AgentCertificate& certificate, std::string even
     return entry_of(certificate, certificate.serial_hex, std::move(event), std::move(actor));
 }
 
+JournalEntry journal_entry(const SavedSearch& search, std::string event, std::string actor) {
+    return entry_of(search, search.id.text(), std::move(event), std::move(actor));
+}
+
 std::string journal_record(const std::vector<JournalEntry>& entries) {
     Json list = Json::array();
     for (const JournalEntry& entry : entries) {

@@ -1,5 +1,6 @@
 // Searching with a query, and what keeps a query or an order from finding more. All of it is read from the
-// index of this server; no row of the database is touched but the order that is asked about.
+// index of this server; no row of the database is touched but the order that is asked about, or the saved
+// query that is run.
 #include <fmt/format.h>
 
 #include <memory>
@@ -11,6 +12,7 @@
 #include "api/search_cursor.hpp"
 #include "api/services.hpp"
 #include "market/search/reference.hpp"
+#include "store/saved_searches.hpp"
 
 namespace fallow::api {
 namespace {
@@ -22,10 +24,15 @@ Error not_loaded() {
     return refuse(ErrorCode::not_leader, "The market is being read by this server: try again in a second.");
 }
 
-Result<search::Query> query_of(const http::Request& request) {
-    const std::string* text = request.query_value("q");
-    auto query = search::parse_query(text != nullptr ? *text : std::string());
-    if (!query) return refuse(query.error().code, query.error().detail, "query:q");
+/// The text of a query, and the parameter that gave it.
+struct Given {
+    std::string text;
+    std::string pointer;
+};
+
+Result<search::Query> query_of(const Given& given) {
+    auto query = search::parse_query(given.text);
+    if (!query) return refuse(query.error().code, query.error().detail, given.pointer);
     return query;
 }
 
@@ -46,10 +53,8 @@ struct Asked {
     [[nodiscard]] std::string identity() const { return (everything ? "all " : "now ") + query.text; }
 };
 
-Result<Asked> asked_of(const http::Request& request) {
-    if (const Status good = check_query(request, {"q", "all", "limit", "cursor"}); !good)
-        return good.error();
-    auto query = query_of(request);
+Result<Asked> asked_of(const http::Request& request, const Given& given) {
+    auto query = query_of(given);
     if (!query) return query.error();
     const auto everything = flag_of(request, "all");
     if (!everything) return everything.error();
@@ -111,18 +116,45 @@ http::Reply page_of(const search::Index& index, const Asked& asked, Time now) {
     return json_reply(json.take());
 }
 
-/// Answers from a worker's thread, so that a long look at the index holds no session up.
-void answer_from(const ExchangePtr& exchange, Services& services, const AsyncHandler::Done& done,
-                 std::function<http::Reply()> read) {
-    const bool queued =
-        services.workers.submit([exchange, &services, done, read = std::move(read)](store::Connection&) {
+void on_worker(const ExchangePtr& exchange, Services& services, const AsyncHandler::Done& done,
+               std::function<void(store::Connection&)> work) {
+    const bool queued = services.workers.submit(
+        [exchange, &services, work = std::move(work)](store::Connection& connection) {
             try {
-                done(read());
+                work(connection);
+            } catch (const store::DatabaseError& error) {
+                finish_failed(exchange, services, error);
             } catch (const std::exception& error) {
                 finish_failed(exchange, services, error.what());
             }
         });
     if (!queued) done(refuse(ErrorCode::queue_full, "The server has too much to do; try again."));
+}
+
+/// Answers from a worker's thread, so that a long look at the index holds no session up.
+void answer_from(const ExchangePtr& exchange, Services& services, const AsyncHandler::Done& done,
+                 std::function<http::Reply()> read) {
+    on_worker(exchange, services, done,
+              [done, read = std::move(read)](store::Connection&) { done(read()); });
+}
+
+/// Goes on with the query that the request has, or with the saved one that it names.
+void with_query(const ExchangePtr& exchange, Services& services, const AsyncHandler::Done& done,
+                std::function<void(const Given&)> then) {
+    const std::string* text = exchange->request.query_value("q");
+    const std::string* saved = exchange->request.query_value("saved");
+    if (saved == nullptr) return then({text != nullptr ? *text : std::string(), "query:q"});
+    if (text != nullptr)
+        return done(
+            refuse(ErrorCode::invalid_field, "Give a query or a saved one, not both.", "query:saved"));
+    on_worker(exchange, services, done,
+              [exchange, done, name = *saved, then = std::move(then)](store::Connection& connection) {
+                  store::Transaction tx(connection, store::Actor::request(exchange->actor.organization));
+                  auto found = store::SavedSearchStore(tx, {}).find(name);
+                  if (!found) return done(refuse(found.error().code, found.error().detail, "query:saved"));
+                  tx.commit();
+                  then({found->query, "query:saved"});
+              });
 }
 
 /// One search on its way: it waits for the index to be no older than its first page, and then looks.
@@ -163,9 +195,13 @@ class Run : public std::enable_shared_from_this<Run> {
 };
 
 void find(const ExchangePtr& exchange, Services& services, AsyncHandler::Done done) {
-    auto asked = asked_of(exchange->request);
-    if (!asked) return done(asked.error());
-    std::make_shared<Run>(exchange, services, *std::move(asked), std::move(done))->start();
+    const Status good = check_query(exchange->request, {"q", "saved", "all", "limit", "cursor"});
+    if (!good) return done(good.error());
+    with_query(exchange, services, done, [exchange, &services, done](const Given& given) {
+        auto asked = asked_of(exchange->request, given);
+        if (!asked) return done(asked.error());
+        std::make_shared<Run>(exchange, services, *std::move(asked), done)->start();
+    });
 }
 
 Result<http::Reply> fields(const Call& call) {
@@ -194,14 +230,17 @@ http::Reply explanation_reply(const market::Explanation& explanation) {
 }
 
 void explain(const ExchangePtr& exchange, Services& services, AsyncHandler::Done done) {
-    if (const Status good = check_query(exchange->request, {"q"}); !good) return done(good.error());
-    auto query = query_of(exchange->request);
-    if (!query) return done(query.error());
-    if (!services.search.is_loaded()) return done(not_loaded());
-    auto asked = std::make_shared<search::Query>(*std::move(query));
-    answer_from(exchange, services, done, [&services, asked] {
-        return services.search.read([&](const search::Index& index) {
-            return explanation_reply(market::explain_query(index.state(), *asked, services.now()));
+    const Status good = check_query(exchange->request, {"q", "saved"});
+    if (!good) return done(good.error());
+    with_query(exchange, services, done, [exchange, &services, done](const Given& given) {
+        auto query = query_of(given);
+        if (!query) return done(query.error());
+        if (!services.search.is_loaded()) return done(not_loaded());
+        auto asked = std::make_shared<search::Query>(*std::move(query));
+        answer_from(exchange, services, done, [&services, asked] {
+            return services.search.read([&](const search::Index& index) {
+                return explanation_reply(market::explain_query(index.state(), *asked, services.now()));
+            });
         });
     });
 }

@@ -12,6 +12,7 @@ std::vector<Route> make_routes() {
     add_search_routes(routes);
     add_catalog_routes(routes);
     add_query_routes(routes);
+    add_saved_search_routes(routes);
     add_renter_routes(routes);
     add_spot_routes(routes);
     add_reservation_routes(routes);

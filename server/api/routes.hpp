@@ -19,6 +19,7 @@ void add_catalog_routes(std::vector<Route>& routes);
 void add_price_routes(std::vector<Route>& routes);
 void add_policy_routes(std::vector<Route>& routes);
 void add_query_routes(std::vector<Route>& routes);
+void add_saved_search_routes(std::vector<Route>& routes);
 void add_renter_routes(std::vector<Route>& routes);
 void add_spot_routes(std::vector<Route>& routes);
 void add_reservation_routes(std::vector<Route>& routes);

@@ -146,13 +146,12 @@ for name, path in {"getWhoami": "/v1/whoami", "listKeys": "/v1/keys", "getAccoun
                    "listTransfers": "/v1/account/transfers", "listEvents": "/v1/events", "listHosts": "/v1/hosts",
                    "searchListings": "/v1/listings", "searchCards": "/v1/search",
                    "getSearchFields": "/v1/search/fields", "explainQuery": "/v1/explain?q=price+%3C+1",
-                   "listCatalog": "/v1/catalog",
+                   "listCatalog": "/v1/catalog", "listSavedSearches": "/v1/saved-searches",
                    "getCatalogModel": "/v1/catalog/rtx-4090d", "getPolicy": "/v1/policy",
                    "listPrices": "/v1/market/prices", "getPrices": "/v1/market/prices/a30",
                    "listTrades": "/v1/market/prices/a30/trades", "getOutlook": "/v1/market/prices/a30/outlook",
-                   "listOrders": "/v1/orders", "listLeases": "/v1/leases",
-                   "listJobs": "/v1/jobs", "listReservations": "/v1/reservations",
-                   "listSpotPools": "/v1/spot/pools"}.items():
+                   "listOrders": "/v1/orders", "listLeases": "/v1/leases", "listJobs": "/v1/jobs",
+                   "listReservations": "/v1/reservations", "listSpotPools": "/v1/spot/pools"}.items():
     EXAMPLES[name] = of_owner(path)
 
 
@@ -283,6 +282,17 @@ def createQuote(t):
     return Example(t.owner, "/v1/quotes", {"requirements": {"listing_id": t.big_listing["id"]}, "count": 1,
                                            "price_max_micros_per_hour": 10_000_000, "term_ms": HOUR,
                                            "stored_gib": 10, "moved_gib": 1})
+
+
+@example
+def saveSearch(t):
+    return Example(t.owner, "/v1/saved-searches", {"name": f"search {next(t.numbers)}", "query": "price < 1"})
+
+
+@example
+def deleteSavedSearch(t):
+    made = t.owner.post("/v1/saved-searches", saveSearch(t).body, 201)
+    return Example(t.owner, f"/v1/saved-searches/{made['id']}")
 
 
 @example

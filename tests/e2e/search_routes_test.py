@@ -89,6 +89,44 @@ class SearchRoutes(RoutesTest):
         self.assert_problem(self.renter.call("GET", "/v1/explain?q=" + quote_plus("price > lots")), 422,
                             "invalid_field", "query:q")
 
+    def test_saved_searches(self):
+        colleague = self.key_with(self.renter.organization, ["seller:read"], "colleague")
+        query = self.own("price < 2") + " order by card desc"
+        made = self.renter.post("/v1/saved-searches", {"name": "cheap & near", "query": query}, 201)
+        self.assertEqual((made["name"], made["query"], made["organization_id"]),
+                         ("cheap & near", query, self.renter.organization))
+        other = self.renter.post("/v1/saved-searches", {"name": "all", "query": self.own()}, 201)
+        self.assertCountEqual(self.renter.items("/v1/saved-searches", limit=1), [other, made])
+        # Any key of the organization runs it, in pages as if the query itself were given.
+        path = "/v1/search?saved=cheap+%26+near"
+        first = colleague.get(path + "&limit=3")
+        self.assertEqual([item["card"] for item in first["items"]], sorted(self.cards[:5], reverse=True)[:3])
+        rest = self.renter.get(f"{path}&limit=3&cursor={first['next_cursor']}")
+        self.assertEqual([item["card"] for item in rest["items"]], sorted(self.cards[:5], reverse=True)[3:])
+        asked = self.renter.get("/v1/explain?saved=all")
+        self.assertEqual(asked["left"], 12)
+        rows = [({"name": "all", "query": "free"}, 409, "name_taken", "/name"),
+                ({"name": "x", "query": "vrm > 1GiB"}, 422, "invalid_field", "/query"),
+                ({"name": "x", "query": ""}, 422, "invalid_field", "/query"),
+                ({"name": "x", "query": "free or " * 300 + "free"}, 422, "invalid_field", "/query"),
+                ({"name": " x", "query": "free"}, 422, "invalid_field", "/name"),
+                ({"name": "x"}, 422, "missing_field", "/query")]
+        self.assert_rows(rows, lambda body: self.renter.call("POST", "/v1/saved-searches", body))
+        refused = self.renter.call("POST", "/v1/saved-searches", {"name": "x", "query": "free and vrm > 1GiB"})
+        self.assertEqual(refused.body["detail"], 'At character 10: There is no field "vrm"; did you mean "vram"?')
+        self.assert_problem(self.renter.call("GET", "/v1/search?saved=none"), 404, "not_found", "query:saved")
+        self.assert_problem(self.renter.call("GET", "/v1/search?saved=all&q=free"), 422, "invalid_field", "query:saved")
+        stranger = self.organization(RENTER)
+        self.assert_problem(stranger.call("GET", "/v1/search?saved=all"), 404, "not_found", "query:saved")
+        self.assert_problem(stranger.call("GET", "/v1/explain?saved=all"), 404, "not_found", "query:saved")
+        self.assert_problem(stranger.call("DELETE", "/v1/saved-searches/" + other["id"]), 404, "not_found")
+        stranger.post("/v1/saved-searches", {"name": "all", "query": "free"}, 201)
+        self.renter.expect(204, "DELETE", "/v1/saved-searches/" + other["id"])
+        self.assert_problem(self.renter.call("DELETE", "/v1/saved-searches/" + other["id"]), 404, "not_found")
+        self.assertEqual(self.renter.get("/v1/saved-searches")["items"], [made])
+        kinds = [event["type"] for event in self.renter.items("/v1/events") if "saved_search" in event["type"]]
+        self.assertEqual(kinds, ["saved_search.created", "saved_search.created", "saved_search.deleted"])
+
     def test_the_fields(self):
         fields = self.renter.get("/v1/search/fields")
         self.assertIn("| `vram` |", fields["reference"])

@@ -105,8 +105,12 @@ class Client {
     [[nodiscard]] Page<JsonText> search(const SearchQuery& search, const PageRequest& page = {});
     [[nodiscard]] SearchSummary search_summary(const SearchQuery& search);
     [[nodiscard]] SearchReference search_reference();
-    [[nodiscard]] Explanation explain(const std::string& query);
+    /// Why a query finds what it finds now; `everything` makes no difference.
+    [[nodiscard]] Explanation explain(const SearchQuery& search);
     [[nodiscard]] Explanation explain_order(std::string_view order_id);
+    SavedSearch save_search(const NewSavedSearch& search, const CallOptions& options = {});
+    [[nodiscard]] Page<SavedSearch> saved_searches(const PageRequest& page = {});
+    void remove_saved_search(std::string_view search_id);
     [[nodiscard]] Page<Listing> listings(const ListingQuery& query = {}, const PageRequest& page = {});
     [[nodiscard]] Listing listing(std::string_view listing_id);
     Quote make_quote(const NewQuote& quote, const CallOptions& options = {});

@@ -12,7 +12,22 @@ namespace fallow::sdk {
 
 struct SearchQuery {
     std::string query;
+    std::string saved;        ///< the name of a saved one, instead
     bool everything = false;  ///< also what cannot be leased now
+};
+
+/// A query under a name, for all keys of the organization.
+struct SavedSearch {
+    std::string id;
+    std::string organization_id;
+    std::string name;
+    std::string query;
+    std::string created_at;
+};
+
+struct NewSavedSearch {
+    std::string name;
+    std::string query;
 };
 
 /// One card on offer, as far as a table shows it; the reply has every field of GET /v1/search/fields.

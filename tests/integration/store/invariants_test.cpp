@@ -25,6 +25,8 @@ struct Refusal {
 constexpr const char* a_transfer =
     "INSERT INTO transfers VALUES (gen_random_uuid(), {available}, {held}, {renter}, {renter}, ";
 
+constexpr const char* as_renter = "fallow_request; SET LOCAL fallow.organization = {renter}";
+
 const std::vector<Refusal>& refusals() {
     static const std::string transfer = a_transfer;
     static const std::vector<std::string> kept = {
@@ -279,6 +281,18 @@ const std::vector<Refusal>& refusals() {
         {"api_keys_scopes_known",
          "INSERT INTO api_keys VALUES (gen_random_uuid(), {renter}, 'n', 'p', sha256('x'), '{root}', 1, 2)",
          "fallow_auth"},
+        {"saved_searches_organization_exists",
+         "INSERT INTO saved_searches VALUES (gen_random_uuid(), {lease}, 'n', 'free', 1)",
+         "fallow_request; SET LOCAL fallow.organization = {lease}"},
+        {"saved_searches_name_length",
+         "INSERT INTO saved_searches VALUES (gen_random_uuid(), {renter}, repeat('n', 101), 'free', 1)",
+         as_renter},
+        {"saved_searches_query_length",
+         "INSERT INTO saved_searches VALUES (gen_random_uuid(), {renter}, 'n', '', 1)", as_renter},
+        {"saved_searches_name_once",
+         "INSERT INTO saved_searches SELECT gen_random_uuid(), {renter}, 'n', 'free', 1 FROM "
+         "generate_series(1, 2)",
+         as_renter},
         {"enrollment_tokens_bound_when_used",
          "INSERT INTO enrollment_tokens VALUES (gen_random_uuid(), {renter}, 'h', 'DE', sha256('x'), 1, 2, "
          "3)",
@@ -367,7 +381,7 @@ TEST_CASE("every invariant is refused by its name, to the role that would break 
     for (const Refusal& refusal : refusals()) {
         const std::string statement = filled(refusal.sql, database.world);
         INFO(statement);
-        const DatabaseError error = refusal_of(connection, refusal.role, statement);
+        const DatabaseError error = refusal_of(connection, filled(refusal.role, database.world), statement);
         INFO(error.what());
         CHECK(error.fault() == Fault::constraint);
         CHECK(error.constraint() == refusal.constraint);

@@ -37,7 +37,8 @@ void fill_the_rest(Connection& superuser, const World& world) {
         "INSERT INTO api_keys VALUES (gen_random_uuid(), " + renter +
         ", 'n', 'p', sha256('k'), '{admin}', 1, 2);" +
         "INSERT INTO enrollment_tokens VALUES (gen_random_uuid(), " + renter +
-        ", 'h', 'DE', sha256('t'), 1, 2);" +
+        ", 'h', 'DE', sha256('t'), 1, 2);" + "INSERT INTO saved_searches VALUES (gen_random_uuid(), " +
+        renter + ", 'n', 'free', 1);" +
         "INSERT INTO agent_certificates (serial_hex, host_id, issued_at, expires_at) VALUES ('ab', " +
         sql(world.host) + ", 1, 2);" + "INSERT INTO artifacts VALUES (" + sql(world.order) + ", " + renter +
         ", 'a', 1, repeat('a', 64), 'uploading', 0, 1, 2);" + "INSERT INTO artifact_parts VALUES (" +
@@ -182,6 +183,8 @@ TEST_CASE("a request cannot write what is another's, nor what only the engine wr
           "INSERT INTO transfers SELECT * FROM transfers" + std::string(),
           "INSERT INTO api_keys VALUES (gen_random_uuid(), " + sql(world.seller) +
               ", 'n', 'p', sha256('x'), '{admin}', 1, 2)",
+          "INSERT INTO saved_searches VALUES (gen_random_uuid(), " + sql(world.seller) +
+              ", 'n', 'free', 1)",
           "INSERT INTO idempotency_keys VALUES (" + sql(world.seller) + ", 'r', 'k', '', 200, '', 1)",
           "INSERT INTO artifacts VALUES (gen_random_uuid(), " + sql(world.seller) +
               ", 'a', 1, repeat('a', 64), 'uploading', 0, 1, 2)",

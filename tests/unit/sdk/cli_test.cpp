@@ -1,89 +1,31 @@
 // The command line as a program: its arguments, streams and exit codes, against a server that plays a
 // script.
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
-#include <fcntl.h>
 #include <catch2/catch.hpp>
 
 #include "fallow/digest.hpp"
 #include "fallow/json.hpp"
 #include "fallow/types.hpp"
-#include "support/paths.hpp"
+#include "unit/sdk/cli_bench.hpp"
 #include "unit/sdk/receipt_fixture.hpp"
-#include "unit/sdk/scripted_server.hpp"
-#include "unit/sdk/temporary_folder.hpp"
 
 namespace fallow::sdk {
 namespace {
 
+using testing::Bench;
 using testing::closed_url;
 using testing::event_stream;
 using testing::json;
+using testing::Outcome;
+using testing::page;
 using testing::problem;
 using testing::read_file;
 using testing::reply;
+using testing::run;
 using testing::ScriptedReply;
-using testing::ScriptedServer;
 using testing::TemporaryFolder;
-
-using Words = std::vector<std::string>;
-
-struct Outcome {
-    int code = -1;
-    std::string out;
-    std::string err;
-};
-
-std::vector<char*> pointers_to(Words& words) {
-    std::vector<char*> pointers;
-    for (std::string& word : words)
-        pointers.push_back(word.data());
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
-/// Runs the program with exactly this environment.
-Outcome run(const TemporaryFolder& folder, Words arguments, Words environment) {
-    const std::string program = fallow::testing::bin_dir() + "/fallow";
-    const std::string out = (folder.path() / ".stdout").string();
-    const std::string err = (folder.path() / ".stderr").string();
-    arguments.insert(arguments.begin(), program);
-    posix_spawn_file_actions_t actions{};
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    pid_t process = 0;
-    const int failed = ::posix_spawn(&process, program.c_str(), &actions, nullptr,
-                                     pointers_to(arguments).data(), pointers_to(environment).data());
-    posix_spawn_file_actions_destroy(&actions);
-    REQUIRE(failed == 0);
-    int status = 0;
-    REQUIRE(::waitpid(process, &status, 0) == process);
-    REQUIRE(WIFEXITED(status));
-    Outcome outcome{WEXITSTATUS(status), read_file(out), read_file(err)};
-    std::filesystem::remove(out);
-    std::filesystem::remove(err);
-    return outcome;
-}
-
-struct Bench {
-    explicit Bench(std::vector<ScriptedReply> script = {}) : server(std::move(script)) {}
-
-    Outcome operator()(const Words& arguments) {
-        return run(folder, arguments, {"FALLOW_URL=" + server.url(), "FALLOW_API_KEY=secret-key"});
-    }
-    std::string sent(std::size_t request) {
-        const auto requests = server.requests();
-        const auto& one = requests.at(request);
-        return one.line().substr(0, one.line().rfind(' ')) + (one.body.empty() ? "" : " ") + one.body;
-    }
-
-    TemporaryFolder folder;
-    ScriptedServer server;
-};
+using testing::Words;
 
 TEST_CASE("a command line that is wrong is refused before anything is sent") {
     const auto arguments = GENERATE(values<Words>({
@@ -292,13 +234,6 @@ Lease a_lease(const std::string& id) {
     lease.allocated_at = "2026-01-02T03:04:05.678Z";
     lease.role = "renter";
     return lease;
-}
-
-std::string page(const Words& items, const std::string& next = "null") {
-    std::string text;
-    for (const std::string& item : items)
-        text += (text.empty() ? "" : ",") + item;
-    return R"({"items":[)" + text + R"(],"next_cursor":)" + next + "}";
 }
 
 TEST_CASE("a list is a table for people and an array for programs") {
