@@ -45,10 +45,11 @@ bool is_within_price(const Pairing& p) {
 bool is_within_terms(const Pairing& p) {
     return p.listing.term_min <= p.order.term && p.order.term <= p.listing.term_max;
 }
+/// A query alone has no term: for it the window has to be open.
 bool is_within_window(const Pairing& p) {
     const auto closes = closes_at(p.listing, p.now);
     return (!p.listing.available_from || *p.listing.available_from <= p.now) &&
-           (!closes || p.now + p.order.term <= *closes);
+           (!closes || (p.now < *closes && p.now + p.order.term <= *closes));
 }
 bool is_an_admitted_renter(const Pairing& p) {
     return admits(p.listing, p.order.organization);

@@ -26,4 +26,11 @@ struct WeeklyWindow {
 [[nodiscard]] Millis open_for(const std::vector<std::string>& windows, std::int32_t utc_offset_minutes,
                               Time at);
 
+/// Whether any of the windows is open at `at`.
+[[nodiscard]] bool is_open(const std::vector<WeeklyWindow>& windows, std::int32_t utc_offset_minutes,
+                           Time at);
+
+/// How much of every week windows cover together; all of it when there are none.
+[[nodiscard]] Millis open_per_week(const std::vector<std::string>& windows);
+
 }  // namespace fallow::market

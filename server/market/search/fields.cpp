@@ -6,6 +6,8 @@
 
 #include "base/int128.hpp"
 #include "market/catalog.hpp"
+#include "market/pools.hpp"
+#include "market/weekly_window.hpp"
 
 namespace fallow::market::search {
 namespace {
@@ -87,6 +89,15 @@ Cell flops_of(const Facts& facts, std::optional<std::int64_t> CardModel::*gflops
     });
 }
 
+/// Of cards that are offered for spot alone: search shows what a bid is up against.
+Cell spot_price_of(const Facts& facts) {
+    if (!facts.listing.spot_floor) return {};
+    const auto pool = facts.state.spot_pools().find(spot_pool_name(*facts.card));
+    if (pool == facts.state.spot_pools().end()) return {};
+    const auto& price = facts.state.at<SpotPool>(pool->second).price;
+    return price ? Cell(price->micros_per_hour) : Cell();
+}
+
 constexpr std::int64_t gibi = 1024LL * 1024 * 1024;
 constexpr std::int64_t tera = 1'000'000'000'000;
 
@@ -151,6 +162,9 @@ constexpr std::array table{
           [](F f) { return cell(f.card->measured_at); }},
     Field{"free", boolean, card, "nobody holds the card, and its host has it",
           [](F f) { return cell(f.card->is_free()); }},
+    Field{"free_thousandths", number, card,
+          "what of the card could still be leased, in thousandths; a part of it only where parts are given",
+          [](F f) { return cell(std::int64_t{f.card->free_thousandths()}); }},
     Field{"card", text, card, "the card's id", [](F f) { return cell(f.card->id.text()); }},
     // The host.
     Field{"country", text, offer, "where the host stands, as ISO 3166-1 alpha-2",
@@ -174,6 +188,15 @@ constexpr std::array table{
           [](F f) { return cell(f.listing.ask.micros_per_hour); }},
     Field{"spot_floor", price, offer, "the lowest bid that the listing takes for a card and an hour",
           [](F f) { return f.listing.spot_floor ? Cell(f.listing.spot_floor->micros_per_hour) : Cell(); }},
+    Field{
+        "spot_price", price, card,
+        "the price of the card's spot pool at the moment; unknown: the listing takes no bids, or the pool "
+        "has no price",
+        spot_price_of},
+    Field{"storage_price", money, offer, "of a GiB stored for 30 days; quoted, not billed yet",
+          [](F f) { return Cell(f.listing.storage_price.count); }},
+    Field{"egress_price", money, offer, "of a GiB that leaves the host; quoted, not billed yet",
+          [](F f) { return Cell(f.listing.egress_price.count); }},
     Field{"price_per_tflops", price, card, "the ask for an hour of 1 TFLOPS of fp32, as measured",
           [](F f) { return price_per(f, f.card->fp32_flops, tera); }},
     Field{"price_per_gib", price, card, "the ask for an hour of 1 GiB of the card's memory",
@@ -186,6 +209,9 @@ constexpr std::array table{
           [](F f) { return cell(f.listing.reclaim_notice.count); }},
     Field{"bundle", number, offer, "the fewest cards one lease may take",
           [](F f) { return cell(std::int64_t{f.listing.bundle_min}); }},
+    Field{"share_min", number, offer,
+          "the smallest part of a card that is leased, in thousandths; 1000: whole cards alone",
+          [](F f) { return cell(std::int64_t{f.listing.share_min}); }},
     Field{"cards", number, offer, "cards in the listing",
           [](F f) { return cell(static_cast<std::int64_t>(f.listing.cards.size())); }},
     Field{"free_cards", number, offer, "cards of the listing that nobody holds",
@@ -195,11 +221,21 @@ constexpr std::array table{
           [](F f) { return cell(f.listing.available_from); }},
     Field{"available_until", time, offer, "until when leases may last; unknown: no end",
           [](F f) { return cell(f.listing.available_until); }},
+    Field{"open_per_week", duration, offer,
+          "how much of every week the listing can be leased in; 7d: there are no weekly windows",
+          [](F f) { return Cell(open_per_week(f.listing.windows).count); }},
+    Field{"committed_until", time, offer,
+          "until when cards are taken back only for a penalty, and can be reserved; unknown: not at all",
+          [](F f) { return cell(f.listing.committed_until); }},
+    Field{"any_image", boolean, offer, "the seller lets every image run",
+          [](F f) { return cell(f.listing.images_allowed.empty()); }},
     Field{"listed_at", time, offer, "when the listing was made",
           [](F f) { return Cell(f.listing.created_at.ms); }},
     Field{"listing", text, offer, "the listing's id", [](F f) { return cell(f.listing.id.text()); }},
     Field{"seller", text, offer, "the id of the seller's organization",
           [](F f) { return cell(f.seller.id.text()); }},
+    Field{"seller_country", text, offer, "where the seller is, as ISO 3166-1 alpha-2",
+          [](F f) { return cell(f.seller.country); }},
 };
 
 std::vector<std::string> words_of(std::string_view product) {

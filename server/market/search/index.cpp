@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "market/pools.hpp"
+
 namespace fallow::market::search {
 Index::Index(const State& state, std::int64_t sequence) : state_(state.rules()) {
     add_all(state, std::type_identity<AnyRow>());
@@ -60,6 +62,18 @@ void Index::touch(const Freeze& row) {
     if (const auto host = HostId::parse(row.target)) touch_host(*host);
 }
 
+/// Called before the row is replaced and after it: once for a price that is another one.
+void Index::touch(const SpotPool& row) {
+    const SpotPool* known = state_.find<SpotPool>(row.id);
+    if (known != nullptr && known->price == row.price) return;
+    for (const ListingId listing : state_.spot_listings()) {
+        for (const CardId id : state_.at<Listing>(listing).cards) {
+            const Card* card = state_.find<Card>(id);
+            if (card != nullptr && spot_pool_name(*card) == row.name) touched_cards_[listing].insert(id);
+        }
+    }
+}
+
 void Index::touch_host(HostId host) {
     for (const CardId card : state_.cards_of(host))
         if (const auto listing = state_.listing_of(card)) touched_.insert(*listing);
@@ -99,6 +113,10 @@ void Index::refresh_offer(std::size_t at, const Listing& listing) {
     offer.ask = listing.ask;
     offer.from = listing.available_from;
     offer.until = listing.available_until;
+    offer.windows.clear();
+    for (const std::string& text : listing.windows)
+        if (const auto window = parse_weekly_window(text)) offer.windows.push_back(*window);
+    offer.utc_offset_minutes = listing.windows_utc_offset_minutes;
 }
 
 void Index::refresh_card(std::size_t offer, const Listing& listing, CardId id) {

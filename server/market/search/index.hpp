@@ -13,6 +13,7 @@
 
 #include "market/search/indexed.hpp"
 #include "market/search/query.hpp"
+#include "market/weekly_window.hpp"
 
 namespace fallow::market::search {
 
@@ -134,6 +135,8 @@ class Index {
         ledger::Price ask;
         std::optional<Time> from;
         std::optional<Time> until;
+        std::vector<WeeklyWindow> windows;  ///< none: always
+        std::int32_t utc_offset_minutes = 0;
         bool is_used = false;
     };
 
@@ -148,6 +151,7 @@ class Index {
     void touch(const Card& row);
     void touch(const Listing& row) { touched_.insert(row.id); }
     void touch(const Freeze& row);
+    void touch(const SpotPool& row);
     template <class Row>
     void touch(const Row&) {}
     void touch_host(HostId host);

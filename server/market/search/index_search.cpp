@@ -37,7 +37,8 @@ bool Index::can_be_leased(std::size_t row, Time now) const {
     static const Field& free = *find_field("free");
     const Offer& offer = offers_[entries_[row].offer];
     return offer.is_ready && at(row, free).number != 0 && !(offer.from && now < *offer.from) &&
-           !(offer.until && now >= *offer.until);
+           !(offer.until && now >= *offer.until) &&
+           (offer.windows.empty() || is_open(offer.windows, offer.utc_offset_minutes, now));
 }
 
 std::vector<std::size_t> Index::matching(const Search& search) const {

@@ -44,6 +44,7 @@ constexpr std::array<Unit, 9> rate_units{{{"TiB/s", tebi},
 constexpr std::array<Unit, 5> flops_units{
     {{"PFLOPS", peta}, {"TFLOPS", tera}, {"GFLOPS", giga}, {"MFLOPS", mega}, {"FLOPS", 1}}};
 constexpr std::array<Unit, 2> price_units{{{"/h", mega}, {"", mega}}};
+constexpr std::array<Unit, 1> money_units{{{"", mega}}};
 constexpr std::array<Unit, 5> duration_units{
     {{"d", 24 * 3'600'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
 
@@ -118,14 +119,14 @@ Error unknown_unit(Kind kind, std::string_view name) {
     for (const Unit& unit : units_of(kind))
         names.push_back(unit.name);
     const auto near = nearest(name, names);
-    if (names.empty()) return wrong(fmt::format("Give {}.", example_of(kind)));
+    if (unit_list(kind).empty()) return wrong(fmt::format("Give {}, without a unit.", example_of(kind)));
     return wrong(fmt::format("There is no unit \"{}\" here{} The units are {}.", name,
                              near ? fmt::format("; did you mean \"{}\"?", *near) : std::string("."),
                              unit_list(kind)));
 }
 
 Result<std::int64_t> read_quantity(Kind kind, std::string_view text) {
-    if (kind == Kind::price && text.starts_with('$')) text.remove_prefix(1);
+    if ((kind == Kind::price || kind == Kind::money) && text.starts_with('$')) text.remove_prefix(1);
     std::string_view rest = text;
     const auto number = read_decimal(take_number(rest));
     if (!number) return wrong(fmt::format("Give {}, not \"{}\".", example_of(kind), text));
@@ -219,11 +220,11 @@ std::string write_version(std::int64_t value) {
     return last == 0 ? text : fmt::format("{}.{}", text, last);
 }
 
-std::string write_price(std::int64_t micros) {
+std::string write_money(std::int64_t micros) {
     std::string fraction = fmt::format("{:06}", micros % mega);
     while (fraction.size() > 2 && fraction.back() == '0')
         fraction.pop_back();
-    return fmt::format("${}.{}/h", micros / mega, fraction);
+    return fmt::format("${}.{}", micros / mega, fraction);
 }
 
 /// Letters put in, left out, exchanged, or swapped with their neighbour.
@@ -255,6 +256,8 @@ std::span<const Unit> units_of(Kind kind) {
             return flops_units;
         case Kind::price:
             return price_units;
+        case Kind::money:
+            return money_units;
         case Kind::duration:
             return duration_units;
         case Kind::text:
@@ -268,7 +271,7 @@ std::span<const Unit> units_of(Kind kind) {
 }
 
 bool needs_unit(Kind kind) {
-    return !units_of(kind).empty() && kind != Kind::price;
+    return !units_of(kind).empty() && kind != Kind::price && kind != Kind::money;
 }
 
 std::string_view noun_of(Kind kind) {
@@ -287,6 +290,8 @@ std::string_view noun_of(Kind kind) {
             return "a speed";
         case Kind::price:
             return "a price";
+        case Kind::money:
+            return "an amount";
         case Kind::duration:
             return "a time span";
         case Kind::version:
@@ -313,6 +318,8 @@ std::string_view example_of(Kind kind) {
             return "a speed like 60TFLOPS";
         case Kind::price:
             return "a price like $2.10/h";
+        case Kind::money:
+            return "an amount like $0.07";
         case Kind::duration:
             return "a time span like 12h";
         case Kind::version:
@@ -340,7 +347,8 @@ std::string write_value(Kind kind, std::int64_t value) {
     if (kind == Kind::boolean) return value != 0 ? "true" : "false";
     if (kind == Kind::version) return write_version(value);
     if (kind == Kind::time) return to_rfc3339(Time(value));
-    if (kind == Kind::price) return write_price(value);
+    if (kind == Kind::price) return write_money(value) + "/h";
+    if (kind == Kind::money) return write_money(value);
     std::string best;
     for (const Unit& unit : units_of(kind)) {
         if (value % unit.size != 0 || (value == 0 && unit.size != 1)) continue;

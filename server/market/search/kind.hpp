@@ -11,9 +11,10 @@
 
 namespace fallow::market::search {
 
-/// Base units: bytes, bytes/s, FLOP/s, micros per hour, milliseconds, milliseconds since 1970. A version is
+/// Base units: bytes, bytes/s, FLOP/s, micros per hour, micros, milliseconds, milliseconds since
+/// 1970. A version is
 /// up to three numbers, packed so that they compare as versions do.
-FALLOW_ENUM(Kind, text, boolean, number, bytes, bytes_per_s, flops, price, duration, version, time)
+FALLOW_ENUM(Kind, text, boolean, number, bytes, bytes_per_s, flops, price, money, duration, version, time)
 
 struct Unit {
     std::string_view name;

@@ -2,6 +2,7 @@
 // nor repeat while the market changes.
 #include <algorithm>
 
+#include "market/explain.hpp"
 #include "market/search/index.hpp"
 #include "support/market_walk.hpp"
 
@@ -88,8 +89,8 @@ TEST_CASE("What is over leaves the index: blocks that were cancelled, listings t
     World world;
     const OrganizationId seller = world.rich("seller");
     const OrganizationId renter = world.rich("renter");
-    const ListingId listing = world.listing(world.host(seller, a_host().cards(2)),
-                                            a_listing().committed(world.now() + days(10)));
+    const ListingId listing =
+        world.listing(world.host(seller, a_host().cards(2)), a_listing().committed(world.now() + days(10)));
     Index index(world.state(), 1);
     std::int64_t sequence = 1;
     world.on_decided([&](const market::Command&, const market::Caller&, std::uint64_t) {
@@ -107,11 +108,64 @@ TEST_CASE("What is over leaves the index: blocks that were cancelled, listings t
         CHECK(index.state().table<market::Booking>().empty());
         CHECK(index.state().table<market::Reservation>().empty());
     }
-    market::WithdrawListing withdraw;
-    withdraw.listing = listing;
-    world.must<market::ListingView>(withdraw, World::by(seller));
+    world.must<market::ListingView>(market::WithdrawListing{listing}, World::by(seller));
     CHECK(index.state().table<market::Listing>().empty());
     CHECK(index.text().empty());
+}
+
+TEST_CASE("A card outside of its listing's weekly windows is not found, and an explanation says so") {
+    World world;
+    const OrganizationId seller = world.organization("seller");
+    const ListingId listing = world.listing(world.host(seller, a_host()), a_listing());
+    // It is Friday, 08:00 UTC: half an hour is left by a clock that is an hour ahead.
+    market::UpdateListing change;
+    change.listing = listing;
+    change.version = world.listing_row(listing).version;
+    change.terms.windows = {"fri 07:30-fri 09:30"};
+    change.terms.windows_utc_offset_minutes = 60;
+    REQUIRE(world.attempt(change, World::by(seller)) == "ok");
+    const Index index(world.state(), 1);
+    const Query query = query_of("open_per_week = 2h");
+    for (const auto& [later, wanted] : {std::pair{minutes(0), 1U},
+                                        {minutes(30) - Millis(1), 1U},
+                                        {minutes(30), 0U},
+                                        {days(7) - hours(1) - minutes(30), 1U}}) {
+        INFO(later.count);
+        const Time now = world.now() + later;
+        CHECK(index.search({query, now, false, 10}).rows.size() == wanted);
+        CHECK(index.search({query, now, true, 10}).rows.size() == 1);
+        CHECK(market::explain_query(index.state(), query, now).left == wanted);
+    }
+}
+
+TEST_CASE("A card shows its pool's spot price, and follows it") {
+    World world;
+    const OrganizationId seller = world.organization("seller");
+    const auto offer = [&](const std::string& host, const ListingBuilder& terms) {
+        world.listing(world.host(seller, a_host().name(host)), terms);
+    };
+    offer("dear", a_listing().floor(usd(0, 80)));
+    offer("no spot", a_listing());
+    Index index(world.state(), 1);
+    std::int64_t sequence = 1;
+    world.on_decided([&](const market::Command&, const market::Caller&, std::uint64_t) {
+        feed(index, world.last_entries(), ++sequence);
+    });
+    const auto shown_prices = [&] {
+        std::string prices;
+        for (const std::size_t row :
+             index.search({query_of("order by spot_price, listing"), world.now(), false, 10}).rows) {
+            const Value price = index.at(row, *find_field("spot_price"));
+            prices += (price.is_known ? write_value(Kind::price, price.number) : "unknown") + " ";
+        }
+        return prices;
+    };
+    world.tick_after(minutes(1));
+    CHECK(shown_prices() == "$0.80/h unknown ");
+    offer("cheap", a_listing().floor(usd(0, 50)));
+    world.tick_after(minutes(1));
+    CHECK(shown_prices() == "$0.50/h $0.50/h unknown ");
+    CHECK(index.text() == Index(world.state(), sequence).text());
 }
 
 TEST_CASE("Search is in the documented order and knows what can be leased") {

@@ -221,6 +221,9 @@ TEST_CASE("Every value is read back as it was written") {
     }
     CHECK(write_value(Kind::bytes, gib(80)) == "80GiB");
     CHECK(write_value(Kind::price, 2'100'000) == "$2.10/h");
+    CHECK(write_value(Kind::money, 70'000) == "$0.07");
+    CHECK(read_value(Kind::money, "0.07").value() == 70'000);
+    CHECK(read_value(Kind::money, "0.07/h").error().detail == "Give an amount like $0.07, without a unit.");
     CHECK(write_value(Kind::duration, hours(36).count) == "36h");
     CHECK(write_value(Kind::flops, 67'000'000'000'000) == "67TFLOPS");
 }
@@ -323,6 +326,14 @@ TEST_CASE("Every field is read from a market, and the offer's need no card") {
     CHECK(text("online") == "true");
     CHECK(text("available_until") == "unknown");
     CHECK(text("seller") == seller.text());
+    CHECK(text("seller_country") == state.at<market::Organization>(seller).country);
+    CHECK(text("free_thousandths") == "1000");
+    CHECK(text("share_min") == "1000");
+    CHECK(text("storage_price") == "$0.00");
+    CHECK(text("open_per_week") == "7d");
+    CHECK(text("committed_until") == "unknown");
+    CHECK(text("any_image") == "true");
+    CHECK(text("spot_price") == "unknown");
     const market::search::Facts offer = facts_of(state, row, nullptr);
     for (const Field& field : fields()) {
         INFO(field.name);

@@ -118,7 +118,7 @@ TEST_CASE("Generated windows stay open as long as each of their minutes is in on
         }
         const std::int32_t offset = (below(57) - 28) * 30;
         const std::int32_t start = below(336) * 30;
-        const auto is_open = [&](std::int32_t minute) {
+        const auto is_open_at = [&](std::int32_t minute) {
             const std::int32_t local = ((minute + offset) % 10'080 + 10'080) % 10'080;
             return std::any_of(windows.begin(), windows.end(), [&](const WeeklyWindow& window) {
                 const bool wraps = window.until <= window.from;
@@ -127,9 +127,14 @@ TEST_CASE("Generated windows stay open as long as each of their minutes is in on
             });
         };
         std::int32_t counted = 0;
-        while (counted < 10'080 && is_open(start + counted))
+        while (counted < 10'080 && is_open_at(start + counted))
             counted += 30;
         REQUIRE(open_for(texts, offset, monday + minutes(start)) == minutes(counted));
+        REQUIRE(is_open(windows, offset, monday + minutes(start)) == is_open_at(start));
+        std::int32_t covered = 0;
+        for (std::int32_t minute = 0; minute < 10'080; minute += 30)
+            if (is_open_at(minute)) covered += 30;
+        REQUIRE(open_per_week(texts) == minutes(covered));
     }
 }
 
