@@ -28,7 +28,10 @@ Columns<PolicyVerdict> verdict_fields() {
         {"because", [](const PolicyVerdict& verdict) { return or_dash(verdict.reason); }},
         {"model", [](const PolicyVerdict& verdict) { return or_dash(verdict.model); }},
         {"tpp", [](const PolicyVerdict& verdict) { return or_dash(verdict.tpp); }},
-        {"policy version", [](const PolicyVerdict& verdict) { return std::to_string(verdict.version); }},
+        {"policy version",
+         [](const PolicyVerdict& verdict) {
+             return verdict.version ? std::to_string(*verdict.version) : std::string("a draft");
+         }},
     };
 }
 
@@ -50,6 +53,34 @@ void set_policy(Context& context, const std::string& file) {
         fmt::format("version {} with {} rules decides from now on", policy.version, policy.rules.size()));
 }
 
+struct TestArguments {
+    std::string file;  ///< empty: the policy that decides now
+    PolicyCase facts;
+};
+
+void add_policy_test(CLI::App& policy, Context& context) {
+    auto& test = *policy.add_subcommand("test", "Say which rule would decide a case");
+    const auto given = std::make_shared<TestArguments>();
+    PolicyCase& facts = given->facts;
+    test.add_option("--file", given->file, "Try this draft instead of what decides now; - is stdin")
+        ->type_name("FILE");
+    test.add_option("--model", facts.model, "Of the catalog; without it, a card the catalog does not know");
+    test.add_option("--device-class", facts.device_class, "gpu, cpu or accelerator; the default is gpu");
+    test.add_option("--host-country", facts.host_country, "Where the host stands, like DE")->required();
+    test.add_option("--owner-country", facts.owner_country,
+                    "Where its owner is; the default is the host's");
+    test.add_option("--renter-country", facts.renter_country, "Where the renter is")->required();
+    test.add_option("--end-use", facts.end_use, "ai_training, ai_inference, rendering, …");
+    on_run(context, test, given, [](Context& with, const TestArguments& arguments) {
+        Client& client = with.client();
+        print_one(with,
+                  arguments.file.empty()
+                      ? client.test_policy(arguments.facts)
+                      : client.test_policy(PolicyDraft{read_text(arguments.file), arguments.facts}),
+                  verdict_fields());
+    });
+}
+
 void add_policy(CLI::App& admin, Context& context) {
     CLI::App& policy = add_noun(admin, "policy", "Who may rent which card from where");
     on_run(context, *policy.add_subcommand("show", "Print the text that decides now"), &show_policy);
@@ -57,19 +88,7 @@ void add_policy(CLI::App& admin, Context& context) {
     const auto file = std::make_shared<std::string>();
     set.add_option("file", *file, "The whole text; - is stdin")->required()->type_name("FILE");
     on_run(context, set, file, &set_policy);
-    auto& test = *policy.add_subcommand("test", "Say which rule would decide a case");
-    const auto facts = std::make_shared<PolicyCase>();
-    test.add_option("--model", facts->model,
-                    "Of the catalog; without it, a card the catalog does not know");
-    test.add_option("--device-class", facts->device_class, "gpu, cpu or accelerator; the default is gpu");
-    test.add_option("--host-country", facts->host_country, "Where the host stands, like DE")->required();
-    test.add_option("--owner-country", facts->owner_country,
-                    "Where its owner is; the default is the host's");
-    test.add_option("--renter-country", facts->renter_country, "Where the renter is")->required();
-    test.add_option("--end-use", facts->end_use, "ai_training, ai_inference, rendering, …");
-    on_run(context, test, facts, [](Context& with, const PolicyCase& given) {
-        print_one(with, with.client().test_policy(given), verdict_fields());
-    });
+    add_policy_test(policy, context);
 }
 
 void add_approvals(CLI::App& admin, Context& context) {

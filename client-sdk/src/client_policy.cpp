@@ -24,6 +24,10 @@ PolicyVerdict Client::test_policy(const PolicyCase& facts) {
     return from_json<PolicyVerdict>(caller_->get("/v1/admin/policy/test" + query).body);
 }
 
+PolicyVerdict Client::test_policy(const PolicyDraft& draft) {
+    return from_json<PolicyVerdict>(caller_->post("/v1/admin/policy/test", to_request_json(draft), {}));
+}
+
 Approval Client::create_approval(const NewApproval& approval, const CallOptions& options) {
     return from_json<Approval>(caller_->post("/v1/admin/approvals", to_request_json(approval), options));
 }

@@ -34,6 +34,20 @@ struct Fields<NewPolicy> {
 };
 
 template <>
+struct Fields<PolicyDraft> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("text", value.text);
+        visit("model", value.facts.model);
+        visit("device_class", value.facts.device_class);
+        visit("host_country", value.facts.host_country);
+        visit("owner_country", value.facts.owner_country);
+        visit("renter_country", value.facts.renter_country);
+        visit("end_use", value.facts.end_use);
+    }
+};
+
+template <>
 struct Fields<PolicyVerdict> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -72,6 +86,7 @@ struct Fields<NewApproval> {
 
 FALLOW_SDK_REPLY(Policy);
 FALLOW_SDK_REQUEST(NewPolicy);
+FALLOW_SDK_REQUEST(PolicyDraft);
 FALLOW_SDK_REPLY(PolicyVerdict);
 FALLOW_SDK_REPLY(Approval);
 FALLOW_SDK_REQUEST(NewApproval);

@@ -8,6 +8,8 @@ namespace fallow::api {
 namespace {
 
 constexpr std::int32_t fee_ppm_max = 500'000;
+constexpr TextRule policy_text{
+    .bytes_max = limits::policy_text_bytes_max, .may_be_empty = true, .is_multiline = true};
 
 market::CreateOrganization read_organization(FieldReader& reader) {
     market::CreateOrganization organization;
@@ -104,10 +106,28 @@ Result<market::SetPolicy> decode_policy(std::string_view body) {
     return decode_body(body, [](FieldReader& reader) {
         market::SetPolicy policy;
         policy.replaces = reader.integer("replaces_version", 0, INT64_MAX);
-        policy.text = reader.text(
-            "text",
-            {.bytes_max = limits::policy_text_bytes_max, .may_be_empty = true, .is_multiline = true});
+        policy.text = reader.text("text", policy_text);
         return policy;
+    });
+}
+
+Result<PolicyDraft> decode_policy_draft(std::string_view body) {
+    return decode_body(body, [](FieldReader& reader) {
+        PolicyDraft draft;
+        draft.text = reader.text("text", policy_text);
+        if (const auto model = reader.optional_text("model", {.bytes_max = limits::name_bytes_max})) {
+            draft.model = market::find_model(*model);
+            if (draft.model == nullptr)
+                reader.fail(ErrorCode::invalid_field, "model",
+                            "The catalog has no such model; GET /v1/catalog lists them.");
+        }
+        draft.device_class = reader.named_or("device_class", market::DeviceClass::gpu);
+        draft.host_country = reader.country("host_country");
+        draft.owner_country =
+            reader.has("owner_country") ? reader.country("owner_country") : draft.host_country;
+        draft.renter_country = reader.country("renter_country");
+        draft.end_use = reader.optional_named<market::EndUse>("end_use");
+        return draft;
     });
 }
 

@@ -1,9 +1,12 @@
 // Bodies of the operator's routes.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/result.hpp"
+#include "market/catalog.hpp"
 #include "market/commands.hpp"
 
 namespace fallow::api {
@@ -16,6 +19,18 @@ namespace fallow::api {
 /// The target's form is checked by its kind: an id, the market's name or an image reference.
 [[nodiscard]] Result<market::CreateFreeze> decode_freeze(std::string_view body);
 [[nodiscard]] Result<market::SetPolicy> decode_policy(std::string_view body);
+/// A policy that nobody has set, and the case that it is asked about. What is left out is a card that the
+/// catalog does not know, a GPU, the host's country for the owner, and no end use.
+struct PolicyDraft {
+    std::string text;
+    const market::CardModel* model = nullptr;
+    market::DeviceClass device_class = market::DeviceClass::gpu;
+    std::string host_country;
+    std::string owner_country;
+    std::string renter_country;
+    std::optional<market::EndUse> end_use;
+};
+[[nodiscard]] Result<PolicyDraft> decode_policy_draft(std::string_view body);
 [[nodiscard]] Result<market::CreateApproval> decode_approval(std::string_view body);
 
 }  // namespace fallow::api

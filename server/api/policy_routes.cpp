@@ -127,8 +127,12 @@ class CaseReader {
     std::optional<Error> error_;
 };
 
-void write_verdict(JsonWriter& json, std::int64_t version, const market::CardModel* model,
-                   const market::PolicyRule* rule) {
+/// `version` is nothing for a draft.
+http::Reply verdict_reply(std::optional<std::int64_t> version, const market::PolicyRules& rules,
+                          const market::PolicyCase& facts) {
+    const market::PolicyRule* rule = market::deciding_rule(rules, facts);
+    const market::CardModel* model = facts.model;
+    JsonWriter json;
     json.begin_object()
         .field("effect", rule != nullptr ? rule->effect : market::PolicyEffect::allow)
         .field("rule", rule != nullptr ? std::optional(rule->name) : std::nullopt)
@@ -138,6 +142,7 @@ void write_verdict(JsonWriter& json, std::int64_t version, const market::CardMod
         .field("performance_density_milli", model != nullptr ? model->density_milli() : std::nullopt)
         .field("version", version)
         .end_object();
+    return json_reply(json.take());
 }
 
 Result<http::Reply> test_policy(JobCall& call) {
@@ -160,9 +165,17 @@ Result<http::Reply> test_policy(JobCall& call) {
     if (reader.error()) return *reader.error();
     const auto rules = market::parse_policy(policy->text);
     if (!rules) return rules.error();
-    JsonWriter json;
-    write_verdict(json, policy->version, facts.model, market::deciding_rule(*rules, facts));
-    return json_reply(json.take());
+    return verdict_reply(policy->version, *rules, facts);
+}
+
+Result<http::Reply> test_draft(JobCall& call) {
+    const auto draft = decode_policy_draft(call.request().body);
+    if (!draft) return draft.error();
+    const auto rules = market::parse_policy(draft->text);
+    if (!rules) return rules.error();
+    return verdict_reply(std::nullopt, *rules,
+                         {draft->model, draft->device_class, draft->host_country, draft->owner_country,
+                          draft->renter_country, draft->end_use});
 }
 
 Result<http::Reply> list_approvals(JobCall& call) {
@@ -184,6 +197,8 @@ void add_policy_routes(std::vector<Route>& routes) {
         {get, "/v1/admin/policy/versions", admin, no_body, not_keyed, JobHandler{list_policies, as_admin}});
     routes.push_back(
         {get, "/v1/admin/policy/test", admin, no_body, not_keyed, JobHandler{test_policy, as_admin}});
+    routes.push_back(
+        {post, "/v1/admin/policy/test", admin, policy_json, keyed, JobHandler{test_draft, as_admin}});
     routes.push_back({post, "/v1/admin/approvals", admin, small_json, keyed,
                       CommandHandler{decode_create_approval, encode_approval, 201}});
     routes.push_back(

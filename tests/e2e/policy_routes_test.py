@@ -71,6 +71,25 @@ class PolicyTest(RoutesTest):
                 verdict = self.admin.get("/v1/admin/policy/test?" + query)
                 self.assertEqual((verdict["effect"], verdict["rule"]), (effect, rule))
 
+    def test_a_draft_is_tried_and_not_set(self):
+        before = self.german.get("/v1/policy")
+        text = 'needs-approval ask when tpp >= 4800 and renter = CN and end_use = ai_training because "a draft"\n'
+        case = {"text": text, "model": "h100-sxm", "host_country": "SG", "renter_country": "CN"}
+        for changes, effect, rule in (({}, "allow", None), ({"end_use": "ai_training"}, "needs_approval", "ask"),
+                                      ({"end_use": "ai_training", "model": "rtx-4090d"}, "allow", None),
+                                      ({"end_use": "ai_training", "text": ""}, "allow", None)):
+            with self.subTest(changes=changes):
+                verdict = self.admin.expect(200, "POST", "/v1/admin/policy/test", {**case, **changes})
+                self.assertEqual((verdict["effect"], verdict["rule"], verdict["version"]), (effect, rule, None))
+        self.assertEqual(self.german.get("/v1/policy"), before)
+        rows = [({**case, "text": "deny"}, 422, "invalid_field", "/text"),
+                ({**case, "model": "h1000"}, 422, "invalid_field", "/model"),
+                ({**case, "renter_country": "cn"}, 422, "invalid_field", "/renter_country"),
+                ({**case, "end_use": "war"}, 422, "invalid_field", "/end_use"),
+                ({"text": text, "host_country": "SG"}, 422, "missing_field", "/renter_country")]
+        self.assert_rows(rows, lambda body: self.admin.call("POST", "/v1/admin/policy/test", body))
+        self.assert_problem(self.german.call("POST", "/v1/admin/policy/test", case), 403, "scope_missing")
+
     def test_what_is_no_policy(self):
         now = self.german.get("/v1/policy")["version"]
         rows = [({"replaces_version": now, "text": "deny"}, 422, "invalid_field", "/text"),

@@ -296,6 +296,13 @@ def deleteSavedSearch(t):
 
 
 @example
+def testPolicyDraft(t):
+    return Example(t.admin, "/v1/admin/policy/test", {
+        "text": 'deny cn when renter = CN because "a draft"\n', "model": "a30", "device_class": "gpu",
+        "host_country": "DE", "owner_country": "FR", "renter_country": "CN", "end_use": "research"})
+
+
+@example
 def createReservation(t):
     return Example(t.owner, "/v1/reservations", t.block())
 

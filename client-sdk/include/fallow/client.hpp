@@ -184,6 +184,7 @@ class Client {
     /// Refused with precondition_failed when another version than `replaces_version` holds.
     Policy set_policy(const NewPolicy& policy);
     [[nodiscard]] PolicyVerdict test_policy(const PolicyCase& facts);
+    [[nodiscard]] PolicyVerdict test_policy(const PolicyDraft& draft);
     Approval create_approval(const NewApproval& approval, const CallOptions& options = {});
     [[nodiscard]] Page<Approval> approvals(const PageRequest& page = {});
     void remove_approval(std::string_view approval_id);

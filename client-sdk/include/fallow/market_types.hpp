@@ -164,6 +164,12 @@ struct PolicyCase {
     std::optional<std::string> end_use;
 };
 
+/// A text that nobody has set, and a case to try it on.
+struct PolicyDraft {
+    std::string text;
+    PolicyCase facts;
+};
+
 struct PolicyVerdict {
     std::string effect;
     std::optional<std::string> rule;  ///< nothing: no rule applies, which allows
@@ -171,7 +177,7 @@ struct PolicyVerdict {
     std::optional<std::string> model;
     std::optional<std::int64_t> tpp;
     std::optional<std::int64_t> performance_density_milli;
-    std::int64_t version = 0;
+    std::optional<std::int64_t> version;  ///< nothing: of a draft
 };
 
 struct Approval {
