@@ -6,9 +6,9 @@
 
 #include "commands.hpp"
 #include "demand.hpp"
-#include "files.hpp"
 #include "options.hpp"
 #include "receipt_json.hpp"
+#include "verification.hpp"
 
 namespace fallow::cli {
 namespace {
@@ -64,10 +64,7 @@ void make(Context& context, const MakeArguments& arguments) {
 }
 
 void print_report(const QuoteReport& report) {
-    std::vector<std::vector<std::string>> rows = {{"check", "result", "what"}};
-    for (const ReceiptCheck& check : report.checks)
-        rows.push_back({check.name, check.passed ? "pass" : "FAIL", check.detail});
-    print_table(rows);
+    print_checks(report.checks);
     if (!report.passed() || !report.facts) return;
     const QuoteFacts& facts = *report.facts;
     print_text("\n");
@@ -82,14 +79,8 @@ void print_report(const QuoteReport& report) {
                   {"expires at", facts.expires_at}});
 }
 
-struct VerifyArguments {
-    std::string quote_file;
-    std::string server_key_file;
-};
-
-void verify(Context& context, const VerifyArguments& arguments) {
-    const std::string pinned = read_word(arguments.server_key_file);
-    const QuoteReport report = verify_quote(read_text(arguments.quote_file), pinned);
+void verify(Context& context, const std::string& document, const std::string& pinned_key) {
+    const QuoteReport report = verify_quote(document, pinned_key);
     if (context.format() == Format::json) {
         print_json(report_json(report));
     } else {
@@ -114,18 +105,7 @@ void add_quote_commands(CLI::App& app, Context& context) {
     making.add_option("--start", wanted->starts_at, "Of a reservation: when the block begins (RFC 3339)");
     on_run(context, making, wanted, &make);
 
-    auto& verifying = *quote.add_subcommand(
-        "verify", "Check a quote, offline, against the server key you pinned; no key inside it is trusted");
-    const auto arguments = std::make_shared<VerifyArguments>();
-    verifying
-        .add_option("file", arguments->quote_file,
-                    "The quote, as `quote make -o json` prints it; - is stdin")
-        ->required()
-        ->type_name("FILE");
-    verifying.add_option("--server-key", arguments->server_key_file, "The server's server_signing.pub")
-        ->required()
-        ->type_name("FILE");
-    on_run(context, verifying, arguments, &verify);
+    add_verify(quote, context, "quote make", &verify);
 }
 
 }  // namespace fallow::cli

@@ -5,23 +5,15 @@
 #include <memory>
 
 #include "commands.hpp"
-#include "files.hpp"
 #include "options.hpp"
 #include "receipt_json.hpp"
+#include "verification.hpp"
 
 namespace fallow::cli {
 namespace {
 
-struct VerifyArguments {
-    std::string receipt_file;
-    std::string server_key_file;
-};
-
 void print_report(const ReceiptReport& report) {
-    std::vector<std::vector<std::string>> rows = {{"check", "result", "what"}};
-    for (const ReceiptCheck& check : report.checks)
-        rows.push_back({check.name, check.passed ? "pass" : "FAIL", check.detail});
-    print_table(rows);
+    print_checks(report.checks);
     if (!report.passed() || !report.facts) return;
     const ReceiptFacts& facts = *report.facts;
     print_text("\n");
@@ -33,9 +25,8 @@ void print_report(const ReceiptReport& report) {
                   {"signed by", facts.host_signed ? "server and host" : "server"}});
 }
 
-void verify(Context& context, const VerifyArguments& arguments) {
-    const std::string pinned = read_word(arguments.server_key_file);
-    const ReceiptReport report = verify_receipt(read_text(arguments.receipt_file), pinned);
+void verify(Context& context, const std::string& document, const std::string& pinned_key) {
+    const ReceiptReport report = verify_receipt(document, pinned_key);
     if (context.format() == Format::json) {
         print_json(report_json(report));
     } else {
@@ -61,19 +52,7 @@ void add_receipt_commands(CLI::App& app, Context& context) {
     add_id(showing, *id, "lease");
     on_run(context, showing, id, &show);
 
-    auto& verifying = *receipt.add_subcommand(
-        "verify",
-        "Check a receipt, offline, against the server key you pinned; no key inside it is trusted");
-    const auto arguments = std::make_shared<VerifyArguments>();
-    verifying
-        .add_option("file", arguments->receipt_file,
-                    "The receipt, as `receipt show -o json` prints it; - is stdin")
-        ->required()
-        ->type_name("FILE");
-    verifying.add_option("--server-key", arguments->server_key_file, "The server's server_signing.pub")
-        ->required()
-        ->type_name("FILE");
-    on_run(context, verifying, arguments, &verify);
+    add_verify(receipt, context, "receipt show", &verify);
 }
 
 }  // namespace fallow::cli

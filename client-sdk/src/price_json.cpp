@@ -1,6 +1,22 @@
 #include "codec.hpp"
 
 namespace fallow::sdk {
+namespace {
+
+/// What a candle, a summary and a history have in common.
+template <class Visit, class T>
+void visit_figures(const Visit& visit, T& value) {
+    visit("high_micros_per_hour", value.high_micros_per_hour);
+    visit("low_micros_per_hour", value.low_micros_per_hour);
+    visit("close_micros_per_hour", value.close_micros_per_hour);
+    visit("weighted_micros_per_hour", value.weighted_micros_per_hour);
+    visit("trades", value.trades);
+    visit("thousandths", value.thousandths);
+    visit("utilisation_ppm", value.utilisation_ppm);
+    visit("best_ask_micros_per_hour", value.best_ask_micros_per_hour);
+}
+
+}  // namespace
 
 template <>
 struct Fields<PriceCandle> {
@@ -8,14 +24,7 @@ struct Fields<PriceCandle> {
     static void visit(const Visit& visit, T& value) {
         visit("start_at", value.start_at);
         visit("open_micros_per_hour", value.open_micros_per_hour);
-        visit("high_micros_per_hour", value.high_micros_per_hour);
-        visit("low_micros_per_hour", value.low_micros_per_hour);
-        visit("close_micros_per_hour", value.close_micros_per_hour);
-        visit("weighted_micros_per_hour", value.weighted_micros_per_hour);
-        visit("trades", value.trades);
-        visit("thousandths", value.thousandths);
-        visit("utilisation_ppm", value.utilisation_ppm);
-        visit("best_ask_micros_per_hour", value.best_ask_micros_per_hour);
+        visit_figures(visit, value);
     }
 };
 
@@ -26,14 +35,7 @@ struct Fields<PriceSummary> {
         visit("model", value.model);
         visit("vram_gib", value.vram_gib);
         visit("open_micros_per_hour", value.open_micros_per_hour);
-        visit("high_micros_per_hour", value.high_micros_per_hour);
-        visit("low_micros_per_hour", value.low_micros_per_hour);
-        visit("close_micros_per_hour", value.close_micros_per_hour);
-        visit("weighted_micros_per_hour", value.weighted_micros_per_hour);
-        visit("trades", value.trades);
-        visit("thousandths", value.thousandths);
-        visit("utilisation_ppm", value.utilisation_ppm);
-        visit("best_ask_micros_per_hour", value.best_ask_micros_per_hour);
+        visit_figures(visit, value);
     }
 };
 
@@ -56,14 +58,7 @@ struct Fields<PriceHistory> {
         visit("vram_gib", value.vram_gib);
         visit("span", value.span);
         visit("history_ms", value.history_ms);
-        visit("high_micros_per_hour", value.high_micros_per_hour);
-        visit("low_micros_per_hour", value.low_micros_per_hour);
-        visit("close_micros_per_hour", value.close_micros_per_hour);
-        visit("weighted_micros_per_hour", value.weighted_micros_per_hour);
-        visit("trades", value.trades);
-        visit("thousandths", value.thousandths);
-        visit("utilisation_ppm", value.utilisation_ppm);
-        visit("best_ask_micros_per_hour", value.best_ask_micros_per_hour);
+        visit_figures(visit, value);
         visit("depth", value.depth);
         visit("candles", value.candles);
     }
