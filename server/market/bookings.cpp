@@ -94,6 +94,16 @@ bool ends_before_bookings(const State& state, CardId card, Millis term, Time now
     return !is_booked_within(state, card, now, now + preparation(rules) + term + turnaround(rules));
 }
 
+std::optional<Millis> longest_before_bookings(const State& state, CardId card, Time now) {
+    const Rules& rules = state.rules();
+    for (const auto& [start, id] : state.bookings_of(card)) {
+        if (state.at<Booking>(id).ends_at <= now) continue;
+        const Millis longest = start - now - preparation(rules) - turnaround(rules);
+        return longest > Millis(0) ? std::optional(longest) : std::nullopt;
+    }
+    return std::nullopt;
+}
+
 bool is_bookable(const State& state, const Card& card, Time from, Time until, Time now) {
     const Millis gap = turnaround(state.rules());
     return !is_booked_within(state, card.id, from - gap, until + gap) &&

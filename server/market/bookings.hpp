@@ -18,6 +18,10 @@ namespace fallow::market {
 /// Whether a lease of this term, matched now, is out of the way in time.
 [[nodiscard]] bool ends_before_bookings(const State& state, CardId card, Millis term, Time now);
 
+/// The longest term of a lease that, matched now, is out of the way in time; nothing when a block has begun
+/// or is too near for any.
+[[nodiscard]] std::optional<Millis> longest_before_bookings(const State& state, CardId card, Time now);
+
 /// Whether nothing is booked on the card from `from` to `until`, nor leased until then.
 [[nodiscard]] bool is_bookable(const State& state, const Card& card, Time from, Time until, Time now);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "ledger/money.hpp"
+#include "market/bookings.hpp"
+#include "market/policy_check.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
@@ -116,8 +118,15 @@ ledger::Micros cost_of(const State& state, const Match& match, const Order& orde
 }  // namespace
 
 NearestChanges::Candidate NearestChanges::unchanged() const {
-    return {{},          {},           order_.requirements, order_.price_max,
-            order_.term, order_.count, order_.thousandths,  order_.hosts};
+    return {{},
+            {},
+            order_.requirements,
+            order_.price_max,
+            order_.term,
+            order_.count,
+            order_.thousandths,
+            order_.hosts,
+            order_.approved};
 }
 
 void NearestChanges::offer(const Key& key, Int128 distance, const Listing& listing, Candidate candidate) {
@@ -137,6 +146,32 @@ void NearestChanges::offer_term(Constraint constraint, const Pairing& pairing) {
     candidate.now = text_of(candidate.term);
     const Int128 distance = apart(candidate.term.count, order_.term.count);
     offer({constraint, {}}, distance, listing, std::move(candidate));
+}
+
+/// A term that is over before the card has to be clean for what is booked on it, in whole minutes.
+void NearestChanges::offer_before_booking(const Pairing& pairing, const Card& card) {
+    const auto longest = longest_before_bookings(state_, card.id, now_);
+    const Millis shortest = std::max(pairing.listing.term_min, Millis(limits::term_ms_min));
+    if (!longest || *longest < shortest) return;
+    const Millis whole(longest->count - longest->count % minutes(1).count);
+    Candidate candidate = unchanged();
+    candidate.term = std::max(whole, shortest);
+    candidate.was = text_of(order_.term);
+    candidate.now = text_of(candidate.term);
+    offer({Constraint::booked, {}}, apart(candidate.term.count, order_.term.count), pairing.listing,
+          std::move(candidate));
+}
+
+/// What a rule lets through by the operator's word. What it denies no change of an order makes allowed: an
+/// end use is a fact, and another one is not suggested.
+void NearestChanges::offer_approval(const Pairing& pairing, const Card& card) {
+    const PolicyDecision decision = policy_decision(pairing, card);
+    if (decision.rule == nullptr || decision.rule->effect != PolicyEffect::needs_approval) return;
+    Candidate candidate = unchanged();
+    candidate.is_approved = true;
+    candidate.was = fmt::format("needs an approval by {}", decision.rule->name);
+    candidate.now = "approved by the operator";
+    offer({Constraint::policy, {}}, 0, pairing.listing, std::move(candidate));
 }
 
 void NearestChanges::offer_requirement(const Asked& asked, const Pairing& pairing, const Card& card) {
@@ -235,6 +270,10 @@ void NearestChanges::kept_away(const Asked& asked, const Pairing& pairing, const
             return offer({asked.constraint, {}}, pairing.listing.share_min, pairing.listing,
                          std::move(candidate));
         }
+        case Constraint::booked:
+            return offer_before_booking(pairing, card);
+        case Constraint::policy:
+            return offer_approval(pairing, card);
         default:
             return offer_requirement(asked, pairing, card);
     }
@@ -294,6 +333,7 @@ std::optional<SingleChange> NearestChanges::tried(Constraint constraint, const C
     order.count = candidate.count;
     order.thousandths = candidate.thousandths;
     order.hosts = candidate.hosts;
+    order.approved = candidate.is_approved;
     if (order.requirements.query && !order.requirements.compiled) {
         auto query = search::parse_query(*order.requirements.query);
         if (!query) return std::nullopt;

@@ -50,12 +50,15 @@ class NearestChanges {
         std::int32_t count = 1;
         std::int32_t thousandths = limits::thousandths_per_card;
         std::int32_t hosts = 1;
+        bool is_approved = false;
     };
     using Key = std::pair<Constraint, std::string>;
 
     [[nodiscard]] Candidate unchanged() const;
     void offer(const Key& key, Int128 distance, const Listing& listing, Candidate candidate);
     void offer_term(Constraint constraint, const Pairing& pairing);
+    void offer_before_booking(const Pairing& pairing, const Card& card);
+    void offer_approval(const Pairing& pairing, const Card& card);
     void offer_requirement(const Asked& asked, const Pairing& pairing, const Card& card);
     void offer_condition(const Asked& asked, const Pairing& pairing, const Card& card);
     [[nodiscard]] std::optional<SingleChange> tried(Constraint constraint,

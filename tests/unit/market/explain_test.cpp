@@ -255,6 +255,96 @@ TEST_CASE("Counts equal brute force and every change matches at its price: 2,000
         CHECK(kinds.contains(kind));
 }
 
+namespace {
+
+/// A random market whose cards are booked ahead, and some of them let only by the operator's word.
+class BookedBazaar {
+  public:
+    explicit BookedBazaar(std::uint64_t seed) : random_(seed) {
+        world_.check_every(1000);
+        const OrganizationId seller = world_.rich("seller");
+        const OrganizationId holder = world_.rich("holder");
+        renter_ = world_.organization("renter", "CN");
+        world_.deposit(renter_, usd(1000));
+        const std::string rule = random_() % 4 == 0 ? "deny" : "needs-approval";
+        world_.must<Policy>(SetPolicy{0, rule + " dense when tpp >= 4800 and renter = CN because \"x\"\n"},
+                            World::admin());
+        for (int i = 0; i < 2 + static_cast<int>(random_() % 3); ++i) {
+            const bool is_dense = random_() % 3 == 0;
+            const HostId host = world_.host(
+                seller, a_host()
+                            .name("host " + std::to_string(i))
+                            .product(is_dense ? "NVIDIA H100 80GB HBM3" : "NVIDIA GeForce RTX 3090")
+                            .cards(1 + static_cast<int>(random_() % 3)));
+            ListingBuilder offer = a_listing().ask(usd(1 + static_cast<std::int64_t>(random_() % 3)));
+            world_.listing(host, offer.committed(world_.now() + days(10)));
+        }
+        for (int i = 0; i < 6; ++i) {
+            Reserve block;
+            block.count = 1;
+            block.price_max = ledger::Price(usd(3).count);
+            block.term = hours(1 + static_cast<std::int64_t>(random_() % 5));
+            block.starts_at = world_.now() + minutes(20 + static_cast<std::int64_t>(random_() % 600));
+            static_cast<void>(world_.attempt(block, World::by(holder)));
+        }
+    }
+    Order order() {
+        Order order;
+        order.organization = renter_;
+        order.count = 1 + static_cast<std::int32_t>(random_() % 2);
+        order.price_max = ledger::Price(usd(1 + static_cast<std::int64_t>(random_() % 3)).count);
+        order.term = hours(1 + static_cast<std::int64_t>(random_() % 20));
+        return order;
+    }
+
+    std::mt19937_64 random_;
+    World world_;
+    OrganizationId renter_;
+};
+
+}  // namespace
+
+TEST_CASE("What is booked or needs an approval is in the way until then: 1,000 orders in 200 markets") {
+    std::map<Constraint, int> told;
+    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+        BookedBazaar bazaar(seed);
+        const State& state = bazaar.world_.state();
+        const Time now = bazaar.world_.now();
+        for (int i = 0; i < 5; ++i) {
+            const Order order = bazaar.order();
+            INFO("seed " << seed << ", order " << i);
+            const Explanation explanation = explain(state, order, now);
+            CHECK((explanation.left > 0) == find_match(state, order, now).has_value());
+            std::set<Constraint> changed;
+            for (const SingleChange& change : explanation.changes) {
+                INFO(fallow::name_of(change.constraint) << ": " << change.was << " -> " << change.now);
+                const auto match = find_match(state, change.order, now);
+                REQUIRE(match);
+                CHECK(match->members.front().listing == change.listing);
+                CHECK(state.at<Listing>(change.listing).ask == change.price);
+                CHECK(change.order.end_use == order.end_use);
+                ++told[change.constraint];
+                changed.insert(change.constraint);
+            }
+            if (explanation.left > 0) continue;
+            // The longest term that would do, minute by minute, and whether an approval would.
+            std::optional<Millis> longest;
+            for (Order shorter = order; !longest && shorter.term > minutes(1);) {
+                shorter.term = shorter.term - minutes(1);
+                if (find_match(state, shorter, now)) longest = shorter.term;
+            }
+            CHECK(changed.contains(Constraint::booked) == longest.has_value());
+            for (const SingleChange& change : explanation.changes)
+                if (change.constraint == Constraint::booked) CHECK(change.order.term == longest);
+            Order approved = order;
+            approved.approved = true;
+            CHECK(changed.contains(Constraint::policy) == find_match(state, approved, now).has_value());
+        }
+    }
+    CHECK(told[Constraint::booked] > 50);
+    CHECK(told[Constraint::policy] > 50);
+}
+
 TEST_CASE("What is explained of a query is what search finds: 600 queries in 60 markets") {
     std::size_t changes = 0;
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
