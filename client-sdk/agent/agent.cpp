@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "agent/card_json.hpp"
 #include "agent/clock.hpp"
 #include "agent/enroll.hpp"
 
@@ -23,12 +24,8 @@ constexpr std::int64_t idle_round_ms = 1000;  ///< else
 constexpr std::int64_t retry_ms = 1000;
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
+constexpr std::int64_t silent_driver_retry_ms = 60 * 1000;
 constexpr std::int64_t nofile_guest_max = 65'536;
-
-std::int64_t wall_clock_ms() {
-    using namespace std::chrono;
-    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
 
 /// Up to a tenth earlier or later, so that hosts started together do not beat together.
 std::int64_t with_jitter(std::int64_t ms) {
@@ -88,6 +85,8 @@ Agent::Agent(AgentOptions options)
       boot_id_(current_boot_id()),
       engine_(options_.engine_socket),
       guard_({options_.state_folder, options_.engine_socket, {}, options_.limits.fenced_ms_max}),
+      keeper_({options_.probe, std::filesystem::path(options_.state_folder) / "cards.json",
+               options_.verify_every_ms, options_.measures}),
       highest_epoch_(state_.highest_epoch()),
       server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
     state_.lock();
@@ -230,23 +229,15 @@ void Agent::run_desired(std::stop_token stop) {
     }
 }
 
-std::vector<CardFacts> Agent::find_cards() {
-    const std::filesystem::path file = std::filesystem::path(options_.state_folder) / "cards.json";
-    std::vector<CardFacts> known;
-    try {
-        if (std::filesystem::exists(file)) known = parse_cards(read_file(file));
-    } catch (const std::exception& error) {
-        spdlog::warn("the cards are measured anew: {}", error.what());
-    }
-    MeasureOptions measure = options_.measure;
-    {
-        // Never while a renter has a card: the numbers would be wrong, and the renter would pay for them.
-        const std::lock_guard lock(mutex_);
-        measure.enabled = measure.enabled && tasks_.empty();
-    }
-    std::vector<CardFacts> cards = discover_cards(measure, known);
-    write_file_atomically(file, encode_cards(cards));
-    return cards;
+/// Never while a renter has a card: the numbers would be wrong, and the renter would pay for them.
+bool Agent::is_leased(const CardFacts& card) {
+    const std::lock_guard lock(mutex_);
+    if (card.device_class == "cpu") return !tasks_.empty();
+    return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
+        const std::vector<LeaseCard> cards = task.second->seen().record.desired.cards;
+        return std::any_of(cards.begin(), cards.end(),
+                           [&](const LeaseCard& leased) { return leased.uuid == card.uuid; });
+    });
 }
 
 void Agent::run_inventory(std::stop_token stop) {
@@ -254,7 +245,10 @@ void Agent::run_inventory(std::stop_token stop) {
     while (!stop.stop_requested()) {
         std::int64_t next_ms = inventory_every_ms;
         try {
-            const std::vector<CardFacts> cards = find_cards();
+            const FoundCards found =
+                keeper_.take([this](const CardFacts& card) { return is_leased(card); }, stop);
+            if (stop.stop_requested()) return;
+            if (!found.problems.empty()) next_ms = silent_driver_retry_ms;
             HostDescription host;
             host.boot_id = boot_id_;
             host.runtime = options_.runtime;
@@ -263,8 +257,8 @@ void Agent::run_inventory(std::stop_token stop) {
             host.memory_bytes = host_memory_bytes();
             host.cpu_architecture = host_cpu_architecture();
             host.disk_bytes = disk_bytes_of(options_.state_folder);
-            server.put_inventory(encode_inventory(host, cards));
-            spdlog::info("the inventory has {} cards", cards.size());
+            server.put_inventory(encode_inventory(host, found.cards));
+            spdlog::info("the inventory has {} cards", found.cards.size());
         } catch (const std::exception& error) {
             spdlog::warn("the inventory was not taken: {}", error.what());
             next_ms = with_jitter(retry_ms * 2);
@@ -379,8 +373,14 @@ void Agent::adopt(const DesiredLease& lease) {
     record.nonce = lease.nonce;
     record.usage_sequence = lease.usage_sequence;
     auto task = std::make_shared<LeaseTask>(*context_, std::move(record));
-    const std::lock_guard lock(mutex_);
-    tasks_[lease.lease_id] = std::move(task);
+    {
+        const std::lock_guard lock(mutex_);
+        tasks_[lease.lease_id] = std::move(task);
+    }
+    std::vector<std::string> uuids;
+    for (const LeaseCard& card : lease.cards)
+        uuids.push_back(card.uuid);
+    keeper_.yield(uuids);
 }
 
 void Agent::carry_out(const Action& action, const Desired* desired) {

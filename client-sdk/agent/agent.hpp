@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/card_keeper.hpp"
 #include "agent/crypto.hpp"
 #include "agent/engine.hpp"
 #include "agent/guard_link.hpp"
@@ -36,7 +37,9 @@ struct AgentOptions {
     std::string runtime = "runc";
     bool user_namespace = true;
     std::optional<StorageKind> storage;  ///< empty: the best that works here
-    MeasureOptions measure;
+    ProbeOptions probe;
+    std::int64_t verify_every_ms = 24LL * 3600 * 1000;
+    bool measures = true;  ///< else cards are reported with what they proved before
     PlannerLimits limits;
 };
 
@@ -65,7 +68,7 @@ class Agent {
     void ask_about_frozen(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
     void take_desired(Desired desired);
     void run_inventory(std::stop_token stop);
-    [[nodiscard]] std::vector<CardFacts> find_cards();
+    [[nodiscard]] bool is_leased(const CardFacts& card);
 
     void reach_engine(std::stop_token stop);
     void take_over();
@@ -87,6 +90,7 @@ class Agent {
     Engine engine_;  ///< of the reconcile loop
     EngineFacts engine_facts_;
     GuardLink guard_;
+    CardKeeper keeper_;
     std::unique_ptr<TaskContext> context_;
 
     std::mutex mutex_;

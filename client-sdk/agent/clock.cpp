@@ -30,6 +30,11 @@ std::int64_t fraction_ms(std::string_view text) {
 
 }  // namespace
 
+std::int64_t wall_clock_ms() {
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
 std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
     using namespace std::chrono;
     if (text.size() < 20 || text.back() != 'Z' || text[4] != '-' || text[7] != '-' || text[10] != 'T' ||

@@ -15,6 +15,9 @@ namespace fallow::agent {
 using guard::boot_clock_ms;
 using guard::current_boot_id;
 
+/// Milliseconds since 1970, by the host's own clock.
+[[nodiscard]] std::int64_t wall_clock_ms();
+
 /// "2026-01-02T03:04:05.678Z" to milliseconds since 1970; the fraction may have 0 to 9 digits (engines
 /// write nanoseconds). Nothing unless the text is exactly that and in UTC.
 [[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/verification.hpp"
+
 namespace fallow::agent {
 
 struct CardCapacity {
@@ -17,6 +19,16 @@ struct CardCapacity {
     std::int64_t fp32_flops = 0;
     std::int64_t measured_unix_ms = 0;
     friend bool operator==(const CardCapacity&, const CardCapacity&) = default;
+};
+
+/// What libraries say of a card beside its identity: statements, not proofs.
+struct CardClaims {
+    std::string opencl_uuid;  ///< by which its OpenCL device is found again; empty: it has none
+    std::string opencl_product;
+    std::int64_t opencl_bytes = 0;           ///< CL_DEVICE_GLOBAL_MEM_SIZE
+    std::optional<std::int64_t> nvml_bytes;  ///< all of it, with what the driver keeps for itself
+    std::optional<std::int64_t> used_bytes;  ///< now, by whomever
+    friend bool operator==(const CardClaims&, const CardClaims&) = default;
 };
 
 struct CardFacts {
@@ -34,13 +46,12 @@ struct CardFacts {
     std::optional<std::int64_t> pcie_generation = {};
     std::optional<std::int64_t> pcie_width = {};
     std::optional<std::int64_t> power_limit_watts = {};
-    std::optional<CardCapacity> capacity;
-    friend bool operator==(const CardFacts&, const CardFacts&) = default;
-};
+    CardClaims claims = {};
+    std::optional<CardCapacity> capacity;  ///< what it last proved
+    std::optional<Verification> verification = {};
 
-struct MeasureOptions {
-    std::int64_t cpu_bytes_max = 256LL * 1024 * 1024;  ///< how much of a CPU device's memory is tried
-    bool enabled = true;
+    [[nodiscard]] bool is_refused() const { return verification && !verification->passed; }
+    friend bool operator==(const CardFacts&, const CardFacts&) = default;
 };
 
 /// What the agent says of the host as a whole.
@@ -60,20 +71,16 @@ struct HostDescription {
 [[nodiscard]] std::optional<std::int64_t> disk_bytes_of(const std::string& folder);
 [[nodiscard]] std::int64_t host_memory_bytes();
 
-/// Every card of NVML and every OpenCL device that is not one of those. `known` are cards measured earlier:
-/// their capacity is taken over by uuid and not measured again.
-[[nodiscard]] std::vector<CardFacts> discover_cards(const MeasureOptions& options,
-                                                    const std::vector<CardFacts>& known);
+/// Every NVML card, with the claims of the OpenCL device at the same PCI address, and every OpenCL device
+/// that is not one of those. With `nvml_there` NVIDIA's devices are NVML's to tell: one that it has lost is
+/// no card.
+[[nodiscard]] std::vector<CardFacts> merge_cards(std::vector<CardFacts> nvml, std::vector<CardFacts> opencl,
+                                                 bool nvml_there);
 
-/// Takes an NVML card's capacity from the OpenCL device at the same PCI address and drops that device, so
-/// that no card is listed twice.
-[[nodiscard]] std::vector<CardFacts> merge_cards(std::vector<CardFacts> nvml,
-                                                 std::vector<CardFacts> opencl);
+/// What `known` cards proved, by uuid. Under another driver than then the verification is due again.
+void carry_over(std::vector<CardFacts>& cards, const std::vector<CardFacts>& known);
 
-[[nodiscard]] std::string encode_inventory(const HostDescription& host,
-                                           const std::vector<CardFacts>& cards);
-[[nodiscard]] std::string encode_cards(const std::vector<CardFacts>& cards);
-/// Throws std::runtime_error on anything encode_cards did not write.
-[[nodiscard]] std::vector<CardFacts> parse_cards(std::string_view json);
+/// A card that passes has the capacity that it proved; a refused one keeps its last.
+void take_verification(CardFacts& card, Verification verification);
 
 }  // namespace fallow::agent

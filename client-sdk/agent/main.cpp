@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "agent/agent.hpp"
+#include "agent/card_json.hpp"
 #include "agent/enroll.hpp"
 #include "agent/json_log.hpp"
 
@@ -67,9 +68,11 @@ int enroll(const EnrollArguments& arguments) {
     return 0;
 }
 
-int list_cards(const MeasureOptions& options) {
-    std::cout << encode_cards(discover_cards(options, {})) << std::endl;
-    return 0;
+int list_cards(const AgentOptions& options) {
+    CardKeeper keeper({options.probe, {}, options.verify_every_ms, options.measures});
+    const FoundCards found = keeper.take([](const CardFacts&) { return false; }, {});
+    std::cout << encode_cards(found.cards) << std::endl;
+    return found.problems.empty() ? 0 : 1;
 }
 
 int run(const AgentOptions& options) {
@@ -125,11 +128,41 @@ void add_enroll(CLI::App& app, EnrollArguments& arguments) {
         ->capture_default_str();
 }
 
+void add_probe_options(CLI::App* command, ProbeOptions& options) {
+    command
+        ->add_option("--measure-bytes", options.cpu_bytes_max,
+                     "How much memory of a CPU device is tried; a GPU's is always tried in full")
+        ->check(CLI::Range(std::int64_t{1} << 20, std::int64_t{1} << 40))
+        ->capture_default_str();
+    command->add_option("--nvml-library", options.nvml_library, "NVIDIA's management library")
+        ->capture_default_str();
+    command->add_option("--opencl-library", options.opencl_library, "The OpenCL library")
+        ->capture_default_str();
+}
+
+/// What the agent asks of a child of its own, which may hang: not for people.
+void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
+    CLI::App* const command = app.add_subcommand("probe", "What calls the drivers' libraries")->group("");
+    command->add_option("what", request.what)
+        ->required()
+        ->check(CLI::IsMember({"nvml", "opencl", "verify"}));
+    command->add_option("--uuid", request.opencl_uuid);
+    command->add_option("--nvml-uuid", request.nvml_uuid);
+    add_probe_options(command, options);
+}
+
+int probe(ProbeRequest request, const ProbeOptions& options) {
+    request.nvml_library = options.nvml_library;
+    request.opencl_library = options.opencl_library;
+    request.cpu_bytes_max = options.cpu_bytes_max;
+    return answer_probe(request);
+}
+
 struct RunArguments {
     AgentOptions options;
     std::string storage = "auto";
     std::string userns = "auto";
-    std::int64_t measure_bytes = 256LL * 1024 * 1024;
+    std::int64_t verify_every_hours = 24;
     bool no_measure = false;
 };
 
@@ -156,12 +189,13 @@ void add_run(CLI::App& app, RunArguments& arguments) {
         ->check(CLI::IsMember({"auto", "loop", "tmpfs"}))
         ->capture_default_str();
     command
-        ->add_option("--measure-bytes", arguments.measure_bytes,
-                     "How much memory of a CPU device is tried; a GPU's is always tried in full")
-        ->check(CLI::Range(std::int64_t{1} << 20, std::int64_t{1} << 40))
+        ->add_option("--verify-every-hours", arguments.verify_every_hours,
+                     "How often a free card has to prove again what it has")
+        ->check(CLI::Range(1, 24 * 30))
         ->capture_default_str();
     command->add_flag("--no-measure", arguments.no_measure,
                       "List cards without measuring; they cannot be rented then");
+    add_probe_options(command, arguments.options.probe);
 }
 
 }  // namespace
@@ -181,17 +215,20 @@ int main(int argc, char** argv) {
     add_run(app, running);
     CLI::App* const cards =
         app.add_subcommand("cards", "Find and measure this host's cards, print them, and end");
-    cards->add_option("--measure-bytes", running.measure_bytes, "How much memory of a CPU device is tried")
-        ->capture_default_str();
+    add_probe_options(cards, running.options.probe);
+    ProbeRequest probed;
+    add_probe(app, probed, running.options.probe);
     CLI11_PARSE(app, argc, argv);
     log_as_json_lines(level);
     running.options.user_namespace = running.userns == "auto";
-    running.options.measure = {running.measure_bytes, !running.no_measure};
+    running.options.verify_every_ms = running.verify_every_hours * 3600 * 1000;
+    running.options.measures = !running.no_measure;
     if (running.storage != "auto")
         running.options.storage = running.storage == "loop" ? StorageKind::loop : StorageKind::tmpfs;
     try {
         if (app.got_subcommand("enroll")) return enroll(enrollment);
-        if (app.got_subcommand("cards")) return list_cards(running.options.measure);
+        if (app.got_subcommand("cards")) return list_cards(running.options);
+        if (app.got_subcommand("probe")) return probe(probed, running.options.probe);
         return run(running.options);
     } catch (const std::exception& error) {
         std::cerr << "fallow-agent: " << error.what() << std::endl;

@@ -131,6 +131,7 @@ std::optional<NvmlCard> read_card(const Library& l, unsigned int index) {
     card.name = text_of(name);
     card.pci_address = normal_pci_address(text_of(bus));
     card.memory_bytes = static_cast<std::int64_t>(memory.total);
+    card.used_bytes = static_cast<std::int64_t>(memory.used);
     read_rest(l, device, card);
     return card;
 }
@@ -165,17 +166,17 @@ std::string normal_pci_address(std::string text) {
     return text;
 }
 
-std::vector<NvmlCard> nvml_cards(const std::string& library) {
+std::optional<std::vector<NvmlCard>> nvml_cards(const std::string& library) {
     Library l;
     l.handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (l.handle == nullptr) return {};
+    if (l.handle == nullptr) return std::nullopt;
     const std::unique_ptr<void, int (*)(void*)> closer(l.handle, ::dlclose);
     if (!load_all(l)) {
         spdlog::warn("{} lacks a function that is needed: no NVIDIA card is listed", library);
-        return {};
+        return std::nullopt;
     }
     load_rest(l);
-    if (l.init() != nvml_success) return {};
+    if (l.init() != nvml_success) return std::vector<NvmlCard>{};
     std::vector<NvmlCard> cards = read_cards(l);
     l.shutdown();
     return cards;

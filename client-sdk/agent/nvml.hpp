@@ -16,6 +16,7 @@ struct NvmlCard {
     std::string pci_address;  ///< "0000:41:00.0", lower case
     std::string driver_version;
     std::int64_t memory_bytes = 0;  ///< as the driver says; a statement, not a proof
+    std::int64_t used_bytes = 0;
     // Nothing where driver or card does not say
     std::optional<std::string> cuda_version;        ///< "12.4", the newest that the driver runs
     std::optional<std::string> compute_capability;  ///< "9.0"
@@ -24,9 +25,9 @@ struct NvmlCard {
     std::optional<std::int64_t> power_limit_watts;  ///< that is enforced
 };
 
-/// Empty when the library is not there, lacks a symbol, or refuses. A card that refuses a question is left
-/// out.
-[[nodiscard]] std::vector<NvmlCard> nvml_cards(const std::string& library);
+/// Nothing when the library is not there or lacks a function; empty when it refuses. A card that refuses a
+/// question is left out.
+[[nodiscard]] std::optional<std::vector<NvmlCard>> nvml_cards(const std::string& library);
 
 /// NVML writes "00000000:41:00.0", the kernel "0000:41:00.0".
 [[nodiscard]] std::string normal_pci_address(std::string text);

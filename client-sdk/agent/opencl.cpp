@@ -2,14 +2,13 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <chrono>
+#include <fstream>
+#include <stdexcept>
 
 #include "agent/crypto.hpp"
 #include "agent/opencl_api.hpp"
-#include "agent/opencl_measure.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -86,46 +85,49 @@ std::vector<cl_device_id> all_devices(const OpenclApi& api) {
     return devices;
 }
 
-std::int64_t wall_clock_ms() {
-    using namespace std::chrono;
-    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+/// AMD's kernel driver counts it; of NVIDIA's cards NVML knows.
+std::optional<std::int64_t> used_bytes(const std::string& pci) {
+    if (pci.empty()) return std::nullopt;
+    std::ifstream file("/sys/bus/pci/devices/" + pci + "/mem_info_vram_used");
+    std::int64_t used = 0;
+    return file >> used ? std::optional(used) : std::nullopt;
 }
 
-/// A GPU's memory is what the pattern proved. A CPU device shares the host's memory with everything else,
-/// so only a bounded piece of it is tried and the device's own statement is given for the size.
-std::optional<CardCapacity> measure(const OpenclApi& api, cl_device_id device, const CardFacts& card,
-                                    const MeasureOptions& options) {
+CardFacts describe(const OpenclApi& api, cl_device_id device, std::int64_t index) {
+    CardFacts card;
+    card.index = index;
+    const std::string name = read_text(api, device, CL_DEVICE_NAME);
+    const std::string board = read_text(api, device, amd_board_name);
+    card.product = board.empty() ? name : board;
+    card.vendor = read_text(api, device, CL_DEVICE_VENDOR);
+    card.driver_version = read_text(api, device, CL_DRIVER_VERSION);
+    card.device_class = device_class(api, device);
+    card.backend = "opencl";
+    card.pci_address = pci_address(api, device);
+    const std::string place = card.pci_address.empty() ? std::to_string(index) : card.pci_address;
+    card.uuid = derived_uuid(card.vendor + "\n" + name + "\n" + place);
     cl_ulong stated = 0;
-    if (!read_value(api, device, CL_DEVICE_GLOBAL_MEM_SIZE, stated)) return std::nullopt;
-    const auto stated_bytes = static_cast<std::int64_t>(stated);
-    const bool is_cpu = card.device_class == "cpu";
-    const std::int64_t bytes_max = is_cpu ? std::min(stated_bytes, options.cpu_bytes_max) : stated_bytes;
-    try {
-        const Measurement found = measure_device(api, device, bytes_max);
-        return CardCapacity{is_cpu ? stated_bytes : found.proved_bytes, found.bandwidth_bytes_per_s,
-                            found.fp32_flops, wall_clock_ms()};
-    } catch (const std::exception& error) {
-        spdlog::warn("{} could not be measured: {}", card.product, error.what());
-        return std::nullopt;
-    }
+    read_value(api, device, CL_DEVICE_GLOBAL_MEM_SIZE, stated);
+    card.claims.opencl_uuid = card.uuid;
+    card.claims.opencl_product = card.product;
+    card.claims.opencl_bytes = static_cast<std::int64_t>(stated);
+    card.claims.used_bytes = used_bytes(card.pci_address);
+    return card;
 }
 
 }  // namespace
 
-const OpenclApi* opencl_api() {
-    static const OpenclApi* const loaded = []() -> const OpenclApi* {
-        void* const handle = ::dlopen("libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
-        if (handle == nullptr) return nullptr;
-        static OpenclApi api;
-        bool complete = true;
+std::optional<OpenclApi> load_opencl(const std::string& library) {
+    void* const handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) return std::nullopt;
+    OpenclApi api;
+    bool complete = true;
 #define FALLOW_OPENCL(name)                                                 \
     api.name = reinterpret_cast<decltype(&::name)>(::dlsym(handle, #name)); \
     complete = complete && api.name != nullptr;
 #include "agent/opencl_functions.def"
 #undef FALLOW_OPENCL
-        return complete ? &api : nullptr;
-    }();
-    return loaded;
+    return complete ? std::optional(api) : std::nullopt;
 }
 
 std::string derived_uuid(const std::string& identity) {
@@ -136,34 +138,24 @@ std::string derived_uuid(const std::string& identity) {
            hex.substr(16, 4) + "-" + hex.substr(20, 12);
 }
 
-std::vector<CardFacts> opencl_cards(const MeasureOptions& options, const std::vector<CardFacts>& known) {
-    const OpenclApi* const api = opencl_api();
-    if (api == nullptr) return {};
+std::vector<CardFacts> opencl_cards(const OpenclApi& api) {
     std::vector<CardFacts> cards;
-    for (const cl_device_id device : all_devices(*api)) {
-        CardFacts card;
-        card.index = static_cast<std::int64_t>(cards.size());
-        const std::string name = read_text(*api, device, CL_DEVICE_NAME);
-        const std::string board = read_text(*api, device, amd_board_name);
-        card.product = board.empty() ? name : board;
-        card.vendor = read_text(*api, device, CL_DEVICE_VENDOR);
-        card.driver_version = read_text(*api, device, CL_DRIVER_VERSION);
-        card.device_class = device_class(*api, device);
-        card.backend = "opencl";
-        card.pci_address = pci_address(*api, device);
-        const std::string place = card.pci_address.empty() ? std::to_string(card.index) : card.pci_address;
-        card.uuid = derived_uuid(card.vendor + "\n" + name + "\n" + place);
-        const auto before = std::find_if(known.begin(), known.end(), [&](const CardFacts& other) {
-            const bool same_place = !card.pci_address.empty() && other.pci_address == card.pci_address;
-            return other.capacity && (other.uuid == card.uuid || same_place);
-        });
-        if (before != known.end())
-            card.capacity = before->capacity;
-        else if (options.enabled)
-            card.capacity = measure(*api, device, card, options);
-        cards.push_back(std::move(card));
-    }
+    for (const cl_device_id device : all_devices(api))
+        cards.push_back(describe(api, device, static_cast<std::int64_t>(cards.size())));
     return cards;
+}
+
+Measurement measure_opencl_card(const OpenclApi& api, const std::string& opencl_uuid,
+                                std::int64_t cpu_bytes_max, const OnProgress& progress) {
+    std::int64_t index = 0;
+    for (const cl_device_id device : all_devices(api)) {
+        const CardFacts card = describe(api, device, index++);
+        if (card.uuid != opencl_uuid) continue;
+        const std::int64_t stated = card.claims.opencl_bytes;
+        return measure_device(
+            api, device, card.device_class == "cpu" ? std::min(stated, cpu_bytes_max) : stated, progress);
+    }
+    throw std::runtime_error("OpenCL has the device no more");
 }
 
 }  // namespace fallow::agent

@@ -5,13 +5,18 @@
 #include <vector>
 
 #include "agent/inventory.hpp"
+#include "agent/opencl_measure.hpp"
 
 namespace fallow::agent {
 
-/// Empty when there is no OpenCL. A device whose uuid is among `known` with a capacity is not measured
-/// again.
-[[nodiscard]] std::vector<CardFacts> opencl_cards(const MeasureOptions& options,
-                                                  const std::vector<CardFacts>& known);
+/// Who they are and what they state; nothing of it is measured.
+[[nodiscard]] std::vector<CardFacts> opencl_cards(const OpenclApi& api);
+
+/// Of the device that `opencl_cards` gave that `claims.opencl_uuid`. A GPU's memory is tried in full, a CPU
+/// device's up to `cpu_bytes_max`: it is the host's own. Throws std::runtime_error when the device is gone,
+/// and OpenclError.
+[[nodiscard]] Measurement measure_opencl_card(const OpenclApi& api, const std::string& opencl_uuid,
+                                              std::int64_t cpu_bytes_max, const OnProgress& progress);
 
 /// A stable name in the form of a UUID for a device that has none of its own.
 [[nodiscard]] std::string derived_uuid(const std::string& identity);

@@ -4,7 +4,7 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
-#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -22,8 +22,9 @@ struct OpenclApi {
 #undef FALLOW_OPENCL
 };
 
-/// Null when the library is not there or lacks a function. It is never closed: drivers do not survive that.
-[[nodiscard]] const OpenclApi* opencl_api();
+/// Nothing when the library is not there or lacks a function. It is never closed: drivers do not survive
+/// that.
+[[nodiscard]] std::optional<OpenclApi> load_opencl(const std::string& library);
 
 inline void require(cl_int code, const char* what) {
     if (code != CL_SUCCESS) throw OpenclError(what, code);

@@ -1,42 +1,49 @@
 // Cards: NVML through a stand-in library, OpenCL through whatever is really here (PoCL on a machine without
 // a GPU).
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
+#include "agent/card_json.hpp"
 #include "agent/inventory.hpp"
 #include "agent/nvml.hpp"
 #include "agent/opencl.hpp"
 #include "agent/opencl_api.hpp"
 #include "agent/opencl_measure.hpp"
-#include "support/paths.hpp"
-#include "temporary_folder.hpp"
+#include "fake_cards.hpp"
 
 using namespace fallow::agent;
+using fallow::agent::testing::fake_nvml;
 using fallow::agent::testing::TemporaryFolder;
 
 namespace {
 
-std::string build_library(const TemporaryFolder& folder, const std::string& more) {
-    const std::string library = (folder.path() / "libnvidia-ml.so.1").string();
-    const std::string command = "cc -shared -fPIC " + more + " -o " + library + " " +
-                                fallow::testing::source_dir() + "/tests/unit/agent/fake_nvml.c";
-    REQUIRE(std::system(command.c_str()) == 0);
-    return library;
-}
-
-CardFacts a_card(const std::string& uuid, const std::string& pci, std::optional<CardCapacity> capacity) {
+CardFacts a_card(const std::string& uuid, const std::string& pci) {
     CardFacts card;
     card.uuid = uuid;
     card.pci_address = pci;
-    card.capacity = capacity;
     return card;
+}
+
+CardFacts a_device(const std::string& uuid, const std::string& pci, const std::string& vendor) {
+    CardFacts card = a_card(uuid, pci);
+    card.vendor = vendor;
+    card.claims = {
+        .opencl_uuid = uuid, .opencl_product = "P", .opencl_bytes = 5, .nvml_bytes = {}, .used_bytes = {}};
+    return card;
+}
+
+cl_device_id first_device(const OpenclApi& api) {
+    cl_platform_id platform = nullptr;
+    cl_device_id device = nullptr;
+    REQUIRE(api.clGetPlatformIDs(1, &platform, nullptr) == CL_SUCCESS);
+    REQUIRE(api.clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, nullptr) == CL_SUCCESS);
+    return device;
 }
 
 }  // namespace
 
 TEST_CASE("NVIDIA cards are read through NVML's own layouts, and a lost one is left out") {
     const TemporaryFolder folder;
-    const auto cards = nvml_cards(build_library(folder, ""));
+    const auto cards = nvml_cards(fake_nvml(folder, "")).value();
     REQUIRE(cards.size() == 2);
     CHECK(cards[0].uuid == "GPU-one");
     CHECK(cards[0].name == "NVIDIA Test Card");
@@ -54,9 +61,10 @@ TEST_CASE("NVIDIA cards are read through NVML's own layouts, and a lost one is l
 
 TEST_CASE("what an older NVML does not tell is not told, and the card is listed all the same") {
     const TemporaryFolder folder;
-    const auto cards = nvml_cards(build_library(folder,
-                                                "-DnvmlDeviceGetEnforcedPowerLimit=nvmlOther "
-                                                "-DnvmlSystemGetCudaDriverVersion_v2=nvmlAnother"));
+    const auto cards = nvml_cards(fake_nvml(folder,
+                                            "-DnvmlDeviceGetEnforcedPowerLimit=nvmlOther "
+                                            "-DnvmlSystemGetCudaDriverVersion_v2=nvmlAnother"))
+                           .value();
     REQUIRE(cards.size() == 2);
     CHECK_FALSE(cards[0].cuda_version);
     CHECK_FALSE(cards[0].power_limit_watts);
@@ -64,60 +72,76 @@ TEST_CASE("what an older NVML does not tell is not told, and the card is listed 
 }
 
 TEST_CASE("no library, or one without the needed functions, means no card") {
-    CHECK(nvml_cards("/no/such/libnvidia-ml.so.1").empty());
+    CHECK_FALSE(nvml_cards("/no/such/libnvidia-ml.so.1"));
     const TemporaryFolder folder;
-    CHECK(nvml_cards(build_library(folder, "-DnvmlDeviceGetMemoryInfo_v2=nvmlSomethingElse")).empty());
+    CHECK_FALSE(nvml_cards(fake_nvml(folder, "-DnvmlDeviceGetMemoryInfo_v2=nvmlSomethingElse")));
 }
 
-TEST_CASE("a card seen by both libraries is listed once, with what OpenCL measured") {
-    const CardCapacity capacity{1, 2, 3, 4};
-    const auto cards =
-        merge_cards({a_card("GPU-1", "0000:41:00.0", {}), a_card("GPU-2", "0000:42:00.0", {})},
-                    {a_card("OCL-1", "0000:41:00.0", capacity), a_card("OCL-2", "", capacity)});
+TEST_CASE("a card seen by both libraries is listed once, with the claims of both") {
+    const auto cards = merge_cards({a_card("GPU-1", "0000:41:00.0"), a_card("GPU-2", "0000:42:00.0")},
+                                   {a_device("OCL-1", "0000:41:00.0", "NVIDIA Corporation"),
+                                    a_device("OCL-2", "", "The pocl project")},
+                                   true);
     REQUIRE(cards.size() == 3);
     CHECK(cards[0].uuid == "GPU-1");
-    CHECK(cards[0].capacity == capacity);
-    CHECK_FALSE(cards[1].capacity);
+    CHECK(cards[0].claims.opencl_uuid == "OCL-1");
+    CHECK(cards[0].claims.opencl_bytes == 5);
+    CHECK(cards[1].claims.opencl_uuid.empty());
     CHECK(cards[2].uuid == "OCL-2");
     CHECK(cards[2].index == 2);
 }
 
-TEST_CASE("this machine's OpenCL devices are found, measured once, and told honestly") {
-    const auto cards = opencl_cards({.cpu_bytes_max = 32 << 20, .enabled = true}, {});
+TEST_CASE("a card that NVML has lost is no card under another name, and is one where there is no NVML") {
+    const CardFacts device = a_device("OCL-1", "0000:41:00.0", "NVIDIA Corporation");
+    CHECK(merge_cards({}, {device}, true).empty());
+    CHECK(merge_cards({}, {device}, false).size() == 1);
+}
+
+TEST_CASE("this machine's OpenCL devices are found and measured") {
+    const auto api = load_opencl("libOpenCL.so.1");
+    REQUIRE(api);
+    const auto cards = opencl_cards(*api);
     REQUIRE_FALSE(cards.empty());
     for (const CardFacts& card : cards) {
         INFO(card.product);
         CHECK(card.uuid.starts_with("OCL-"));
         CHECK(card.backend == "opencl");
         CHECK_FALSE(card.driver_version.empty());
-        REQUIRE(card.capacity);
-        CHECK(card.capacity->vram_bytes > 0);
-        CHECK(card.capacity->memory_bandwidth_bytes_per_s > 0);
-        CHECK(card.capacity->fp32_flops > 0);
+        CHECK(card.claims.opencl_bytes > 0);
+        CHECK_FALSE(card.capacity);
         if (card.product.starts_with("pthread")) CHECK(card.device_class == "cpu");
+        int steps = 0;
+        const Measurement found = measure_opencl_card(*api, card.uuid, 32 << 20, [&] { ++steps; });
+        CHECK(steps > 20);
+        CHECK(found.memory.kept_bytes == found.memory.written_bytes);
+        if (card.device_class == "cpu") CHECK(found.target_bytes == 32 << 20);
+        CHECK(found.bandwidth_bytes_per_s > 0);
+        CHECK(found.fp32_flops > 0);
+        CHECK(found.to_device_bytes_per_s > 0);
+        CHECK(found.from_device_bytes_per_s > 0);
     }
-    CHECK(opencl_cards({.cpu_bytes_max = 32 << 20, .enabled = true}, cards) == cards);
-    CHECK(parse_cards(encode_cards(cards)) == cards);
-    const auto unmeasured = opencl_cards({.cpu_bytes_max = 32 << 20, .enabled = false}, {});
-    CHECK_FALSE(unmeasured.at(0).capacity);
-    CHECK(unmeasured.at(0).uuid == cards[0].uuid);
+    CHECK(opencl_cards(*api) == cards);
+    CHECK_THROWS_WITH(measure_opencl_card(*api, "OCL-none", 1 << 20, [] {}),
+                      "OpenCL has the device no more");
 }
 
-TEST_CASE("the pattern proves as many bytes as were asked for, over several buffers") {
-    const OpenclApi* const api = opencl_api();
-    REQUIRE(api != nullptr);
-    cl_platform_id platform = nullptr;
-    cl_device_id device = nullptr;
-    REQUIRE(api->clGetPlatformIDs(1, &platform, nullptr) == CL_SUCCESS);
-    REQUIRE(api->clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, nullptr) == CL_SUCCESS);
-    CHECK(measure_device(*api, device, 5 << 20).proved_bytes == 5 << 20);
+TEST_CASE("no OpenCL library means no device") {
+    CHECK_FALSE(load_opencl("/no/such/libOpenCL.so.1"));
+}
+
+TEST_CASE("the pattern is written to as many bytes as were asked for, over several buffers") {
+    const auto api = load_opencl("libOpenCL.so.1");
+    REQUIRE(api);
+    OpenclSession session(*api, first_device(*api));
+    const MemoryProof proof = prove_memory(session, 5 << 20, 2 << 20, 7, [] {});
+    CHECK(proof == MemoryProof{5 << 20, 5 << 20});
 }
 
 namespace {
 
 /// Stands between the agent and the real OpenCL: after a fill, one word of the device's memory is not what
-/// was written, as on a card whose memory is not all there.
-const OpenclApi* honest = nullptr;
+/// was written, as on a card with a faulty cell.
+std::optional<OpenclApi> honest;
 int runs = 0;
 cl_mem last_buffer = nullptr;
 
@@ -143,15 +167,13 @@ cl_mem remember_buffer(cl_context context, cl_mem_flags flags, std::size_t size,
 
 }  // namespace
 
-TEST_CASE("memory that does not keep the pattern is found out") {
-    honest = opencl_api();
-    REQUIRE(honest != nullptr);
-    cl_platform_id platform = nullptr;
-    cl_device_id device = nullptr;
-    REQUIRE(honest->clGetPlatformIDs(1, &platform, nullptr) == CL_SUCCESS);
-    REQUIRE(honest->clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device, nullptr) == CL_SUCCESS);
+TEST_CASE("one word that does not keep the pattern is found") {
+    honest = load_opencl("libOpenCL.so.1");
+    REQUIRE(honest);
     OpenclApi faked = *honest;
     faked.clEnqueueNDRangeKernel = forget_a_word;
     faked.clCreateBuffer = remember_buffer;
-    CHECK_THROWS_WITH(measure_device(faked, device, 1 << 20), "memory did not keep the pattern");
+    OpenclSession session(faked, first_device(*honest));
+    const MemoryProof proof = prove_memory(session, 2 << 20, 1 << 20, 7, [] {});
+    CHECK(proof == MemoryProof{2 << 20, (2 << 20) - 8});
 }

@@ -1,6 +1,23 @@
 /* A stand-in for libnvidia-ml.so.1, built as a shared object by nvml_test: it has the structure layouts of NVML's
-   published interface written down a second time, so that an error in the agent's own shows. */
+   published interface written down a second time, so that an error in the agent's own shows.
+
+   FAKE_NAME, FAKE_VRAM_BYTES, FAKE_USED_BYTES  what the cards say of themselves
+   FAKE_HANG       asking for a name never ends
+   FAKE_XID        the driver reports this error of a card once it is listened for
+   FAKE_FALLS_OFF  the card is lost while it is listened to */
+#include <stddef.h>
 #include <string.h>
+#include <unistd.h>
+
+#ifndef FAKE_NAME
+#define FAKE_NAME "NVIDIA Test Card"
+#endif
+#ifndef FAKE_VRAM_BYTES
+#define FAKE_VRAM_BYTES (80ull << 30)
+#endif
+#ifndef FAKE_USED_BYTES
+#define FAKE_USED_BYTES 0
+#endif
 
 typedef struct {
     char busIdLegacy[16];
@@ -40,7 +57,10 @@ int nvmlDeviceGetUUID(void* device, char* text, unsigned int size) {
 }
 int nvmlDeviceGetName(void* device, char* text, unsigned int size) {
     (void)device;
-    strncpy(text, "NVIDIA Test Card", size);
+#ifdef FAKE_HANG
+    for (;;) pause();
+#endif
+    strncpy(text, FAKE_NAME, size);
     return 0;
 }
 int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
@@ -51,8 +71,9 @@ int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
 int nvmlDeviceGetMemoryInfo_v2(void* device, MemoryV2* memory) {
     (void)device;
     if (memory->version != (sizeof(MemoryV2) | (2u << 24))) return 25;
-    memory->total = 80ull << 30;
-    memory->reserved = memory->free = memory->used = 0;
+    memory->total = FAKE_VRAM_BYTES;
+    memory->reserved = memory->free = 0;
+    memory->used = FAKE_USED_BYTES;
     return 0;
 }
 int nvmlSystemGetCudaDriverVersion_v2(int* version) {
@@ -81,5 +102,46 @@ int nvmlDeviceGetEnforcedPowerLimit(void* device, unsigned int* milliwatts) {
 }
 int nvmlSystemGetDriverVersion(char* text, unsigned int size) {
     strncpy(text, "550.1", size);
+    return 0;
+}
+
+typedef struct {
+    void* device;
+    unsigned long long type, data;
+    unsigned int gpuInstanceId, computeInstanceId;
+} EventData;
+
+int nvmlDeviceGetHandleByUUID(const char* uuid, void** device) {
+    *device = (void*)1;
+    return strcmp(uuid, "GPU-one") == 0 ? 0 : 6; /* not found */
+}
+int nvmlEventSetCreate(void** set) {
+    static int one;
+    *set = &one;
+    return 0;
+}
+int nvmlDeviceRegisterEvents(void* device, unsigned long long types, void* set) {
+    return device == (void*)1 && types == 8 && set != NULL ? 0 : 2;
+}
+int nvmlEventSetWait_v2(void* set, EventData* data, unsigned int timeout_ms) {
+    (void)set;
+    (void)timeout_ms;
+#ifdef FAKE_FALLS_OFF
+    return 15;
+#endif
+#ifdef FAKE_XID
+    static int told;
+    if (!told++) {
+        data->device = (void*)1;
+        data->type = 8;
+        data->data = FAKE_XID;
+        return 0;
+    }
+#endif
+    (void)data;
+    return 10; /* nothing came */
+}
+int nvmlEventSetFree(void* set) {
+    (void)set;
     return 0;
 }

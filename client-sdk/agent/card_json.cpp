@@ -1,0 +1,186 @@
+#include "agent/card_json.hpp"
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "agent/clock.hpp"
+#include "agent/server_link.hpp"
+
+namespace fallow::agent {
+namespace {
+
+using nlohmann::json;
+
+json capacity_json(const std::optional<CardCapacity>& capacity) {
+    if (!capacity) return nullptr;
+    return {{"vram_bytes", capacity->vram_bytes},
+            {"memory_bandwidth_bytes_per_s", capacity->memory_bandwidth_bytes_per_s},
+            {"fp32_flops", capacity->fp32_flops},
+            {"measured_at", format_rfc3339(capacity->measured_unix_ms)}};
+}
+
+template <class T>
+json or_null(const std::optional<T>& value) {
+    return value ? json(*value) : json(nullptr);
+}
+
+template <class T>
+std::optional<T> optional_from(const json& object, const char* name) {
+    const auto found = object.find(name);
+    return found == object.end() || found->is_null() ? std::nullopt : std::optional<T>(found->get<T>());
+}
+
+json card_json(const CardFacts& card) {
+    return {{"index", card.index},
+            {"uuid", card.uuid},
+            {"pci_address", card.pci_address.empty() ? json(nullptr) : json(card.pci_address)},
+            {"product", card.product},
+            {"vendor", card.vendor},
+            {"device_class", card.device_class},
+            {"backend", card.backend},
+            {"driver_version", card.driver_version},
+            {"cuda_version", or_null(card.cuda_version)},
+            {"compute_capability", or_null(card.compute_capability)},
+            {"pcie_generation", or_null(card.pcie_generation)},
+            {"pcie_width", or_null(card.pcie_width)},
+            {"power_limit_watts", or_null(card.power_limit_watts)},
+            {"capacity", capacity_json(card.capacity)}};
+}
+
+json claims_json(const CardClaims& claims) {
+    return {{"opencl_uuid", claims.opencl_uuid},
+            {"opencl_product", claims.opencl_product},
+            {"opencl_bytes", claims.opencl_bytes},
+            {"nvml_bytes", or_null(claims.nvml_bytes)},
+            {"used_bytes", or_null(claims.used_bytes)}};
+}
+
+CardClaims claims_from(const json& object) {
+    CardClaims claims;
+    claims.opencl_uuid = object.at("opencl_uuid").get<std::string>();
+    claims.opencl_product = object.at("opencl_product").get<std::string>();
+    claims.opencl_bytes = object.at("opencl_bytes").get<std::int64_t>();
+    claims.nvml_bytes = optional_from<std::int64_t>(object, "nvml_bytes");
+    claims.used_bytes = optional_from<std::int64_t>(object, "used_bytes");
+    return claims;
+}
+
+json verification_json(const std::optional<Verification>& verification) {
+    if (!verification) return nullptr;
+    return {
+        {"passed", verification->passed},
+        {"reason", verification->reason},
+        {"remedy", verification->remedy},
+        {"measured", verification->measured ? measurement_json(*verification->measured) : json(nullptr)},
+        {"at", format_rfc3339(verification->at_unix_ms)}};
+}
+
+Verification verification_from(const json& object) {
+    Verification verification;
+    verification.passed = object.at("passed").get<bool>();
+    verification.reason = object.at("reason").get<std::string>();
+    verification.remedy = object.at("remedy").get<std::string>();
+    if (const json& measured = object.at("measured"); !measured.is_null())
+        verification.measured = measurement_from(measured);
+    verification.at_unix_ms = parse_rfc3339(object.at("at").get<std::string>()).value_or(0);
+    return verification;
+}
+
+CardFacts card_from(const json& object) {
+    CardFacts card;
+    card.index = object.at("index").get<std::int64_t>();
+    card.uuid = object.at("uuid").get<std::string>();
+    if (!object.at("pci_address").is_null()) card.pci_address = object.at("pci_address").get<std::string>();
+    card.product = object.at("product").get<std::string>();
+    card.vendor = object.at("vendor").get<std::string>();
+    card.device_class = object.at("device_class").get<std::string>();
+    card.backend = object.at("backend").get<std::string>();
+    card.driver_version = object.at("driver_version").get<std::string>();
+    card.cuda_version = optional_from<std::string>(object, "cuda_version");
+    card.compute_capability = optional_from<std::string>(object, "compute_capability");
+    card.pcie_generation = optional_from<std::int64_t>(object, "pcie_generation");
+    card.pcie_width = optional_from<std::int64_t>(object, "pcie_width");
+    card.power_limit_watts = optional_from<std::int64_t>(object, "power_limit_watts");
+    if (const json& capacity = object.at("capacity"); !capacity.is_null())
+        card.capacity =
+            CardCapacity{capacity.at("vram_bytes").get<std::int64_t>(),
+                         capacity.at("memory_bandwidth_bytes_per_s").get<std::int64_t>(),
+                         capacity.at("fp32_flops").get<std::int64_t>(),
+                         parse_rfc3339(capacity.at("measured_at").get<std::string>()).value_or(0)};
+    if (const auto claims = object.find("claims"); claims != object.end())
+        card.claims = claims_from(*claims);
+    if (const auto verification = object.find("verification");
+        verification != object.end() && !verification->is_null())
+        card.verification = verification_from(*verification);
+    return card;
+}
+
+}  // namespace
+
+std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards) {
+    json offered = json::array();
+    for (const CardFacts& card : cards)
+        if (!card.is_refused()) offered.push_back(card_json(card));
+    return json{{"boot_id", host.boot_id},
+                {"agent_version", agent_version},
+                {"runtime", host.runtime},
+                {"engine", host.engine},
+                {"cpu_cores", host.cpu_cores},
+                {"memory_bytes", host.memory_bytes},
+                {"cpu_architecture", or_null(host.cpu_architecture)},
+                {"disk_bytes", or_null(host.disk_bytes)},
+                {"cards", offered}}
+        .dump();
+}
+
+std::string encode_cards(const std::vector<CardFacts>& cards) {
+    json array = json::array();
+    for (const CardFacts& card : cards) {
+        json object = card_json(card);
+        object["claims"] = claims_json(card.claims);
+        object["verification"] = verification_json(card.verification);
+        array.push_back(std::move(object));
+    }
+    return array.dump(1);
+}
+
+std::vector<CardFacts> parse_cards(std::string_view text) {
+    try {
+        std::vector<CardFacts> cards;
+        for (const json& item : json::parse(text))
+            cards.push_back(card_from(item));
+        return cards;
+    } catch (const json::exception& error) {
+        throw std::runtime_error(std::string("the stored cards have not the expected form: ") +
+                                 error.what());
+    }
+}
+
+json measurement_json(const Measurement& measured) {
+    return {{"target_bytes", measured.target_bytes},
+            {"written_bytes", measured.memory.written_bytes},
+            {"kept_bytes", measured.memory.kept_bytes},
+            {"memory_bandwidth_bytes_per_s", measured.bandwidth_bytes_per_s},
+            {"fp32_flops", measured.fp32_flops},
+            {"fp16_flops", or_null(measured.fp16_flops)},
+            {"to_device_bytes_per_s", measured.to_device_bytes_per_s},
+            {"from_device_bytes_per_s", measured.from_device_bytes_per_s},
+            {"xids", measured.xids}};
+}
+
+Measurement measurement_from(const json& object) {
+    Measurement measured;
+    measured.target_bytes = object.at("target_bytes").get<std::int64_t>();
+    measured.memory.written_bytes = object.at("written_bytes").get<std::int64_t>();
+    measured.memory.kept_bytes = object.at("kept_bytes").get<std::int64_t>();
+    measured.bandwidth_bytes_per_s = object.at("memory_bandwidth_bytes_per_s").get<std::int64_t>();
+    measured.fp32_flops = object.at("fp32_flops").get<std::int64_t>();
+    measured.fp16_flops = optional_from<std::int64_t>(object, "fp16_flops");
+    measured.to_device_bytes_per_s = object.at("to_device_bytes_per_s").get<std::int64_t>();
+    measured.from_device_bytes_per_s = object.at("from_device_bytes_per_s").get<std::int64_t>();
+    measured.xids = object.at("xids").get<std::vector<std::int64_t>>();
+    return measured;
+}
+
+}  // namespace fallow::agent

@@ -1,0 +1,29 @@
+// Cards as JSON: what the server is told, what lies in cards.json, what the probe's child says to its
+// parent.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/inventory.hpp"
+
+namespace fallow::agent {
+
+/// The body of PUT /v1/agent/inventory. A refused card is left out: the market has it as `missing` then, so
+/// that it is offered to nobody, and as `present` again when it passes.
+[[nodiscard]] std::string encode_inventory(const HostDescription& host,
+                                           const std::vector<CardFacts>& cards);
+
+/// Everything that is known of them.
+[[nodiscard]] std::string encode_cards(const std::vector<CardFacts>& cards);
+/// Throws std::runtime_error on anything encode_cards did not write. Of an earlier agent's cards, what it
+/// did not know is as if nothing were known.
+[[nodiscard]] std::vector<CardFacts> parse_cards(std::string_view text);
+
+[[nodiscard]] nlohmann::json measurement_json(const Measurement& measured);
+/// Throws nlohmann::json::exception.
+[[nodiscard]] Measurement measurement_from(const nlohmann::json& object);
+
+}  // namespace fallow::agent

@@ -1,0 +1,159 @@
+#include "agent/card_probe.hpp"
+
+#include <fmt/ranges.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "agent/card_catalog.hpp"
+#include "agent/card_json.hpp"
+#include "agent/clock.hpp"
+#include "agent/nvml.hpp"
+#include "agent/nvml_events.hpp"
+#include "agent/opencl.hpp"
+
+namespace fallow::agent {
+namespace {
+
+using nlohmann::json;
+
+CardFacts facts_of(const NvmlCard& card) {
+    return {.index = 0,
+            .uuid = card.uuid,
+            .pci_address = card.pci_address,
+            .product = card.name,
+            .vendor = "NVIDIA",
+            .device_class = "gpu",
+            .backend = "nvml",
+            .driver_version = card.driver_version,
+            .cuda_version = card.cuda_version,
+            .compute_capability = card.compute_capability,
+            .pcie_generation = card.pcie_generation,
+            .pcie_width = card.pcie_width,
+            .power_limit_watts = card.power_limit_watts,
+            .claims = {.opencl_uuid = {},
+                       .opencl_product = {},
+                       .opencl_bytes = 0,
+                       .nvml_bytes = card.memory_bytes,
+                       .used_bytes = card.used_bytes},
+            .capacity = std::nullopt};
+}
+
+json answer_nvml(const ProbeRequest& request) {
+    const auto found = nvml_cards(request.nvml_library);
+    if (!found) return {{"there", false}, {"cards", json::array()}};
+    std::vector<CardFacts> cards;
+    for (const NvmlCard& card : *found)
+        cards.push_back(facts_of(card));
+    return {{"there", true}, {"cards", json::parse(encode_cards(cards))}};
+}
+
+json answer_opencl(const ProbeRequest& request) {
+    const auto api = load_opencl(request.opencl_library);
+    return {{"there", api.has_value()},
+            {"cards", api ? json::parse(encode_cards(opencl_cards(*api))) : json::array()}};
+}
+
+json answer_verify(const ProbeRequest& request) {
+    const auto api = load_opencl(request.opencl_library);
+    if (!api) throw std::runtime_error(request.opencl_library + " cannot be loaded");
+    std::optional<XidListener> listener;
+    if (!request.nvml_uuid.empty()) listener.emplace(request.nvml_library, request.nvml_uuid);
+    const auto xids = [&] { return listener ? listener->drain() : std::vector<std::int64_t>(); };
+    Measurement measured;
+    try {
+        measured = measure_opencl_card(*api, request.opencl_uuid, request.cpu_bytes_max,
+                                       [] { std::cout << '.' << std::endl; });
+    } catch (const OpenclError& error) {
+        throw std::runtime_error(fmt::format("{}; Xids: [{}]", error.what(), fmt::join(xids(), ", ")));
+    }
+    measured.xids = xids();
+    return measurement_json(measured);
+}
+
+/// The last line of what a child said, as JSON; an object with an "error" when it is none.
+json result_of(const WatchedProcess& process, const WatchLimits& limits) {
+    std::string text = process.output;
+    while (!text.empty() && text.back() == '\n')
+        text.pop_back();
+    json result = json::parse(text.substr(text.rfind('\n') + 1), nullptr, false);
+    if (process.end == ProcessEnd::exited && result.is_object()) return result;
+    return {{"error", describe(process, limits)}};
+}
+
+struct Library {
+    bool is_there = false;
+    std::vector<CardFacts> cards;
+};
+
+Library library_from(const json& result, const std::string& name, std::vector<std::string>& problems) {
+    if (result.contains("error")) {
+        problems.push_back(name + " " + result.at("error").get<std::string>());
+        return {.is_there = true, .cards = {}};
+    }
+    return {.is_there = result.at("there").get<bool>(), .cards = parse_cards(result.at("cards").dump())};
+}
+
+}  // namespace
+
+CardProbe::CardProbe(ProbeOptions options) : options_(std::move(options)) {}
+
+WatchedProcess CardProbe::run(const std::vector<std::string>& words, const WatchLimits& limits,
+                              std::stop_token stop) {
+    if (stuck_ && !is_gone(*stuck_))
+        throw std::runtime_error("the driver does not let go of process " + std::to_string(*stuck_));
+    stuck_.reset();
+    std::vector<std::string> all{options_.program.string(), "probe",
+                                 "--nvml-library",          options_.nvml_library,
+                                 "--opencl-library",        options_.opencl_library,
+                                 "--measure-bytes",         std::to_string(options_.cpu_bytes_max)};
+    all.insert(all.end(), words.begin(), words.end());
+    WatchedProcess process = run_watched(all, limits, std::move(stop));
+    stuck_ = process.stuck;
+    return process;
+}
+
+FoundCards CardProbe::find(std::stop_token stop) {
+    FoundCards found;
+    const WatchLimits& limits = options_.find_limits;
+    const Library nvml =
+        library_from(result_of(run({"nvml"}, limits, stop), limits), "NVML", found.problems);
+    const Library opencl =
+        library_from(result_of(run({"opencl"}, limits, stop), limits), "OpenCL", found.problems);
+    found.cards = merge_cards(nvml.cards, opencl.cards, nvml.is_there);
+    return found;
+}
+
+std::optional<Verification> CardProbe::verify(const CardFacts& card, std::stop_token stop) {
+    const WatchLimits& limits = options_.verify_limits;
+    std::vector<std::string> words{"verify", "--uuid", card.claims.opencl_uuid};
+    if (card.backend == "nvml") words.insert(words.end(), {"--nvml-uuid", card.uuid});
+    const WatchedProcess process = run(words, limits, std::move(stop));
+    if (process.end == ProcessEnd::stopped) return std::nullopt;
+    const json result = result_of(process, limits);
+    if (result.contains("error"))
+        return not_measured("the measurement " + result.at("error").get<std::string>(), wall_clock_ms());
+    const Measurement measured = measurement_from(result);
+    const CatalogModel* const model = find_catalog_model(card.product, measured.memory.kept_bytes);
+    return judge(card, measured, model, wall_clock_ms());
+}
+
+int answer_probe(const ProbeRequest& request) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    json answer;
+    try {
+        answer = request.what == "nvml"     ? answer_nvml(request)
+                 : request.what == "opencl" ? answer_opencl(request)
+                                            : answer_verify(request);
+    } catch (const std::exception& error) {
+        answer = {{"error", std::string("failed: ") + error.what()}};
+    }
+    std::cout << answer.dump(-1, ' ', false, json::error_handler_t::replace) << std::endl;
+    return 0;
+}
+
+}  // namespace fallow::agent

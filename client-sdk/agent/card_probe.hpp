@@ -1,0 +1,62 @@
+// Everything that calls a vendor's library happens in a child of this program, because a lost or hung
+// driver takes down, or holds for good, whoever calls it. The agent itself only reads what the child says,
+// and waits no longer than it wants to.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/inventory.hpp"
+#include "agent/watched_process.hpp"
+
+namespace fallow::agent {
+
+struct ProbeOptions {
+    std::filesystem::path program = "/proc/self/exe";  ///< answers to `probe`: fallow-agent
+    std::string nvml_library = "libnvidia-ml.so.1";
+    std::string opencl_library = "libOpenCL.so.1";
+    std::int64_t cpu_bytes_max = 256LL * 1024 * 1024;  ///< how much of a CPU device's memory is tried
+    WatchLimits find_limits = {.silence_ms = 30'000, .total_ms = 60'000};
+    WatchLimits verify_limits = {};
+};
+
+struct FoundCards {
+    std::vector<CardFacts> cards;       ///< with their claims; nothing is measured
+    std::vector<std::string> problems;  ///< what did not answer, in a sentence each
+};
+
+/// One thread at a time.
+class CardProbe {
+  public:
+    explicit CardProbe(ProbeOptions options);
+
+    [[nodiscard]] FoundCards find(std::stop_token stop);
+    /// Measures and judges. Nothing when `stop` came first.
+    [[nodiscard]] std::optional<Verification> verify(const CardFacts& card, std::stop_token stop);
+
+  private:
+    WatchedProcess run(const std::vector<std::string>& words, const WatchLimits& limits,
+                       std::stop_token stop);
+
+    ProbeOptions options_;
+    std::optional<pid_t> stuck_;  ///< a child that the driver does not let die: no second one beside it
+};
+
+/// The child's side: what `fallow-agent probe` does. The result is the last line of standard output; before
+/// it, a line for each step that was done.
+struct ProbeRequest {
+    std::string what;  ///< "nvml", "opencl" or "verify"
+    std::string nvml_library;
+    std::string opencl_library;
+    std::string opencl_uuid;  ///< verify: which device
+    std::string nvml_uuid;    ///< verify: whose Xids are listened for; empty: nobody's
+    std::int64_t cpu_bytes_max = 0;
+};
+int answer_probe(const ProbeRequest& request);
+
+}  // namespace fallow::agent

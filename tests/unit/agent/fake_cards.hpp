@@ -1,0 +1,32 @@
+// Builds the libraries of cards that misbehave; see the heads of fake_opencl.c and fake_nvml.c.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <string>
+
+#include "support/paths.hpp"
+#include "temporary_folder.hpp"
+
+namespace fallow::agent::testing {
+
+inline std::string build_fake(const TemporaryFolder& folder, const std::string& source,
+                              const std::string& more) {
+    const std::string library = (folder.path() / (source + ".so")).string();
+    const std::string command = "cc -shared -fPIC " + more + " -o " + library + " " +
+                                fallow::testing::source_dir() + "/tests/unit/agent/" + source +
+                                ".c -Wl,--no-as-needed -l:libOpenCL.so.1";
+    REQUIRE(std::system(command.c_str()) == 0);
+    return library;
+}
+
+/// `more` like "-DFAKE_CLAIMED_MIB=64 -DFAKE_BACKED_MIB=16"
+inline std::string fake_opencl(const TemporaryFolder& folder, const std::string& more) {
+    return build_fake(folder, "fake_opencl", more);
+}
+
+inline std::string fake_nvml(const TemporaryFolder& folder, const std::string& more) {
+    return build_fake(folder, "fake_nvml", more);
+}
+
+}  // namespace fallow::agent::testing
