@@ -15,6 +15,7 @@
 #include "agent/card_json.hpp"
 #include "agent/enroll.hpp"
 #include "agent/json_log.hpp"
+#include "agent/self_test.hpp"
 
 namespace {
 
@@ -158,6 +159,36 @@ int probe(ProbeRequest request, const ProbeOptions& options) {
     return answer_probe(request);
 }
 
+struct SelfTestArguments {
+    SelfTestOptions options;
+    bool as_json = false;
+    bool no_measure = false;
+};
+
+void add_self_test(CLI::App& app, SelfTestArguments& arguments) {
+    CLI::App* const command = app.add_subcommand(
+        "self-test",
+        "Say whether this host is fit to be rented out, and what to fix; 1 when something is wrong");
+    command
+        ->add_option("--state", arguments.options.state_folder,
+                     "The agent's folder; beside a running agent its last measurements are shown")
+        ->check(CLI::ExistingDirectory);
+    command
+        ->add_option("--engine-socket", arguments.options.engine_socket, "Unix socket of Podman or Docker")
+        ->capture_default_str();
+    command->add_flag("--json", arguments.as_json, "Print JSON instead of a table");
+    command->add_flag("--no-measure", arguments.no_measure, "Measure no card");
+    add_probe_options(command, arguments.options.probe);
+}
+
+int self_test(SelfTestArguments arguments) {
+    arguments.options.measures = !arguments.no_measure;
+    spdlog::set_level(spdlog::level::off);  // the table says it all
+    const SelfTest test = run_self_test(arguments.options);
+    std::cout << (arguments.as_json ? format_json(test) + "\n" : format_table(test)) << std::flush;
+    return test.is_fine() ? 0 : 1;
+}
+
 struct RunArguments {
     AgentOptions options;
     std::string storage = "auto";
@@ -216,6 +247,8 @@ int main(int argc, char** argv) {
     CLI::App* const cards =
         app.add_subcommand("cards", "Find and measure this host's cards, print them, and end");
     add_probe_options(cards, running.options.probe);
+    SelfTestArguments tested;
+    add_self_test(app, tested);
     ProbeRequest probed;
     add_probe(app, probed, running.options.probe);
     CLI11_PARSE(app, argc, argv);
@@ -228,6 +261,7 @@ int main(int argc, char** argv) {
     try {
         if (app.got_subcommand("enroll")) return enroll(enrollment);
         if (app.got_subcommand("cards")) return list_cards(running.options);
+        if (app.got_subcommand("self-test")) return self_test(tested);
         if (app.got_subcommand("probe")) return probe(probed, running.options.probe);
         return run(running.options);
     } catch (const std::exception& error) {
