@@ -198,7 +198,7 @@ CREATE TABLE cards (
     CONSTRAINT cards_used_within_card CHECK (used BETWEEN 0 AND 1000),
     CONSTRAINT cards_device_class_known CHECK (device_class IN ('gpu', 'cpu', 'accelerator')),
     CONSTRAINT cards_backend_known CHECK (backend IN ('nvml', 'opencl')),
-    CONSTRAINT cards_state_known CHECK (state IN ('present', 'missing')),
+    CONSTRAINT cards_state_known CHECK (state IN ('present', 'missing', 'withheld')),
     CONSTRAINT cards_index_not_negative CHECK (index >= 0),
     CONSTRAINT cards_capacity_whole
         CHECK (num_nulls(vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at) IN (0, 4)),

@@ -65,6 +65,7 @@ market::ReportedCard read_card(FieldReader& reader) {
     card.pcie_generation = optional_count(reader, "pcie_generation");
     card.pcie_width = optional_count(reader, "pcie_width");
     card.power_limit_watts = optional_count(reader, "power_limit_watts");
+    card.offered = reader.boolean_or("offered", true);
     if (auto capacity = reader.optional_object("capacity")) {
         card.vram_bytes = capacity->integer("vram_bytes", 0, INT64_MAX);
         card.memory_bandwidth_bytes_per_s = capacity->integer("memory_bandwidth_bytes_per_s", 0, INT64_MAX);
@@ -111,6 +112,9 @@ market::AgentReport read_report(FieldReader& reader, LeaseId lease) {
         report.duration_exceeded = reader.boolean_or("duration_exceeded", false);
         report.stop = reader.named_or("stop", market::StopCause::none);
     }
+    if (report.phase == reclaimed)
+        if (const auto notice = reader.optional_integer("notice_ms", 0, limits::reclaim_notice_ms_max))
+            report.notice = Millis(*notice);
     if (report.phase == failed) {
         report.failure = reader.named<market::EndReason>("reason");
         if (*report.failure != market::EndReason::image_pull_failed &&

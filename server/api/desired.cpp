@@ -186,6 +186,9 @@ void write(JsonWriter& json, const DesiredLease& desired, const ops::Config& con
         .field("start_deadline", pull_deadline + Millis(config.start_ms))
         .field("usage_interval_ms", config.usage_interval_ms)
         .field("fence_ms", config.fence_ms + (lease.pinned ? config.pinned_lost_ms : 0))
+        .field("reclaim_notice_ms", lease.reclaim_notice)
+        .field("price_micros_per_hour", lease.price)
+        .field("thousandths", lease.thousandths)
         .end_object();
 }
 

@@ -8,6 +8,7 @@
 #include "market/leases.hpp"
 #include "market/matching.hpp"
 #include "market/pools.hpp"
+#include "market/reservations.hpp"
 
 namespace fallow::market {
 namespace {
@@ -70,6 +71,8 @@ std::optional<EndReason> reason_of_stop(const Lease& lease, StopCause stop) {
             return lease.stop_reason.value_or(EndReason::funds_exhausted);
         case StopCause::fenced_too_long:
             return lease.stop_reason.value_or(EndReason::host_lost);
+        case StopCause::reclaimed:
+            return lease.stop_reason.value_or(EndReason::reclaimed_by_owner);
         case StopCause::none:
         case StopCause::duration:
             return std::nullopt;
@@ -90,6 +93,22 @@ EndReason reason_of_exit(const Lease& lease, const AgentReport& report) {
     return EndReason::command_failed;
 }
 
+/// The owner is at the machine and has decided: nothing here can refuse it. So a penalty that the seller's
+/// accounts do not cover is taken as far as they go.
+void pay_for_reclaim(Transaction& tx, const Lease& lease) {
+    if (const auto penalty = penalty_for_reclaim(tx.state(), lease, tx.now()))
+        pay_penalty(tx, lease, *penalty);
+}
+
+Status reclaimed(Transaction& tx, const Lease& lease, const AgentReport& report) {
+    if (lease.state == LeaseState::reclaiming || lease.state == LeaseState::ended) return Done{};
+    const LeaseId id = lease.id;
+    const Millis notice = std::min(lease.reclaim_notice, report.notice.value_or(lease.reclaim_notice));
+    pay_for_reclaim(tx, lease);
+    stop_lease(tx, id, EndReason::reclaimed_by_owner, notice);
+    return Done{};
+}
+
 Status exited(Transaction& tx, Lease lease, const AgentReport& report) {
     if (lease.state == LeaseState::reclaiming || lease.state == LeaseState::ended) {
         // A deadline came before the report: the exit code is still worth keeping while the job is not
@@ -100,6 +119,7 @@ Status exited(Transaction& tx, Lease lease, const AgentReport& report) {
         return Done{};
     }
     if (lease.state != LeaseState::running) return wrong_phase(lease, AgentPhase::exited);
+    if (report.stop == StopCause::reclaimed) pay_for_reclaim(tx, lease);
     const EndReason reason = reason_of_exit(lease, report);
     const LeaseId id = lease.id;
     lease.exit_code = report.exit_code;
@@ -139,6 +159,8 @@ Status apply(Transaction& tx, const Lease& lease, const AgentReport& report) {
             return failed(tx, lease, report);
         case AgentPhase::gone:
             return gone(tx, lease);
+        case AgentPhase::reclaimed:
+            return reclaimed(tx, lease, report);
     }
     return Done{};
 }

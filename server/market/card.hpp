@@ -14,7 +14,8 @@ namespace fallow::market {
 
 FALLOW_ENUM(DeviceClass, gpu, cpu, accelerator)
 FALLOW_ENUM(Backend, nvml, opencl)
-FALLOW_ENUM(CardState, present, missing)
+/// withheld: it is there, and its owner does not offer it now.
+FALLOW_ENUM(CardState, present, missing, withheld)
 
 struct Card {
     static constexpr std::string_view table = "cards";

@@ -275,6 +275,7 @@ struct ReportedCard {
     std::optional<std::int64_t> memory_bandwidth_bytes_per_s;
     std::optional<std::int64_t> fp32_flops;
     std::optional<Time> measured_at;
+    bool offered = true;  ///< false: its owner has it, or the owner's policy keeps it back
 };
 struct ReportInventory {
     std::string boot_id;
@@ -287,9 +288,10 @@ struct ReportInventory {
     std::optional<std::int64_t> disk_bytes;
     std::vector<ReportedCard> cards;
 };
-FALLOW_ENUM(AgentPhase, accepted, running, exited, failed, gone)
+/// reclaimed: the owner takes a card of the lease back, at the host itself.
+FALLOW_ENUM(AgentPhase, accepted, running, exited, failed, gone, reclaimed)
 /// What the agent did before the container exited; `none`: it exited by itself.
-FALLOW_ENUM(StopCause, none, wanted, duration, run_until, paid_until, fenced_too_long)
+FALLOW_ENUM(StopCause, none, wanted, duration, run_until, paid_until, fenced_too_long, reclaimed)
 
 struct AgentReport {
     LeaseId lease;
@@ -302,6 +304,7 @@ struct AgentReport {
     bool duration_exceeded = false;         ///< exited
     StopCause stop = StopCause::none;       ///< exited
     std::optional<EndReason> failure;       ///< failed: image_pull_failed or start_failed
+    std::optional<Millis> notice = {};      ///< reclaimed: what is left of it
 };
 /// A usage statement whose signature was verified against the host's registered key.
 struct ReportUsage {

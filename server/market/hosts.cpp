@@ -31,6 +31,7 @@ Card card_of(const Host& host, const ReportedCard& reported) {
     card.memory_bandwidth_bytes_per_s = reported.memory_bandwidth_bytes_per_s;
     card.fp32_flops = reported.fp32_flops;
     card.measured_at = reported.measured_at;
+    card.state = reported.offered ? CardState::present : CardState::withheld;
     return card;
 }
 

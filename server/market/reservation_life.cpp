@@ -231,9 +231,16 @@ void pay_penalty(Transaction& tx, const Lease& lease, ledger::Micros penalty) {
         return tx.update(std::move(row), "reservation.broken",
                          name_of(ReservationReason::broken_by_seller));
     }
-    tx.transfer(state.account(lease.seller, *penalty_source(state, lease.seller, penalty)),
-                state.account(lease.renter, AccountKind::available), penalty, TransferReason::penalty,
-                lease.id);
+    const auto source = penalty_source(state, lease.seller, penalty);
+    Micros rest = penalty;
+    for (const auto kind : {AccountKind::earned, AccountKind::available}) {
+        const auto& account = state.account(lease.seller, kind);
+        const Micros part = std::min(rest, account.balance);
+        if ((source && kind != *source) || part.count <= 0) continue;
+        tx.transfer(account, state.account(lease.renter, AccountKind::available), part,
+                    TransferReason::penalty, lease.id);
+        rest = rest - part;
+    }
 }
 
 }  // namespace fallow::market

@@ -256,7 +256,8 @@ class Agents(RoutesTest):
                 ({"phase": "failed"}, "missing_field", "/reason"),
                 ({"phase": "failed", "reason": "completed"}, "invalid_field", "/reason"),
                 ({"phase": "accepted", "exit_code": 0}, "unknown_field", "/exit_code"),
-                ({"phase": "gone", "container_id": "c"}, "unknown_field", "/container_id")]
+                ({"phase": "gone", "container_id": "c"}, "unknown_field", "/container_id"),
+                ({"phase": "reclaimed", "notice_ms": -1}, "invalid_field", "/notice_ms")]
         self.assert_rows([({**good, **fields}, 422, code, pointer) for fields, code, pointer in rows],
                          lambda body: self.farm.call("POST", lease.path + "/report", body))
 
@@ -407,6 +408,11 @@ class Agents(RoutesTest):
         lease.gone()
         self.assertEqual(self.read(lease)["charged_micros"], 500)
 
+    def test_an_owner_who_reclaims_at_the_host_is_not_refused(self):
+        lease = self.lease()
+        lease.report("reclaimed", notice_ms=45_000)
+        self.assertEqual(lease.report("exited", exit_code=0, stop="reclaimed")["end_reason"], "reclaimed_by_owner")
+
     def test_a_job_that_finishes_within_the_notice_has_completed(self):
         lease = self.lease()
         self.seller.post(f"/v1/leases/{lease.id}/reclaim")
@@ -493,6 +499,8 @@ class Agents(RoutesTest):
                          ("2", mine[0]["capacity"], True))
         again = next(c for c in host.put_inventory([unmeasured]) if c["id"] == mine[0]["id"])
         self.assertEqual(again, merged)
+        kept = next(c for c in host.put_inventory([{**cards[0], "offered": False}]) if c["id"] == mine[0]["id"])
+        self.assertEqual(kept["state"], "withheld")
         self.assertEqual(self.seller.items(f"/v1/hosts/{host.id}/cards"), host.cards)
         reply = host.call("PUT", "/v1/agent/inventory", {"boot_id": BOOT, **CLAIMS, "cards": [cards[0], cards[0]]})
         self.assert_problem(reply, 422, "invalid_field", "/cards/1/uuid")

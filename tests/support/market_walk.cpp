@@ -165,6 +165,8 @@ std::string Walk::host() {
         case 3: {
             market::ReportInventory report = builder.inventory(world_.now());
             report.cards.resize(below(5));
+            for (market::ReportedCard& card : report.cards)
+                card.offered = below(4) != 0;
             return go(report, world_.agent_of(id));
         }
         case 4:
@@ -240,7 +242,7 @@ std::string Walk::usage(const market::Lease& lease) {
 }
 
 std::string Walk::report(const market::Lease& lease) {
-    market::AgentPhase phase = static_cast<market::AgentPhase>(below(5));
+    market::AgentPhase phase = static_cast<market::AgentPhase>(below(6));
     if (below(5) != 0) {
         switch (lease.state) {
             case market::LeaseState::allocated:

@@ -187,6 +187,8 @@ TEST_CASE("agents' bodies that are refused") {
          {R"({"lease_epoch":1,"phase":"exited"})", ErrorCode::missing_field, "/exit_code"},
          {R"({"lease_epoch":1,"phase":"failed","reason":"outbid"})", ErrorCode::invalid_field, "/reason"},
          {R"({"lease_epoch":1,"phase":"gone","exit_code":1})", ErrorCode::unknown_field, "/exit_code"},
+         {R"({"lease_epoch":1,"phase":"reclaimed","notice_ms":3600001})", ErrorCode::invalid_field,
+          "/notice_ms"},
          {R"({"phase":"gone"})", ErrorCode::missing_field, "/lease_epoch"}});
     check_refused(decode_heartbeat, {{R"({"boot_id":"b","sequence":1,"leases":[{"lease_id":"x"}]})",
                                       ErrorCode::invalid_id, "/leases/0/lease_id"}});

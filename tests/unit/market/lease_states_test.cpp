@@ -69,6 +69,7 @@ AgentReport report_of(const World& world, LeaseId lease, const std::string& word
     if (detail == "at term") report.stop = StopCause::run_until;
     if (detail == "unpaid") report.stop = StopCause::paid_until;
     if (detail == "fenced") report.stop = StopCause::fenced_too_long;
+    if (detail == "owned") report.stop = StopCause::reclaimed;
     if (detail == "image") report.failure = EndReason::image_pull_failed;
     return report;
 }
@@ -88,6 +89,8 @@ TEST_CASE("Lease states × agent reports") {
         exited at term  | wrong_state | wrong_state | wrong_state                  | reclaiming term_reached        | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
         exited unpaid   | wrong_state | wrong_state | wrong_state                  | reclaiming funds_exhausted     | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
         exited fenced   | wrong_state | wrong_state | wrong_state                  | reclaiming host_lost           | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        exited owned    | wrong_state | wrong_state | wrong_state                  | reclaiming reclaimed_by_owner  | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        reclaimed       | ended reclaimed_by_owner | ended reclaimed_by_owner | reclaiming reclaimed_by_owner | running | running | reclaiming completed | ended completed | ended completed, released
         failed          | wrong_state | wrong_state | reclaiming start_failed      | wrong_state                    | wrong_state                    | reclaiming completed      | ended completed            | ended completed, released
         failed image    | wrong_state | wrong_state | reclaiming image_pull_failed | wrong_state                    | wrong_state                    | reclaiming completed      | ended completed            | ended completed, released
         gone            | wrong_state | wrong_state | wrong_state                  | wrong_state                    | wrong_state                    | ended completed, released | ended completed, released  | ended completed, released
@@ -151,6 +154,9 @@ TEST_CASE("A running lease is told to stop, and how long it has") {
         what      | reason              | seconds
         end       | cancelled_by_renter | 10
         reclaim   | reclaimed_by_owner  | 300
+        at host   | reclaimed_by_owner  | 300
+        half over | reclaimed_by_owner  | 150
+        too long  | reclaimed_by_owner  | 300
         freeze    | policy_revoked      | 10
     )")) {
         INFO(row["what"]);
@@ -159,6 +165,11 @@ TEST_CASE("A running lease is told to stop, and how long it has") {
         if (row["what"] == "end") CHECK(world.attempt(EndLease{one.lease}, World::by(one.renter)) == "ok");
         if (row["what"] == "reclaim")
             CHECK(world.attempt(ReclaimLease{one.lease}, World::by(one.seller)) == "ok");
+        AgentReport report = world.report(one.lease, AgentPhase::reclaimed);
+        if (row["what"] == "half over") report.notice = seconds(150);
+        if (row["what"] == "too long") report.notice = hours(1);
+        const bool is_at_host = row["what"] == "at host" || report.notice.has_value();
+        if (is_at_host) CHECK(world.tell(report) == "ok");
         if (row["what"] == "freeze")
             CHECK(world.attempt(CreateFreeze{FreezeKind::host, one.host.text(), ""}, World::admin()) ==
                   "ok");
@@ -172,6 +183,23 @@ TEST_CASE("A running lease is told to stop, and how long it has") {
         world.tick_after(Millis(1));
         CHECK(world.phase(one.lease) == "reclaiming " + row["reason"]);
     }
+}
+
+TEST_CASE("What the owner has stopped at the host bills what ran, although nothing was said before") {
+    OneLease one("running");
+    World& world = one.world;
+    world.pass(minutes(10));
+    CHECK(world.attempt(world.usage(one.lease, minutes(4)), world.agent_of(one.host)) == "ok");
+    const auto charged = world.lease(one.lease).meter.charged;
+    AgentReport report = world.report(one.lease, AgentPhase::exited);
+    report.stop = StopCause::reclaimed;
+    CHECK(world.tell(report) == "ok");
+    CHECK(world.phase(one.lease) == "reclaiming reclaimed_by_owner");
+    world.pass(minutes(5));
+    world.reported(one.lease, AgentPhase::gone);
+    CHECK(world.phase(one.lease) == "ended reclaimed_by_owner, released");
+    CHECK(world.lease(one.lease).meter.running == minutes(4));
+    CHECK(world.lease(one.lease).meter.charged == charged);
 }
 
 TEST_CASE("An earlier end stays, a later one does not move it") {

@@ -117,6 +117,7 @@ TEST_CASE("A listing serves only while it, its host and its seller may") {
         frozen elsewhere| fits
         before window   | window
         card missing    | cards
+        card withheld   | cards
     )")) {
         const std::string what = row["what"];
         INFO(what);
@@ -144,6 +145,11 @@ TEST_CASE("A listing serves only while it, its host and its seller may") {
             ReportInventory empty = a_host().inventory(world.now());
             empty.cards.clear();
             CHECK(world.attempt(empty, world.agent_of(host)) == "ok");
+        }
+        if (what == "card withheld") {
+            ReportInventory report = a_host().inventory(world.now());
+            report.cards[0].offered = false;
+            CHECK(world.attempt(report, world.agent_of(host)) == "ok");
         }
         CHECK(why_not(market, listing, an_order()) == row["expected"]);
     }
@@ -231,6 +237,7 @@ TEST_CASE("What lets a standing order be filled") {
         a resumed host
         a host that is back
         a card that is back
+        a card that is offered again
         a window that opens
         a lease that is gone
         a freeze that is lifted
@@ -261,6 +268,11 @@ TEST_CASE("What lets a standing order be filled") {
             ReportInventory empty = a_host().inventory(world.now());
             empty.cards.clear();
             CHECK(world.attempt(empty, world.agent_of(host)) == "ok");
+        }
+        if (event == "a card that is offered again") {
+            ReportInventory report = a_host().inventory(world.now());
+            report.cards[0].offered = false;
+            CHECK(world.attempt(report, world.agent_of(host)) == "ok");
         }
         if (event == "a lease that is gone" || event == "a deposit")
             holder = world.rent(market.renter, an_order());
@@ -295,7 +307,7 @@ TEST_CASE("What lets a standing order be filled") {
         if (event == "a resumed host")
             CHECK(world.attempt(ChangeHost{host, HostAction::resume}, seller) == "ok");
         if (event == "a host that is back") world.back(host);
-        if (event == "a card that is back") world.inventory(host, a_host());
+        if (event.starts_with("a card that is")) world.inventory(host, a_host());
         if (event == "a window that opens") world.tick_after(hours(1));
         if (event == "a lease that is gone") {
             CHECK(world.attempt(EndLease{holder}, World::by(market.renter)) == "ok");

@@ -357,6 +357,37 @@ TEST_CASE("Any lease of a committed listing is taken back for a penalty alone") 
     CHECK(world.balance(scene.renter, AccountKind::available) == usd(1001));
 }
 
+TEST_CASE("An owner at the machine is not refused: the penalty is taken as far as the money goes") {
+    for (const auto& row : text_table(R"(
+        has micros | pays    | phase
+        1000000    | 1000000 | reclaimed
+        300000     | 300000  | reclaimed
+        0          | 0       | reclaimed
+        300000     | 300000  | exited
+    )")) {
+        INFO(row["has micros"] << " " << row["phase"]);
+        Scene scene;
+        World& world = scene.world;
+        const LeaseId lease = world.rent(scene.renter, an_order().term(hours(10)).job());
+        world.run(lease);
+        const auto before = world.balance(scene.renter, AccountKind::available);
+        static_cast<void>(world.must<ledger::Transfer>(
+            Withdraw{scene.seller, AccountKind::available,
+                     usd(1000) - ledger::Micros(row.number("has micros")), "most"},
+            World::admin()));
+        AgentReport report = world.report(lease, *parse_enum<AgentPhase>(row["phase"]));
+        if (report.phase == AgentPhase::exited) report.stop = StopCause::reclaimed;
+        CHECK(world.tell(report) == "ok");
+        CHECK(world.balance(scene.seller, AccountKind::available).count ==
+              row.number("has micros") - row.number("pays"));
+        CHECK((world.balance(scene.renter, AccountKind::available) - before).count == row.number("pays"));
+        // Once: a repetition, or the exit that follows, costs nothing more.
+        world.deposit(scene.seller, usd(5));
+        CHECK(world.tell(report) == "ok");
+        CHECK((world.balance(scene.renter, AccountKind::available) - before).count == row.number("pays"));
+    }
+}
+
 TEST_CASE("A commitment is never shortened, and binds the listing while somebody relies on it") {
     Scene scene;
     UpdateListing change;
