@@ -83,6 +83,7 @@ Agent::Agent(AgentOptions options)
       host_id_(enrolled(state_).host_id),
       signing_key_(PrivateKey::from_pem(read_file(state_.signing_key_file()))),
       boot_id_(current_boot_id()),
+      desk_(options_.state_folder, boot_id_),
       engine_(options_.engine_socket),
       guard_({options_.state_folder, options_.engine_socket, {}, options_.limits.fenced_ms_max}),
       keeper_({options_.probe, std::filesystem::path(options_.state_folder) / "cards.json",
@@ -90,6 +91,7 @@ Agent::Agent(AgentOptions options)
       highest_epoch_(state_.highest_epoch()),
       server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
     state_.lock();
+    cards_ = CardKeeper::kept(std::filesystem::path(options_.state_folder) / "cards.json");
     const auto last = state_.acknowledged_heartbeat(boot_id_);
     if (!last) return;
     acknowledged_boot_ms_ = last->boot_ms;
@@ -229,8 +231,9 @@ void Agent::run_desired(std::stop_token stop) {
     }
 }
 
-/// Never while a renter has a card: the numbers would be wrong, and the renter would pay for them.
-bool Agent::is_leased(const CardFacts& card) {
+/// By a renter, or by the owner: the numbers would be wrong, and whoever has it would pay for them.
+bool Agent::is_in_use(const CardFacts& card) {
+    if (desk_.holds().contains(card.uuid)) return true;
     const std::lock_guard lock(mutex_);
     if (card.device_class == "cpu") return !tasks_.empty();
     return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
@@ -240,30 +243,57 @@ bool Agent::is_leased(const CardFacts& card) {
     });
 }
 
+/// How long the finding holds.
+std::int64_t Agent::find_cards(std::stop_token stop) {
+    FoundCards found = keeper_.take([this](const CardFacts& card) { return is_in_use(card); }, stop);
+    const std::lock_guard lock(mutex_);
+    if (!stop.stop_requested()) cards_ = std::move(found.cards);
+    return found.problems.empty() ? inventory_every_ms : silent_driver_retry_ms;
+}
+
+void Agent::send_inventory(ServerLink& server) {
+    HostDescription host;
+    host.boot_id = boot_id_;
+    host.runtime = options_.runtime;
+    host.engine = engine_facts_.name;
+    host.cpu_cores = host_cpu_cores();
+    host.memory_bytes = host_memory_bytes();
+    host.cpu_architecture = host_cpu_architecture();
+    host.disk_bytes = disk_bytes_of(options_.state_folder);
+    {
+        const std::lock_guard lock(mutex_);
+        offers_changed_ = false;
+    }
+    const std::vector<CardFacts> cards = known_cards();
+    const std::set<std::string> withheld = withheld_cards();
+    server.put_inventory(encode_inventory(host, cards, withheld));
+    spdlog::info("the inventory has {} cards, of which {} are not offered", cards.size(), withheld.size());
+}
+
+void Agent::wait_for_offers(std::int64_t ms, std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, stop, std::chrono::milliseconds(ms), [this] { return offers_changed_; });
+}
+
 void Agent::run_inventory(std::stop_token stop) {
     ServerLink server(state_, [this] { return server_unix_ms(); });
+    std::optional<std::int64_t> found_boot_ms;
+    std::int64_t find_again_ms = 0;
     while (!stop.stop_requested()) {
         std::int64_t next_ms = inventory_every_ms;
         try {
-            const FoundCards found =
-                keeper_.take([this](const CardFacts& card) { return is_leased(card); }, stop);
-            if (stop.stop_requested()) return;
-            if (!found.problems.empty()) next_ms = silent_driver_retry_ms;
-            HostDescription host;
-            host.boot_id = boot_id_;
-            host.runtime = options_.runtime;
-            host.engine = engine_facts_.name;
-            host.cpu_cores = host_cpu_cores();
-            host.memory_bytes = host_memory_bytes();
-            host.cpu_architecture = host_cpu_architecture();
-            host.disk_bytes = disk_bytes_of(options_.state_folder);
-            server.put_inventory(encode_inventory(host, found.cards));
-            spdlog::info("the inventory has {} cards", found.cards.size());
+            if (!found_boot_ms || boot_clock_ms() - *found_boot_ms >= find_again_ms) {
+                find_again_ms = find_cards(stop);
+                if (stop.stop_requested()) return;
+                found_boot_ms = boot_clock_ms();
+            }
+            send_inventory(server);
+            next_ms = find_again_ms;
         } catch (const std::exception& error) {
             spdlog::warn("the inventory was not taken: {}", error.what());
             next_ms = with_jitter(retry_ms * 2);
         }
-        wait(next_ms, stop);
+        wait_for_offers(next_ms, stop);
     }
 }
 
@@ -347,6 +377,7 @@ Observed Agent::observe() {
         const std::lock_guard lock(mutex_);
         observed.heartbeat_acknowledged_boot_ms = acknowledged_boot_ms_;
         observed.contact_since_boot_ms = contact_since_boot_ms_;
+        observed.claims = desk_.claims();
         for (const auto& [id, task] : tasks_)
             tasks.push_back(task);
     }
@@ -402,17 +433,24 @@ void Agent::carry_out(const Action& action, const Desired* desired) {
         if (action.kind == ActionKind::forget) tasks_.erase(action.lease_id);
     }
     if (action.kind == ActionKind::update) return task->update(wanted());
+    if (action.kind == ActionKind::reclaim) {
+        wake();  // what follows from it is planned at once
+        return task->reclaim(action.until_boot_ms);
+    }
     if (action.kind == ActionKind::forget) return state_.forget(action.lease_id);
     task->carry_out(action);
 }
 
 void Agent::reconcile_once() {
+    release_ended_owners();
+    std::uint64_t heeded = 0;
     std::shared_ptr<const Desired> desired;
     // A task's end waits for its lanes, and they may wait for our mutex: it is left outside of it.
     std::vector<std::shared_ptr<LeaseTask>> over;
     {
         const std::lock_guard lock(mutex_);
         desired = desired_;
+        heeded = claims_made_;
         for (const auto& [id, task] : tasks_)
             if (task->is_discarded()) over.push_back(task);
         std::erase_if(tasks_, [](const auto& entry) { return entry.second->is_discarded(); });
@@ -426,12 +464,17 @@ void Agent::reconcile_once() {
             spdlog::error("{} of {} failed: {}", name_of(action.kind), action.lease_id, error.what());
         }
     }
+    const std::lock_guard lock(mutex_);
+    claims_heeded_ = heeded;
 }
 
 void Agent::run(std::stop_token stop) {
     reach_engine(stop);
     if (stop.stop_requested()) return;
     take_over();
+    const OwnerSocket owner(options_.state_folder, [this](const std::string& line, std::int64_t peer_pid) {
+        return answer_owner(line, peer_pid);
+    });
     std::jthread heartbeat([this](std::stop_token s) { run_heartbeat(s); });
     std::jthread desired([this](std::stop_token s) { run_desired(s); });
     std::jthread inventory([this](std::stop_token s) { run_inventory(s); });

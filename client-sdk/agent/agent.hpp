@@ -5,8 +5,9 @@
 // prices, ends and money are the server's; what it states of running time is signed and bounded by the
 // server's own clock.
 //
-// Threads: the heartbeat, the long-poll for the desired state, the inventory, and the reconcile loop (the
-// caller's); besides two lanes per lease. The fence is none of them but a process of its own (guard/).
+// Threads: the heartbeat, the long-poll for the desired state, the inventory, the owner's socket,
+// and the reconcile loop (the caller's); besides two lanes per lease. The fence is none of them but a
+// process of its own (guard/).
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -26,6 +28,9 @@
 #include "agent/guard_link.hpp"
 #include "agent/inventory.hpp"
 #include "agent/lease_task.hpp"
+#include "agent/owner_desk.hpp"
+#include "agent/owner_socket.hpp"
+#include "agent/owner_words.hpp"
 #include "agent/planner.hpp"
 #include "agent/state.hpp"
 
@@ -68,7 +73,19 @@ class Agent {
     void ask_about_frozen(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
     void take_desired(Desired desired);
     void run_inventory(std::stop_token stop);
-    [[nodiscard]] bool is_leased(const CardFacts& card);
+    [[nodiscard]] bool is_in_use(const CardFacts& card);
+    [[nodiscard]] std::int64_t find_cards(std::stop_token stop);
+    void send_inventory(ServerLink& server);
+    void wait_for_offers(std::int64_t ms, std::stop_token stop);
+
+    [[nodiscard]] std::string answer_owner(const std::string& line, std::int64_t peer_pid);
+    void take_card(const OwnerQuestion& question, std::int64_t peer_pid);
+    void release_ended_owners();
+    void claims_changed();
+    [[nodiscard]] std::vector<CardStatus> card_status();
+    [[nodiscard]] std::vector<CardStatus> cards_and_leases(const std::vector<LeaseSeen>& leases) const;
+    [[nodiscard]] std::set<std::string> withheld_cards();
+    [[nodiscard]] std::vector<CardFacts> known_cards();
 
     void reach_engine(std::stop_token stop);
     void take_over();
@@ -87,6 +104,7 @@ class Agent {
     std::string host_id_;
     PrivateKey signing_key_;
     std::string boot_id_;
+    OwnerDesk desk_;
     Engine engine_;  ///< of the reconcile loop
     EngineFacts engine_facts_;
     GuardLink guard_;
@@ -106,6 +124,10 @@ class Agent {
     std::atomic<std::int64_t> server_offset_ms_;  ///< server's clock less the boot clock
     bool engine_was_reachable_ = true;            ///< of the reconcile loop
     bool guard_was_reachable_ = true;             ///< of the reconcile loop
+    std::vector<CardFacts> cards_;                ///< of the last inventory
+    std::uint64_t claims_made_ = 0;
+    std::uint64_t claims_heeded_ = 0;  ///< claims_made_ when the last whole round began
+    bool offers_changed_ = false;      ///< since the inventory was sent
     std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;  // last: their threads use all of the above
 };
 

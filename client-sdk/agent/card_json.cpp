@@ -118,10 +118,14 @@ CardFacts card_from(const json& object) {
 
 }  // namespace
 
-std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards) {
-    json offered = json::array();
-    for (const CardFacts& card : cards)
-        if (!card.is_refused()) offered.push_back(card_json(card));
+std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards,
+                             const std::set<std::string>& withheld) {
+    json fit = json::array();
+    for (const CardFacts& card : cards) {
+        if (card.is_refused()) continue;
+        fit.push_back(card_json(card));
+        fit.back()["offered"] = !withheld.contains(card.uuid);
+    }
     return json{{"boot_id", host.boot_id},
                 {"agent_version", agent_version},
                 {"runtime", host.runtime},
@@ -130,7 +134,7 @@ std::string encode_inventory(const HostDescription& host, const std::vector<Card
                 {"memory_bytes", host.memory_bytes},
                 {"cpu_architecture", or_null(host.cpu_architecture)},
                 {"disk_bytes", or_null(host.disk_bytes)},
-                {"cards", offered}}
+                {"cards", fit}}
         .dump();
 }
 

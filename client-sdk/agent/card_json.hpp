@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,9 +13,10 @@
 namespace fallow::agent {
 
 /// The body of PUT /v1/agent/inventory. A refused card is left out: the market has it as `missing` then, so
-/// that it is offered to nobody, and as `present` again when it passes.
-[[nodiscard]] std::string encode_inventory(const HostDescription& host,
-                                           const std::vector<CardFacts>& cards);
+/// that it is offered to nobody, and as `present` again when it passes. `withheld`: the uuids of cards that
+/// their owner does not offer now.
+[[nodiscard]] std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards,
+                                           const std::set<std::string>& withheld);
 
 /// Everything that is known of them.
 [[nodiscard]] std::string encode_cards(const std::vector<CardFacts>& cards);

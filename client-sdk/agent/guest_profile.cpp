@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "agent/storage.hpp"
+
 namespace fallow::agent {
 namespace {
 
@@ -57,6 +59,7 @@ json podman_mounts(const GuestProfile& profile) {
         mounts.push_back(tmpfs(path, {"ro", "nosuid", "nodev", "noexec", "size=4k"}));
     mounts.push_back(bind("/work/in", profile.inputs_folder, "ro"));
     mounts.push_back(bind("/work/out", profile.outputs_folder, "rw"));
+    mounts.push_back(bind("/work/notice", profile.notices_folder, "ro"));
     return mounts;
 }
 
@@ -67,7 +70,7 @@ bool is_forbidden_variable(std::string_view name) {
 }
 
 GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, const HostFacts& host,
-                           std::string_view inputs_folder, std::string_view outputs_folder) {
+                           const GuestFolders& folders) {
     const JobSpec& spec = *lease.spec;
     GuestProfile profile;
     profile.name = "fallow-" + lease.lease_id + "-" + std::to_string(lease.lease_epoch);
@@ -88,8 +91,9 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
     // The kernel counts processes per user; outside a user namespace that user is shared by all containers,
     // where the pids limit alone can bound one of them.
     profile.nproc_max = host.user_namespace ? std::min(host.nproc_max, spec.pids_max) : host.nproc_max;
-    profile.inputs_folder = inputs_folder;
-    profile.outputs_folder = outputs_folder;
+    profile.inputs_folder = folders.inputs;
+    profile.outputs_folder = folders.outputs;
+    profile.notices_folder = folders.notices;
     for (const std::string& entry : image.env) {
         // The engines merge the image's variables in; an empty value of ours takes the place of its own.
         if (const std::string name = variable_name(entry); is_forbidden_variable(name))
@@ -99,6 +103,8 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
         if (!is_forbidden_variable(name)) profile.env[name] = value;
     for (const auto& [name, value] : lease.environment)
         profile.env[name] = value;
+    profile.env["FALLOW_NOTICE_FILE"] = "/work/notice/" + std::string(notice_file);
+    profile.env["FALLOW_RECLAIM_NOTICE_MS"] = std::to_string(lease.reclaim_notice_ms);
     profile.hidden_volumes = {"/run", "/var/tmp"};
     for (const std::string& path : image.volumes) {
         const bool ours =
@@ -134,7 +140,9 @@ std::string docker_create_body(const GuestProfile& profile) {
         {"Tmpfs", tmpfs},
         {"ShmSize", shm_bytes_for(profile)},
         {"IpcMode", "private"},
-        {"Binds", {profile.inputs_folder + ":/work/in:ro", profile.outputs_folder + ":/work/out:rw"}},
+        {"Binds",
+         {profile.inputs_folder + ":/work/in:ro", profile.outputs_folder + ":/work/out:rw",
+          profile.notices_folder + ":/work/notice:ro"}},
         {"LogConfig", {{"Type", "json-file"}, {"Config", {{"max-size", "64m"}, {"max-file", "1"}}}}},
         {"RestartPolicy", {{"Name", "no"}}}};
     if (profile.user_namespace) host["UsernsMode"] = "auto:size=" + std::to_string(user_namespace_ids);

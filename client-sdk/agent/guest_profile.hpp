@@ -2,7 +2,7 @@
 // rules of DESIGN.md section 5 live here and nowhere else, and tests read the bodies that come out.
 //
 // Not allowed, whatever a job asks for: capabilities, new privileges, a writable root, swap, a network,
-// host mounts but the lease's own two folders, devices but the leased cards, and variables that steer the
+// host mounts but the lease's own three folders, devices but the leased cards, and variables that steer the
 // dynamic loader or the GPU runtime.
 #pragma once
 
@@ -48,6 +48,7 @@ struct GuestProfile {
     std::int64_t nproc_max = 0;
     std::string inputs_folder;   ///< on the host; read-only at /work/in
     std::string outputs_folder;  ///< on the host; writable at /work/out, limited by its own file system
+    std::string notices_folder;  ///< on the host; read-only at /work/notice
     std::vector<std::string> hidden_volumes;  ///< paths covered with a tiny read-only tmpfs
     std::vector<std::string> cdi_devices;     ///< "nvidia.com/gpu=UUID"
 };
@@ -55,9 +56,15 @@ struct GuestProfile {
 /// A name that steers the dynamic loader or the NVIDIA runtime (CVE-2025-23266 is one such).
 [[nodiscard]] bool is_forbidden_variable(std::string_view name);
 
+/// A lease's own folders on the host.
+struct GuestFolders {
+    std::string inputs;
+    std::string outputs;
+    std::string notices;
+};
+
 [[nodiscard]] GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image,
-                                         const HostFacts& host, std::string_view inputs_folder,
-                                         std::string_view outputs_folder);
+                                         const HostFacts& host, const GuestFolders& folders);
 
 /// Body of POST /containers/create of the Docker Engine API, version 1.41.
 [[nodiscard]] std::string docker_create_body(const GuestProfile& profile);

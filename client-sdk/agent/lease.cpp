@@ -6,13 +6,14 @@
 namespace fallow::agent {
 namespace {
 
-constexpr std::array<std::pair<StopCause, std::string_view>, 6> stop_causes = {{
+constexpr std::array<std::pair<StopCause, std::string_view>, 7> stop_causes = {{
     {StopCause::none, "none"},
     {StopCause::wanted, "wanted"},
     {StopCause::duration, "duration"},
     {StopCause::run_until, "run_until"},
     {StopCause::paid_until, "paid_until"},
     {StopCause::fenced_too_long, "fenced_too_long"},
+    {StopCause::reclaimed, "reclaimed"},
 }};
 
 }  // namespace

@@ -66,6 +66,10 @@ struct DesiredLease {
     /// From the send time of the last acknowledged heartbeat to the freeze: the server knows from when on
     /// the cards may be given to somebody else, which is late for a rental that it pins.
     std::int64_t fence_ms = 10'000;
+    /// What the owner who takes a card back gives the renter, whether the server can be asked or not.
+    std::int64_t reclaim_notice_ms = 60'000;
+    std::int64_t price_micros_per_hour = 0;  ///< of a card
+    std::int64_t thousandths = 0;            ///< of all its cards together
     friend bool operator==(const DesiredLease&, const DesiredLease&) = default;
 };
 
@@ -89,7 +93,7 @@ struct LeaseFailure {
     friend bool operator==(const LeaseFailure&, const LeaseFailure&) = default;
 };
 
-enum class StopCause { none, wanted, duration, run_until, paid_until, fenced_too_long };
+enum class StopCause { none, wanted, duration, run_until, paid_until, fenced_too_long, reclaimed };
 [[nodiscard]] std::string_view name_of(StopCause cause);
 [[nodiscard]] StopCause stop_cause_named(std::string_view name);
 
@@ -106,6 +110,9 @@ struct LeaseRecord {
     std::int64_t terminated_boot_ms = 0;  ///< when SIGTERM was sent; 0: not yet
     bool kill_sent = false;
     std::int64_t paused_boot_ms = 0;  ///< when the fence froze it; 0: it is not frozen
+    /// The owner has taken a card of it: when the notice is over. It never starts again, whatever the
+    /// server wants and whether the card is given back meanwhile.
+    std::optional<std::int64_t> reclaim_until_boot_ms;
     std::optional<ContainerExit> exit;
     std::optional<LeaseFailure> failure;
     bool logs_drained = false;
@@ -115,6 +122,7 @@ struct LeaseRecord {
     // What the server has acknowledged.
     bool accepted = false;
     bool running_reported = false;
+    bool reclaim_reported = false;
     bool final_usage_stated = false;
     bool exit_reported = false;
     bool failure_reported = false;

@@ -100,6 +100,9 @@ DesiredLease common_from(const json& object) {
     lease.max_duration_ms = maybe_number(object, "max_duration_ms");
     lease.usage_interval_ms = value_or<std::int64_t>(object, "usage_interval_ms", lease.usage_interval_ms);
     lease.fence_ms = value_or<std::int64_t>(object, "fence_ms", lease.fence_ms);
+    lease.reclaim_notice_ms = value_or<std::int64_t>(object, "reclaim_notice_ms", lease.reclaim_notice_ms);
+    lease.price_micros_per_hour = value_or<std::int64_t>(object, "price_micros_per_hour", 0);
+    lease.thousandths = value_or<std::int64_t>(object, "thousandths", 0);
     return lease;
 }
 
@@ -127,7 +130,10 @@ json desired_json(const DesiredLease& lease) {
             {"run_until_boot_ms", optional_json(lease.run_until_boot_ms)},
             {"max_duration_ms", optional_json(lease.max_duration_ms)},
             {"usage_interval_ms", lease.usage_interval_ms},
-            {"fence_ms", lease.fence_ms}};
+            {"fence_ms", lease.fence_ms},
+            {"reclaim_notice_ms", lease.reclaim_notice_ms},
+            {"price_micros_per_hour", lease.price_micros_per_hour},
+            {"thousandths", lease.thousandths}};
 }
 
 json exit_json(const ContainerExit& exit) {
@@ -197,6 +203,7 @@ std::string encode_record(const LeaseRecord& r) {
                          {"terminated_boot_ms", r.terminated_boot_ms},
                          {"kill_sent", r.kill_sent},
                          {"paused_boot_ms", r.paused_boot_ms},
+                         {"reclaim_until_boot_ms", optional_json(r.reclaim_until_boot_ms)},
                          {"exit", r.exit ? exit_json(*r.exit) : json(nullptr)},
                          {"failure", failure},
                          {"logs_drained", r.logs_drained},
@@ -204,6 +211,7 @@ std::string encode_record(const LeaseRecord& r) {
                          {"removed", r.removed},
                          {"accepted", r.accepted},
                          {"running_reported", r.running_reported},
+                         {"reclaim_reported", r.reclaim_reported},
                          {"final_usage_stated", r.final_usage_stated},
                          {"exit_reported", r.exit_reported},
                          {"failure_reported", r.failure_reported},
@@ -235,6 +243,9 @@ LeaseRecord parse_record(std::string_view text) {
         r.terminated_boot_ms = number("terminated_boot_ms");
         r.kill_sent = flag("kill_sent");
         r.paused_boot_ms = number("paused_boot_ms");
+        // Records of before an update have neither of the two.
+        r.reclaim_until_boot_ms = maybe_number(object, "reclaim_until_boot_ms");
+        r.reclaim_reported = value_or(object, "reclaim_reported", false);
         read_outcome(object, r);
         r.logs_drained = flag("logs_drained");
         r.outputs_uploaded = flag("outputs_uploaded");

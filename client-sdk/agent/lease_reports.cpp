@@ -47,6 +47,21 @@ void LeaseTask::report_accepted() {
     });
 }
 
+void LeaseTask::report_reclaimed() {
+    const LeaseRecord r = record();
+    Report report;
+    report.lease_epoch = r.desired.lease_epoch;
+    report.phase = "reclaimed";
+    report.notice_ms = std::max<std::int64_t>(0, *r.reclaim_until_boot_ms - boot_clock_ms());
+    try {
+        server_.report(r.desired.lease_id, report);
+    } catch (const ServerError& error) {
+        if (!error.is_final()) throw;
+        spdlog::warn("that lease {} is taken back was refused: {}", r.desired.lease_id, error.what());
+    }
+    change([](LeaseRecord& changed) { changed.reclaim_reported = true; });
+}
+
 void LeaseTask::report_gone() {
     // Repeated until it is heard: the server frees the cards on this word alone.
     const LeaseRecord r = record();

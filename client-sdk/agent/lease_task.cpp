@@ -40,6 +40,7 @@ void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot
     record.paused_boot_ms = 0;
     record.usage_stated_boot_ms = 0;
     record.paid_until_boot_ms = 0;
+    if (record.reclaim_until_boot_ms) record.reclaim_until_boot_ms = 0;
     record.desired.paid_until_boot_ms.reset();
     record.desired.run_until_boot_ms.reset();
     // The statement names the boot that was reported with `running`, so a started lease keeps its boot id.
@@ -116,6 +117,13 @@ void LeaseTask::update(const DesiredLease& desired) {
     });
 }
 
+void LeaseTask::reclaim(std::int64_t until_boot_ms) {
+    const LeaseRecord r =
+        change([&](LeaseRecord& changed) { changed.reclaim_until_boot_ms = until_boot_ms; });
+    spdlog::info("lease {} is taken back by the owner within {} ms", r.desired.lease_id,
+                 std::max<std::int64_t>(0, until_boot_ms - boot_clock_ms()));
+}
+
 void LeaseTask::carry_out(const Action& action) {
     const auto on_engine = [&](std::function<void(std::stop_token)> work) {
         engine_lane_->post(std::string(name_of(action.kind)), std::move(work));
@@ -133,7 +141,8 @@ void LeaseTask::carry_out(const Action& action) {
         case ActionKind::start:
             return on_engine([this, planned = boot_clock_ms()](std::stop_token) { start(planned); });
         case ActionKind::terminate:
-            return on_engine([this, cause](std::stop_token) { terminate(cause); });
+            return on_engine(
+                [this, cause, until = action.until_boot_ms](std::stop_token) { terminate(cause, until); });
         case ActionKind::kill:
             return on_engine([this, cause](std::stop_token) { kill(cause); });
         case ActionKind::resume:
@@ -156,6 +165,8 @@ void LeaseTask::carry_out(const Action& action) {
                 [this] { report("failed", [](LeaseRecord& r) { r.failure_reported = true; }); });
         case ActionKind::report_gone:
             return on_server([this] { report_gone(); });
+        case ActionKind::report_reclaimed:
+            return on_server([this] { report_reclaimed(); });
         case ActionKind::state_usage:
             return on_server([this] { state_usage(false); });
         case ActionKind::state_final_usage:
@@ -164,6 +175,7 @@ void LeaseTask::carry_out(const Action& action) {
             return on_server([this] { upload(); });
         case ActionKind::adopt:
         case ActionKind::update:
+        case ActionKind::reclaim:
         case ActionKind::forget:
         case ActionKind::remove_orphan:
             return;  // the agent's own
@@ -195,8 +207,9 @@ void LeaseTask::prepare(std::stop_token stop) {
         storage_.make(context_.storage, spec.disk_bytes);
         if (!spec.inputs.empty()) download_inputs(inputs_, r.desired.lease_id, storage_, stop);
         if (stop.stop_requested()) return;
-        const GuestProfile profile = guest_profile(r.desired, image, context_.host,
-                                                   storage_.inputs().string(), storage_.outputs().string());
+        const GuestProfile profile = guest_profile(
+            r.desired, image, context_.host,
+            {storage_.inputs().string(), storage_.outputs().string(), storage_.notices().string()});
         const std::string id = engine_.create(profile, context_.flavour);
         change([&](LeaseRecord& changed) {
             changed.container_id = id;
@@ -275,7 +288,22 @@ void LeaseTask::ship_logs() {
         std::make_unique<LogShipper>(std::move(parts), context_.state.log_position(r.desired.lease_id));
 }
 
-void LeaseTask::terminate(StopCause cause) {
+/// For what the renter's program asks of it in its own time, and for one that missed the signal.
+void LeaseTask::write_notice(StopCause cause, std::int64_t until_boot_ms) {
+    const LeaseRecord r = record();
+    const std::string reason = cause == StopCause::reclaimed ? "reclaimed_by_owner" : r.desired.stop_reason;
+    // By the clock that the container reads, too.
+    const std::int64_t until_unix_ms = wall_clock_ms() + until_boot_ms - boot_clock_ms();
+    try {
+        storage_.write_notice("reason=" + reason + "\ndeadline=" + format_rfc3339(until_unix_ms) +
+                              "\ndeadline_unix_ms=" + std::to_string(until_unix_ms) + "\n");
+    } catch (const std::exception& error) {
+        spdlog::warn("lease {} gets the signal without its file: {}", r.desired.lease_id, error.what());
+    }
+}
+
+void LeaseTask::terminate(StopCause cause, std::int64_t until_boot_ms) {
+    write_notice(cause, until_boot_ms);  // before the signal, whose handler may read it
     const LeaseRecord r = change([&](LeaseRecord& changed) {
         changed.stop_cause = cause;
         changed.terminated_boot_ms = boot_clock_ms();

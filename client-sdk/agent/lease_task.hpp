@@ -51,6 +51,8 @@ class LeaseTask {
 
     void carry_out(const Action& action);
     void update(const DesiredLease& desired);
+    /// The owner has taken a card of it, and it may run until then at the longest.
+    void reclaim(std::int64_t until_boot_ms);
     /// Takes over what the guard did to the container, or has it watched if the guard does not know of it.
     void heed_guard(const std::vector<guard::Watched>& all);
 
@@ -65,7 +67,8 @@ class LeaseTask {
     [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop);
     void start(std::int64_t planned_boot_ms);
     void note_started(const ContainerInspection& inspection, bool just_now);
-    void terminate(StopCause cause);
+    void terminate(StopCause cause, std::int64_t until_boot_ms);
+    void write_notice(StopCause cause, std::int64_t until_boot_ms);
     void kill(StopCause cause);
     void resume();
     void record_exit();
@@ -76,6 +79,7 @@ class LeaseTask {
     // The server's lane.
     void report(const char* phase, const Change& acknowledged);
     void report_accepted();
+    void report_reclaimed();
     void report_gone();
     void state_usage(bool is_final);
     void read_nonce();

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "agent/card_json.hpp"
 #include "agent/enroll.hpp"
 #include "agent/json_log.hpp"
+#include "agent/owner_commands.hpp"
 #include "agent/self_test.hpp"
 
 namespace {
@@ -229,6 +231,61 @@ void add_run(CLI::App& app, RunArguments& arguments) {
     add_probe_options(command, arguments.options.probe);
 }
 
+struct OwnerArguments {
+    TakeArguments take;
+    std::vector<std::string> command;
+};
+
+CLI::App* add_owner(CLI::App& app, const char* name, const char* what, OwnerArguments& arguments) {
+    CLI::App* const command = app.add_subcommand(name, what);
+    command->add_option("--state", arguments.take.state_folder, "The folder of the running agent")
+        ->required()
+        ->check(CLI::ExistingDirectory);
+    return command;
+}
+
+void add_card(CLI::App& command, OwnerArguments& arguments) {
+    command.add_option("card", arguments.take.card, "Its index, its uuid, or how that begins")->required();
+}
+
+void add_taking(CLI::App& command, OwnerArguments& arguments) {
+    add_card(command, arguments);
+    command.add_flag("--now", arguments.take.at_once,
+                     "Kill what runs on it, without the notice of its terms");
+    command.add_flag("--yes", arguments.take.is_confirmed, "Say what it costs, and do not ask");
+}
+
+void add_owners(CLI::App& app, OwnerArguments& arguments) {
+    static_cast<void>(add_owner(
+        app, "status", "Say who has each card of this host, and whether it is offered", arguments));
+    CLI::App* const reclaim = add_owner(
+        app, "reclaim",
+        "Take a card back from the market. Its renter gets the notice of the listing's terms; the card "
+        "is yours until you release it, also across a restart, and with the server out of reach",
+        arguments);
+    add_taking(*reclaim, arguments);
+    reclaim->add_flag("--wait", arguments.take.waits, "Return when nothing runs on it any more");
+    CLI::App* const release = add_owner(app, "release", "Give a card that you reclaimed back", arguments);
+    add_card(*release, arguments);
+    CLI::App* const own = add_owner(
+        app, "own",
+        "Reclaim a card, wait until it is free, run a command, and give the card back when it ends: "
+        "fallow-agent own --state DIR CARD -- COMMAND",
+        arguments);
+    add_taking(*own, arguments);
+    own->add_option("command", arguments.command, "What to run, after --")->required();
+}
+
+/// Nothing when it was none of the owner's commands.
+std::optional<int> run_owner(const CLI::App& app, const OwnerArguments& arguments) {
+    if (app.got_subcommand("status")) return show_status(arguments.take.state_folder);
+    if (app.got_subcommand("reclaim")) return reclaim_card(arguments.take);
+    if (app.got_subcommand("release"))
+        return release_card(arguments.take.state_folder, arguments.take.card);
+    if (app.got_subcommand("own")) return own_card(arguments.take, arguments.command);
+    return std::nullopt;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -243,7 +300,9 @@ int main(int argc, char** argv) {
     EnrollArguments enrollment;
     RunArguments running;
     add_enroll(app, enrollment);
+    OwnerArguments owner;
     add_run(app, running);
+    add_owners(app, owner);
     CLI::App* const cards =
         app.add_subcommand("cards", "Find and measure this host's cards, print them, and end");
     add_probe_options(cards, running.options.probe);
@@ -263,6 +322,7 @@ int main(int argc, char** argv) {
         if (app.got_subcommand("cards")) return list_cards(running.options);
         if (app.got_subcommand("self-test")) return self_test(tested);
         if (app.got_subcommand("probe")) return probe(probed, running.options.probe);
+        if (const auto status = run_owner(app, owner)) return *status;
         return run(running.options);
     } catch (const std::exception& error) {
         std::cerr << "fallow-agent: " << error.what() << std::endl;

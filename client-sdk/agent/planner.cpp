@@ -29,41 +29,75 @@ bool money_is_used_up(const Situation& s) {
     return desired && s.now >= std::max(*desired, s.record.paid_until_boot_ms);
 }
 
+/// When the owner's claims end the lease; nothing while they do not. What does not run needs no notice.
+std::optional<std::int64_t> claimed_until(const std::vector<OwnerClaim>& claims, const LeaseRecord& record,
+                                          const ContainerSeen* container) {
+    const bool runs = record.started || is_live(container);
+    std::optional<std::int64_t> until;
+    for (const OwnerClaim& claim : claims) {
+        const auto& cards = record.desired.cards;
+        const bool is_meant = std::any_of(cards.begin(), cards.end(),
+                                          [&](const LeaseCard& card) { return card.uuid == claim.uuid; });
+        if (!is_meant || (runs && !claim.takes_running)) continue;
+        const std::int64_t notice = runs && !claim.at_once ? record.desired.reclaim_notice_ms : 0;
+        until = std::min(until.value_or(INT64_MAX), claim.since_boot_ms + notice);
+    }
+    return until;
+}
+
 /// Why a live container has to end now. Deadlines that pass here come first: they hold within a grace, too.
 StopCause stop_cause(const Situation& s) {
     const LeaseRecord& r = s.record;
     if (r.kill_sent) return r.stop_cause;
+    if (r.reclaim_until_boot_ms && s.now >= *r.reclaim_until_boot_ms) return StopCause::reclaimed;
     if (r.desired.max_duration_ms && r.meter.at(s.now) >= *r.desired.max_duration_ms)
         return StopCause::duration;
     if (r.desired.run_until_boot_ms && s.now >= *r.desired.run_until_boot_ms) return StopCause::run_until;
     if (money_is_used_up(s)) return StopCause::paid_until;
     if (r.paused_boot_ms != 0 && s.now - r.paused_boot_ms >= s.limits.fenced_ms_max)
         return StopCause::fenced_too_long;
+    const bool is_told = !r.desired.run && s.now >= r.desired.grace_until_boot_ms;
+    if (r.reclaim_until_boot_ms && !is_told) return StopCause::reclaimed;
     return r.desired.run ? StopCause::none : StopCause::wanted;
+}
+
+/// A stop that the server wants has the grace that the server gives, one that the owner wants the notice. A
+/// deadline has none: it was known.
+std::int64_t grace_until(const Situation& s, StopCause cause) {
+    const LeaseRecord& r = s.record;
+    if (cause == StopCause::wanted) return r.desired.grace_until_boot_ms;
+    if (cause != StopCause::reclaimed) return 0;
+    const std::int64_t told = r.desired.run ? INT64_MAX : r.desired.grace_until_boot_ms;
+    return std::min(*r.reclaim_until_boot_ms, told);
 }
 
 std::optional<Action> plan_live(const Situation& s) {
     const LeaseRecord& r = s.record;
     const auto act = [&](ActionKind kind, StopCause cause) {
-        return Action{kind, r.desired.lease_id, {}, cause};
+        return Action{kind, r.desired.lease_id, {}, cause, 0};
     };
     const StopCause cause = stop_cause(s);
-    // A stop that the server wants has the grace that the server gives. A deadline has none: it was known.
-    const bool in_grace = cause == StopCause::wanted && s.now < r.desired.grace_until_boot_ms;
+    const std::int64_t until = grace_until(s, cause);
+    const bool in_grace = cause != StopCause::none && s.now < until;
     if (cause != StopCause::none && !in_grace) return act(ActionKind::kill, cause);
     if (s.container->state == ContainerState::paused) {
         if (s.fenced || !s.is_confirmed) return std::nullopt;
         return act(ActionKind::resume, StopCause::none);
     }
-    if (in_grace && r.terminated_boot_ms == 0) return act(ActionKind::terminate, cause);
+    if (in_grace && r.terminated_boot_ms == 0)
+        return Action{ActionKind::terminate, r.desired.lease_id, {}, cause, until};
     return std::nullopt;
+}
+
+bool is_wanted(const LeaseRecord& r) {
+    return r.desired.run && !r.reclaim_until_boot_ms;
 }
 
 /// True when nothing more has to be read from the container or its storage.
 bool may_remove(const LeaseRecord& r) {
     if (r.exit) return r.exit_reported && r.outputs_uploaded;
     if (r.failure) return r.failure_reported;
-    return !r.desired.run && !r.started;
+    return !is_wanted(r) && !r.started;
 }
 
 std::optional<Action> plan_engine(const Situation& s) {
@@ -71,7 +105,7 @@ std::optional<Action> plan_engine(const Situation& s) {
     const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
     if (r.removed) return std::nullopt;
     if (s.seen.engine_lane_busy) {
-        if (s.seen.preparing && !r.desired.run) return act(ActionKind::cancel_prepare);
+        if (s.seen.preparing && !is_wanted(r)) return act(ActionKind::cancel_prepare);
         return std::nullopt;
     }
     if (!s.engine_reachable) return std::nullopt;
@@ -84,7 +118,7 @@ std::optional<Action> plan_engine(const Situation& s) {
         if (!r.started) return act(ActionKind::start);
         return plan_live(s);
     }
-    if (!r.accepted || !r.desired.run || !r.desired.spec || s.fenced) return std::nullopt;
+    if (!r.accepted || !is_wanted(r) || !r.desired.spec || s.fenced) return std::nullopt;
     if (s.container == nullptr || r.container_id.empty()) return act(ActionKind::prepare);
     return r.started || !s.is_confirmed ? std::nullopt : std::optional(act(ActionKind::start));
 }
@@ -101,9 +135,14 @@ std::optional<Action> plan_server(const Situation& s) {
     const LeaseRecord& r = s.record;
     const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
     if (s.seen.server_lane_busy || r.gone_reported) return std::nullopt;
+    // First of all, so that the renter and the rest of a gang hear of it, but never before the start: what
+    // has run is billed.
+    const bool may_tell = !r.started || r.running_reported;
+    if (r.reclaim_until_boot_ms && !r.reclaim_reported && may_tell)
+        return act(ActionKind::report_reclaimed);
     if (r.removed) return act(ActionKind::report_gone);
     if (!r.accepted) {
-        const bool ready = r.desired.run && r.desired.spec;
+        const bool ready = is_wanted(r) && r.desired.spec;
         return ready ? std::optional(act(ActionKind::report_accepted)) : std::nullopt;
     }
     if (r.failure) return r.failure_reported ? std::nullopt : std::optional(act(ActionKind::report_failed));
@@ -163,6 +202,16 @@ bool plan_bookkeeping(const Desired* desired, const LeaseSeen& seen, std::vector
     return false;
 }
 
+/// Noted before anything else is done for the lease: from then on it does not start.
+bool plan_reclaim(const Observed& observed, const LeaseRecord& r, const ContainerSeen* container,
+                  std::vector<Action>& actions) {
+    if (r.exit || r.failure || r.removed || r.kill_sent) return false;
+    const auto until = claimed_until(observed.claims, r, container);
+    if (!until || *until >= r.reclaim_until_boot_ms.value_or(INT64_MAX)) return false;
+    actions.push_back({ActionKind::reclaim, r.desired.lease_id, {}, StopCause::reclaimed, *until});
+    return true;
+}
+
 void plan_new(const Desired& desired, const Observed& observed, std::vector<Action>& actions) {
     for (const DesiredLease& wanted : desired.leases) {
         const bool known = std::any_of(
@@ -199,6 +248,8 @@ std::string_view name_of(ActionKind kind) {
             return "forget";
         case ActionKind::cancel_prepare:
             return "cancel_prepare";
+        case ActionKind::reclaim:
+            return "reclaim";
         case ActionKind::prepare:
             return "prepare";
         case ActionKind::start:
@@ -227,6 +278,8 @@ std::string_view name_of(ActionKind kind) {
             return "report_failed";
         case ActionKind::report_gone:
             return "report_gone";
+        case ActionKind::report_reclaimed:
+            return "report_reclaimed";
         case ActionKind::state_usage:
             return "state_usage";
         case ActionKind::state_final_usage:
@@ -243,10 +296,12 @@ std::vector<Action> reconcile(const Desired* desired, const Observed& observed, 
     const std::int64_t acknowledged = observed.heartbeat_acknowledged_boot_ms;
     for (const LeaseSeen& seen : observed.leases) {
         if (plan_bookkeeping(desired, seen, actions)) continue;
+        const ContainerSeen* const container = find_container(observed, seen.record);
+        if (plan_reclaim(observed, seen.record, container, actions)) continue;
         const Situation situation{
             .record = seen.record,
             .seen = seen,
-            .container = find_container(observed, seen.record),
+            .container = container,
             .engine_reachable = observed.engine_reachable,
             .fenced = acknowledged == 0 || now_boot_ms - acknowledged >= seen.record.desired.fence_ms,
             .is_confirmed = is_confirmed(desired, observed, seen.record, now_boot_ms),

@@ -30,10 +30,20 @@ struct LeaseSeen {
     bool preparing = false;  ///< what keeps the engine lane busy is `prepare`, which can be cancelled
 };
 
+/// The owner wants a card for itself: see owner_desk.hpp. It goes before anything that the server wants.
+struct OwnerClaim {
+    std::string uuid;
+    std::int64_t since_boot_ms = 0;
+    bool takes_running = true;  ///< false: nothing new starts on it, what runs goes on
+    bool at_once = false;       ///< without the notice
+    friend bool operator==(const OwnerClaim&, const OwnerClaim&) = default;
+};
+
 struct Observed {
     bool engine_reachable = false;  ///< when false, `containers` says nothing
     std::vector<ContainerSeen> containers;
     std::vector<LeaseSeen> leases;
+    std::vector<OwnerClaim> claims;
     /// Send time of the last acknowledged heartbeat; 0: none.
     std::int64_t heartbeat_acknowledged_boot_ms = 0;
     /// Send time of the first one since the server was out of reach.
@@ -50,6 +60,7 @@ enum class ActionKind {
     update,          ///< the record takes over the newer desired lease
     forget,          ///< drop the record
     cancel_prepare,  ///< interrupt the pull or download under way
+    reclaim,         ///< note that the owner has taken a card of it, and until when it may run
     // Of the engine lane.
     prepare,  ///< pull, inputs, working storage, create
     start,
@@ -66,6 +77,7 @@ enum class ActionKind {
     report_exited,
     report_failed,
     report_gone,
+    report_reclaimed,
     state_usage,
     state_final_usage,
     upload_outputs,
@@ -77,6 +89,7 @@ struct Action {
     std::string lease_id;
     std::string container_id;  ///< of remove_orphan
     StopCause cause = StopCause::none;
+    std::int64_t until_boot_ms = 0;  ///< of reclaim and terminate: when the notice or grace is over
     friend bool operator==(const Action&, const Action&) = default;
 };
 

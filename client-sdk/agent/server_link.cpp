@@ -193,6 +193,7 @@ std::string ServerLink::report(const std::string& lease_id, const Report& report
         body["reason"] = report.failure->reason;
         body["detail"] = report.failure->detail;
     }
+    if (report.notice_ms) body["notice_ms"] = *report.notice_ms;
     const json reply = parse_or_throw(post(lease_path(lease_id, "/report"), body.dump()));
     return reply.contains("nonce") && reply["nonce"].is_string() ? reply["nonce"].get<std::string>() : "";
 }

@@ -72,6 +72,7 @@ struct Report {
     std::optional<ContainerExit> exit;
     StopCause stop_cause = StopCause::none;  ///< what made it exit; none: it ended by itself
     std::optional<LeaseFailure> failure;
+    std::optional<std::int64_t> notice_ms;  ///< of a reclaim, what is left of it
 };
 
 struct UsageReply {

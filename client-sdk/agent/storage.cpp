@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 #include <system_error>
 #include <vector>
@@ -23,6 +24,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t path_bytes_max = 512;
+// Whatever the agent's umask: a guest's user owns neither.
+constexpr fs::perms notice_permissions =
+    fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read | fs::perms::others_read;
+constexpr fs::perms notice_folder_permissions =
+    notice_permissions | fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec;
 constexpr const char* mkfs = "/sbin/mkfs.ext4";
 constexpr const char* mount_program = "/bin/mount";
 
@@ -104,6 +110,8 @@ void WorkingStorage::make(StorageKind kind, std::int64_t disk_bytes) {
     wipe();
     fs::create_directories(inputs());
     fs::create_directories(outputs());
+    fs::create_directories(notices());
+    fs::permissions(notices(), notice_folder_permissions);
     if (kind == StorageKind::loop)
         mount_loop(folder_ / "out.img", outputs(), disk_bytes);
     else
@@ -123,6 +131,19 @@ void WorkingStorage::wipe() {
     fs::remove(folder_ / "out.img");
     fs::remove_all(inputs());
     fs::remove_all(outputs());
+    fs::remove_all(notices());
+}
+
+void WorkingStorage::write_notice(std::string_view text) const {
+    const fs::path fresh = notices() / ".new";
+    {
+        std::ofstream file(fresh, std::ios::binary | std::ios::trunc);
+        file << text;
+        file.close();
+        if (!file) throw std::runtime_error("cannot write " + fresh.string());
+    }
+    fs::permissions(fresh, notice_permissions);
+    fs::rename(fresh, notices() / notice_file);
 }
 
 std::optional<int> WorkingStorage::open_output(const std::string& path) const {

@@ -1,5 +1,6 @@
-// A lease's working storage on the host: `in` with its inputs, and `out`, which is a file system of its own
-// with a size of its own, so that a guest can fill that and nothing else.
+// A lease's working storage on the host: `in` with its inputs, `notice` with what the guest is told while
+// it runs, and `out`, which is a file system of its own with a size of its own, so that a guest can fill
+// that and nothing else.
 //
 // `loop` is an ext4 image file mounted through a loop device, `tmpfs` lies in memory and counts against the
 // guest's memory limit. Either is wiped with the lease: unmounted and its blocks given back. It is not
@@ -22,17 +23,24 @@ enum class StorageKind { loop, tmpfs };
 /// A path a job may name: relative, no empty, "." or ".." part, no control character, at most 512 octets.
 [[nodiscard]] bool is_safe_path(std::string_view path);
 
+/// The file that appears in `notice` when the guest is told to stop.
+inline constexpr std::string_view notice_file = "stop";
+
 class WorkingStorage {
   public:
     explicit WorkingStorage(std::filesystem::path lease_folder);
 
     [[nodiscard]] std::filesystem::path inputs() const { return folder_ / "in"; }
     [[nodiscard]] std::filesystem::path outputs() const { return folder_ / "out"; }
+    [[nodiscard]] std::filesystem::path notices() const { return folder_ / "notice"; }
 
     /// Fresh and empty, whatever was there. Throws std::runtime_error.
     void make(StorageKind kind, std::int64_t disk_bytes);
     /// Also when it was never made, or only half of it.
     void wipe();
+
+    /// What the guest reads as the file of FALLOW_NOTICE_FILE, whole at any moment.
+    void write_notice(std::string_view text) const;
 
     /// Opens an output for reading, without following a single symbolic link and without leaving `out`:
     /// what a guest left there is not to be trusted. Nothing when it is not there or not a regular file.

@@ -92,7 +92,9 @@ class Guest {
         const auto image = engine.find_image(lease.spec->image);
         REQUIRE(image);
         storage.make(kind, lease.spec->disk_bytes);
-        profile = guest_profile(lease, *image, host, storage.inputs().string(), storage.outputs().string());
+        profile = guest_profile(
+            lease, *image, host,
+            {storage.inputs().string(), storage.outputs().string(), storage.notices().string()});
         id = engine.create(profile, flavour);
     }
     ~Guest() {

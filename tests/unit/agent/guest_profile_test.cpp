@@ -38,7 +38,7 @@ HostFacts a_host() {
 GuestProfile a_profile() {
     return guest_profile(a_lease(),
                          {"sha256:1", {"PATH=/bin", "LD_LIBRARY_PATH=/x"}, {"/data", "/work/in"}}, a_host(),
-                         "/in", "/out");
+                         {"/in", "/out", "/notice"});
 }
 
 }  // namespace
@@ -46,7 +46,10 @@ GuestProfile a_profile() {
 TEST_CASE("a profile holds what the lease may have and no more") {
     const GuestProfile profile = a_profile();
     CHECK(profile.image == "sha256:1");
-    CHECK(profile.env == std::map<std::string, std::string>{{"A", "b"}, {"LD_LIBRARY_PATH", ""}});
+    CHECK(profile.env == std::map<std::string, std::string>{{"A", "b"},
+                                                            {"FALLOW_NOTICE_FILE", "/work/notice/stop"},
+                                                            {"FALLOW_RECLAIM_NOTICE_MS", "60000"},
+                                                            {"LD_LIBRARY_PATH", ""}});
     CHECK(profile.cdi_devices == std::vector<std::string>{"nvidia.com/gpu=GPU-1"});
     CHECK(profile.hidden_volumes == std::vector<std::string>{"/run", "/var/tmp", "/data"});
     CHECK(profile.nproc_max == 64);
@@ -58,7 +61,7 @@ TEST_CASE("a profile holds what the lease may have and no more") {
 TEST_CASE("without a user namespace the guest is nobody, whatever its image says") {
     HostFacts host = a_host();
     host.user_namespace = false;
-    const GuestProfile profile = guest_profile(a_lease(), {}, host, "/in", "/out");
+    const GuestProfile profile = guest_profile(a_lease(), {}, host, {"/in", "/out", "/notice"});
     CHECK(profile.user == "65534:65534");
     CHECK(profile.nproc_max == 1000);
     CHECK_FALSE(json::parse(docker_create_body(profile))["HostConfig"].contains("UsernsMode"));
@@ -76,7 +79,7 @@ TEST_CASE("Docker's spelling") {
     CHECK(host["MemorySwap"] == host["Memory"]);
     CHECK(host["PidsLimit"] == 64);
     CHECK(host["NanoCpus"] == 1'500'000'000);
-    CHECK(host["Binds"] == json{"/in:/work/in:ro", "/out:/work/out:rw"});
+    CHECK(host["Binds"] == json{"/in:/work/in:ro", "/out:/work/out:rw", "/notice:/work/notice:ro"});
     CHECK(host["UsernsMode"] == "auto:size=65536");
     CHECK(host["Runtime"] == "runc");
     CHECK(host["DeviceRequests"][0]["DeviceIDs"] == json{"nvidia.com/gpu=GPU-1"});

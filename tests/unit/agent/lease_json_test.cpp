@@ -18,7 +18,7 @@ const char* const reply = R"({
     "nonce": "0123456789abcdef0123456789abcdef", "usage_sequence": 4,
     "paid_until": "2026-01-02T03:05:05.250Z", "run_until": null, "max_duration_ms": 60000,
     "pull_deadline": "2026-01-02T03:24:05.000Z", "start_deadline": "2026-01-02T03:06:05.000Z",
-    "usage_interval_ms": 5000, "fence_ms": 610000,
+    "usage_interval_ms": 5000, "fence_ms": 610000, "reclaim_notice_ms": 90000, "price_micros_per_hour": 2500000, "thousandths": 250,
     "environment": {"FALLOW_THOUSANDTHS": "250"}
   }, {
     "lease_id": "lease_00000000000000000000000002", "lease_epoch": 12, "want": "run", "stop_reason": null,
@@ -49,6 +49,9 @@ TEST_CASE("the desired state's moments become moments of the boot clock") {
     CHECK(lease.usage_sequence == 4);
     CHECK(lease.fence_ms == 610'000);
     CHECK(desired.leases[1].fence_ms == 10'000);
+    CHECK(lease.reclaim_notice_ms == 90'000);
+    CHECK(lease.price_micros_per_hour == 2'500'000);
+    CHECK(lease.thousandths == 250);
     REQUIRE(lease.spec);
     CHECK(lease.spec->command == std::vector<std::string>{"sh", "-c", "true"});
     CHECK(lease.spec->inputs == std::vector<JobInput>{{"in.txt", "artifact_1"}});
@@ -98,6 +101,8 @@ TEST_CASE("a record comes back from disk as it was written") {
     record.terminated_boot_ms = 2;
     record.kill_sent = true;
     record.paused_boot_ms = 3;
+    record.reclaim_until_boot_ms = 10;
+    record.reclaim_reported = true;
     record.exit = ContainerExit{137, true, false};
     record.failure = LeaseFailure{"start_failed", "because"};
     record.logs_drained = record.outputs_uploaded = record.removed = record.accepted = true;

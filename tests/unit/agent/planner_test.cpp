@@ -1,92 +1,11 @@
 // The planner as a table: one situation a row, and the actions that have to come out.
-#include "agent/planner.hpp"
-
-#include <catch2/catch.hpp>
-#include <functional>
-#include <sstream>
+#include "planner_fixture.hpp"
 
 using namespace fallow::agent;
+using namespace fallow::agent::testing;
+using Host = PlannedHost;
 
 namespace {
-
-constexpr std::int64_t now = 1'000'000;
-const std::string lease_id = "lease_00000000000000000000000001";
-
-/// A host with one lease that runs well: acknowledged heartbeats, a container, nothing due.
-struct Host {
-    Desired desired;
-    Observed observed;
-    bool told = true;  ///< the server has told the desired state since the agent started
-    PlannerLimits limits;
-
-    Host() {
-        DesiredLease lease;
-        lease.lease_id = lease_id;
-        lease.lease_epoch = 5;
-        lease.run = true;
-        lease.job_id = "job_1";
-        lease.spec = JobSpec{};
-        lease.usage_interval_ms = 30'000;
-        desired.epoch = 5;
-        desired.asked_boot_ms = now - 1000;
-        desired.leases = {lease};
-        LeaseSeen seen;
-        seen.record.desired = lease;
-        seen.record.accepted = true;
-        seen.record.container_id = "c1";
-        seen.record.started = true;
-        seen.record.started_boot_ms = now - 10'000;
-        seen.record.running_reported = true;
-        seen.record.usage_stated_boot_ms = now - 10'000;
-        seen.record.meter = {0, now - 10'000, true};
-        observed.engine_reachable = true;
-        observed.leases = {seen};
-        observed.containers = {{"c1", lease_id, 5, ContainerState::running}};
-        observed.heartbeat_acknowledged_boot_ms = now - 2000;
-    }
-
-    LeaseRecord& record() { return observed.leases[0].record; }
-    LeaseSeen& seen() { return observed.leases[0]; }
-    /// What the server wants, heard and taken over.
-    void want(const std::function<void(DesiredLease&)>& change) {
-        change(desired.leases[0]);
-        record().desired = desired.leases[0];
-    }
-    void fresh() {
-        record() = LeaseRecord{};
-        record().desired = desired.leases[0];
-        observed.containers.clear();
-    }
-    void exited() {
-        record().exit = ContainerExit{0, false, false};
-        record().meter.counting = false;
-        observed.containers[0].state = ContainerState::exited;
-    }
-    void frozen(std::int64_t at) {
-        record().paused_boot_ms = at;
-        record().meter.counting = false;
-        observed.containers[0].state = ContainerState::paused;
-    }
-    void silent() { observed.heartbeat_acknowledged_boot_ms = now - 10'000; }
-};
-
-std::string plan(const Host& host) {
-    std::ostringstream text;
-    const char* between = "";
-    for (const Action& action :
-         reconcile(host.told ? &host.desired : nullptr, host.observed, now, host.limits)) {
-        text << between << name_of(action.kind);
-        if (action.cause != StopCause::none) text << ":" << name_of(action.cause);
-        between = " ";
-    }
-    return text.str();
-}
-
-struct Row {
-    const char* situation;
-    std::function<void(Host&)> change;
-    const char* actions;
-};
 
 const Row rows[] = {
     {"all is well", [](Host&) {}, ""},

@@ -97,7 +97,7 @@ TEST_CASE("a card whose memory is there four times is refused, though every piec
     CHECK(device.card.is_refused());
     CHECK_FALSE(device.card.capacity);
     CHECK_THAT(device.card.verification->reason, Catch::StartsWith("it claims 64.0 MiB, and of 63.0 MiB"));
-    CHECK(encode_inventory({}, {device.card}).find(device.card.uuid) == std::string::npos);
+    CHECK(encode_inventory({}, {device.card}, {}).find(device.card.uuid) == std::string::npos);
 }
 
 TEST_CASE("a card that has what it claims passes with all of it") {
@@ -110,7 +110,7 @@ TEST_CASE("a card that has what it claims passes with all of it") {
     CHECK(device.card.capacity->vram_bytes ==
           63 * mib);  // a counter takes a page, and buffers are whole MiB
     CHECK(device.card.capacity->measured_unix_ms == now);
-    CHECK(encode_inventory({}, {device.card}).find(device.card.uuid) != std::string::npos);
+    CHECK(encode_inventory({}, {device.card}, {}).find(device.card.uuid) != std::string::npos);
 }
 
 TEST_CASE("a card that gives out less than it claims is refused") {
@@ -183,7 +183,7 @@ TEST_CASE("a card that is refused later keeps what it proved, and is offered to 
     REQUIRE(capacity);
     take_verification(card, not_measured("the measurement did not answer for 60000 ms", now + 1));
     CHECK(card.capacity == capacity);
-    CHECK(encode_inventory({}, {card}).find("GPU-1") == std::string::npos);
+    CHECK(encode_inventory({}, {card}, {}).find("GPU-1") == std::string::npos);
     CHECK(parse_cards(encode_cards({card})) == std::vector{card});
 }
 

@@ -1,0 +1,165 @@
+// The half of Agent that serves the owner of the host: what was taken back, and what the owner is told.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "agent/agent.hpp"
+#include "agent/clock.hpp"
+#include "agent/owner_words.hpp"
+#include "guard/process.hpp"
+
+namespace fallow::agent {
+namespace {
+
+bool has_card(const LeaseRecord& record, const std::string& uuid) {
+    return std::ranges::any_of(record.desired.cards,
+                               [&](const LeaseCard& card) { return card.uuid == uuid; });
+}
+
+/// Its container runs, or may have been started this moment.
+bool occupies(const LeaseSeen& seen) {
+    const LeaseRecord& r = seen.record;
+    if (r.exit || r.failure || r.removed) return false;
+    return r.started || (seen.engine_lane_busy && !seen.preparing);
+}
+
+std::optional<std::int64_t> left(const std::optional<std::int64_t>& until, std::int64_t now) {
+    return until ? std::optional(std::max<std::int64_t>(0, *until - now)) : std::nullopt;
+}
+
+LeaseOnCard lease_on_card(const LeaseSeen& seen, std::int64_t now) {
+    const LeaseRecord& r = seen.record;
+    std::optional<std::int64_t> paid = r.desired.paid_until_boot_ms;
+    if (paid) paid = std::max(*paid, r.paid_until_boot_ms);
+    std::optional<std::int64_t> ends = r.reclaim_until_boot_ms;
+    if (!r.desired.run) ends = std::min(ends.value_or(INT64_MAX), r.desired.grace_until_boot_ms);
+    return {.lease_id = r.desired.lease_id,
+            .runs = occupies(seen),
+            .running_ms = r.meter.at(now),
+            .notice_ms = r.desired.reclaim_notice_ms,
+            .price_micros_per_hour = r.desired.price_micros_per_hour,
+            .thousandths = r.desired.thousandths,
+            .paid_ahead_ms = left(paid, now),
+            .term_left_ms = left(r.desired.run_until_boot_ms, now),
+            .ends_in_ms = left(ends, now)};
+}
+
+}  // namespace
+
+std::vector<CardFacts> Agent::known_cards() {
+    const std::lock_guard lock(mutex_);
+    return cards_;
+}
+
+std::set<std::string> Agent::withheld_cards() {
+    std::set<std::string> withheld;
+    for (const auto& [uuid, hold] : desk_.holds())
+        withheld.insert(uuid);
+    return withheld;
+}
+
+/// Planned with from the next round on, and told to the server as soon as that can be reached.
+void Agent::claims_changed() {
+    const std::lock_guard lock(mutex_);
+    ++claims_made_;
+    offers_changed_ = true;
+    awake_ = true;
+    changed_.notify_all();
+}
+
+void Agent::release_ended_owners() {
+    try {
+        const std::vector<std::string> released = desk_.release_ended();
+        for (const std::string& uuid : released)
+            spdlog::info("card {} is given back: its owner's command has ended", uuid);
+        if (!released.empty()) claims_changed();
+    } catch (const std::exception& error) {
+        spdlog::error("no card is given back: {}", error.what());
+    }
+}
+
+/// The cards that were found, and those that leases have and that are not there any more.
+std::vector<CardStatus> Agent::cards_and_leases(const std::vector<LeaseSeen>& leases) const {
+    std::vector<CardStatus> all;
+    const auto is_listed = [&](const std::string& uuid) {
+        return std::ranges::find(all, uuid, &CardStatus::uuid) != all.end();
+    };
+    const auto add = [&](std::int64_t index, const std::string& uuid, const std::string& product,
+                         const std::string& backend) {
+        CardStatus card;
+        card.index = index;
+        card.uuid = uuid;
+        card.product = product;
+        card.backend = backend;
+        all.push_back(std::move(card));
+    };
+    for (const CardFacts& card : cards_)
+        add(card.index, card.uuid, card.product, card.backend);
+    for (const LeaseSeen& seen : leases)
+        for (const LeaseCard& card : seen.record.desired.cards)
+            if (!is_listed(card.uuid))
+                add(card.index, card.uuid, "not found by the driver now", card.backend);
+    return all;
+}
+
+std::vector<CardStatus> Agent::card_status() {
+    const auto holds = desk_.holds();
+    const std::int64_t now = boot_clock_ms();
+    const std::lock_guard lock(mutex_);
+    // A round that began before the last claim may still start something.
+    const bool is_heeded = claims_heeded_ == claims_made_;
+    std::vector<LeaseSeen> leases;
+    for (const auto& [id, task] : tasks_)
+        leases.push_back(task->seen());
+    std::vector<CardStatus> all = cards_and_leases(leases);
+    for (CardStatus& status : all) {
+        if (const auto hold = holds.find(status.uuid); hold != holds.end()) {
+            status.is_held = true;
+            status.is_offered = false;
+            status.until_released = hold->second.until_released;
+        }
+        status.is_free = is_heeded;
+        for (const LeaseSeen& seen : leases) {
+            if (!has_card(seen.record, status.uuid) || seen.record.removed || seen.record.exit) continue;
+            status.leases.push_back(lease_on_card(seen, now));
+            status.is_free = status.is_free && !status.leases.back().runs;
+        }
+    }
+    return all;
+}
+
+void Agent::take_card(const OwnerQuestion& question, std::int64_t peer_pid) {
+    const std::string uuid = card_meant(card_status(), question.card).uuid;
+    std::optional<OwnerProcess> process;
+    if (question.while_i_live) {
+        const auto ticks = guard::start_ticks_of(peer_pid);
+        if (!ticks)
+            throw std::runtime_error(
+                "the asking process cannot be seen from here: use reclaim and release");
+        process = OwnerProcess{peer_pid, *ticks};
+    }
+    desk_.take(uuid, question.at_once, process);
+    keeper_.yield({uuid});  // its memory is not full of a measurement when it is said to be free
+    spdlog::info("card {} is taken back by its owner{}", uuid, question.at_once ? ", at once" : "");
+    claims_changed();
+}
+
+std::string Agent::answer_owner(const std::string& line, std::int64_t peer_pid) {
+    try {
+        const OwnerQuestion question = parse_question(line);
+        if (question.kind == OwnerQuestion::Kind::take) take_card(question, peer_pid);
+        if (question.kind == OwnerQuestion::Kind::release) {
+            const std::string uuid = card_meant(card_status(), question.card).uuid;
+            if (!desk_.release(uuid))
+                return encode_refusal("the card is not held: there is nothing to release");
+            spdlog::info("card {} is given back by its owner", uuid);
+            claims_changed();
+        }
+        return encode_answer(card_status());
+    } catch (const std::exception& error) {
+        return encode_refusal(error.what());
+    }
+}
+
+}  // namespace fallow::agent
