@@ -84,6 +84,9 @@ Agent::Agent(AgentOptions options)
       signing_key_(PrivateKey::from_pem(read_file(state_.signing_key_file()))),
       boot_id_(current_boot_id()),
       desk_(options_.state_folder, boot_id_),
+      policy_(options_.policy_file.empty()
+                  ? std::nullopt
+                  : std::optional(parse_policy(read_file(options_.policy_file), options_.policy_file))),
       engine_(options_.engine_socket),
       guard_({options_.state_folder, options_.engine_socket, {}, options_.limits.fenced_ms_max}),
       keeper_({options_.probe, std::filesystem::path(options_.state_folder) / "cards.json",
@@ -286,6 +289,7 @@ void Agent::run_inventory(std::stop_token stop) {
                 find_again_ms = find_cards(stop);
                 if (stop.stop_requested()) return;
                 found_boot_ms = boot_clock_ms();
+                wait_for_policy(stop);
             }
             send_inventory(server);
             next_ms = find_again_ms;
@@ -377,7 +381,7 @@ Observed Agent::observe() {
         const std::lock_guard lock(mutex_);
         observed.heartbeat_acknowledged_boot_ms = acknowledged_boot_ms_;
         observed.contact_since_boot_ms = contact_since_boot_ms_;
-        observed.claims = desk_.claims();
+        observed.claims = claims();
         for (const auto& [id, task] : tasks_)
             tasks.push_back(task);
     }
@@ -478,6 +482,7 @@ void Agent::run(std::stop_token stop) {
     std::jthread heartbeat([this](std::stop_token s) { run_heartbeat(s); });
     std::jthread desired([this](std::stop_token s) { run_desired(s); });
     std::jthread inventory([this](std::stop_token s) { run_inventory(s); });
+    std::jthread policy([this](std::stop_token s) { run_policy(s); });
     while (!stop.stop_requested()) {
         reconcile_once();
         std::unique_lock lock(mutex_);
@@ -485,9 +490,9 @@ void Agent::run(std::stop_token stop) {
         changed_.wait_for(lock, stop, std::chrono::milliseconds(pause_ms), [this] { return awake_; });
         awake_ = false;
     }
-    for (std::jthread* thread : {&heartbeat, &desired, &inventory})
+    for (std::jthread* thread : {&heartbeat, &desired, &inventory, &policy})
         thread->request_stop();
-    for (std::jthread* thread : {&heartbeat, &desired, &inventory})
+    for (std::jthread* thread : {&heartbeat, &desired, &inventory, &policy})
         thread->join();
     const std::lock_guard lock(mutex_);
     desired_.reset();

@@ -5,9 +5,9 @@
 // prices, ends and money are the server's; what it states of running time is signed and bounded by the
 // server's own clock.
 //
-// Threads: the heartbeat, the long-poll for the desired state, the inventory, the owner's socket,
-// and the reconcile loop (the caller's); besides two lanes per lease. The fence is none of them but a
-// process of its own (guard/).
+// Threads: the heartbeat, the long-poll for the desired state, the inventory, the owner's socket and
+// policy, and the reconcile loop (the caller's); besides two lanes per lease. The fence is none of them but
+// a process of its own (guard/).
 #pragma once
 
 #include <atomic>
@@ -29,6 +29,8 @@
 #include "agent/inventory.hpp"
 #include "agent/lease_task.hpp"
 #include "agent/owner_desk.hpp"
+#include "agent/owner_policy.hpp"
+#include "agent/owner_sampler.hpp"
 #include "agent/owner_socket.hpp"
 #include "agent/owner_words.hpp"
 #include "agent/planner.hpp"
@@ -46,6 +48,7 @@ struct AgentOptions {
     std::int64_t verify_every_ms = 24LL * 3600 * 1000;
     bool measures = true;  ///< else cards are reported with what they proved before
     PlannerLimits limits;
+    std::string policy_file;  ///< empty: every card is offered until the owner takes it
 };
 
 class Agent {
@@ -85,6 +88,11 @@ class Agent {
     [[nodiscard]] std::vector<CardStatus> card_status();
     [[nodiscard]] std::vector<CardStatus> cards_and_leases(const std::vector<LeaseSeen>& leases) const;
     [[nodiscard]] std::set<std::string> withheld_cards();
+    void run_policy(std::stop_token stop);
+    void wait_for_policy(std::stop_token stop);
+    void apply_policy(UseSampler& sampler, std::map<std::string, CardHistory>& histories);
+    void take_decisions(const std::vector<CardFacts>& cards, const std::vector<CardDecision>& decisions);
+    [[nodiscard]] std::vector<OwnerClaim> claims() const;
     [[nodiscard]] std::vector<CardFacts> known_cards();
 
     void reach_engine(std::stop_token stop);
@@ -105,6 +113,7 @@ class Agent {
     PrivateKey signing_key_;
     std::string boot_id_;
     OwnerDesk desk_;
+    const std::optional<OwnerPolicy> policy_;
     Engine engine_;  ///< of the reconcile loop
     EngineFacts engine_facts_;
     GuardLink guard_;
@@ -125,6 +134,8 @@ class Agent {
     bool engine_was_reachable_ = true;            ///< of the reconcile loop
     bool guard_was_reachable_ = true;             ///< of the reconcile loop
     std::vector<CardFacts> cards_;                ///< of the last inventory
+    std::map<std::string, CardDecision> decisions_;         ///< of the policy, by uuid
+    std::map<std::string, std::int64_t> taken_back_since_;  ///< by the policy, on the boot clock
     std::uint64_t claims_made_ = 0;
     std::uint64_t claims_heeded_ = 0;  ///< claims_made_ when the last whole round began
     bool offers_changed_ = false;      ///< since the inventory was sent

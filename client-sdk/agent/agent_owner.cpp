@@ -2,6 +2,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
+#include <ctime>
 #include <stdexcept>
 
 #include "agent/agent.hpp"
@@ -11,6 +13,8 @@
 
 namespace fallow::agent {
 namespace {
+
+constexpr std::int64_t policy_every_ms = 5000;
 
 bool has_card(const LeaseRecord& record, const std::string& uuid) {
     return std::ranges::any_of(record.desired.cards,
@@ -45,6 +49,14 @@ LeaseOnCard lease_on_card(const LeaseSeen& seen, std::int64_t now) {
             .ends_in_ms = left(ends, now)};
 }
 
+/// By the host's own clock and zone: the owner writes windows as the clock on the wall has them.
+std::int32_t minute_of_week_here() {
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    ::localtime_r(&now, &local);
+    return (local.tm_wday + 6) % 7 * 24 * 60 + local.tm_hour * 60 + local.tm_min;
+}
+
 }  // namespace
 
 std::vector<CardFacts> Agent::known_cards() {
@@ -56,7 +68,27 @@ std::set<std::string> Agent::withheld_cards() {
     std::set<std::string> withheld;
     for (const auto& [uuid, hold] : desk_.holds())
         withheld.insert(uuid);
+    const std::lock_guard lock(mutex_);
+    for (const CardFacts& card : cards_) {
+        if (!policy_ || rules_for(*policy_, card.index, card.uuid) == nullptr) continue;
+        // Not yet decided is not offered: nothing has been seen of it.
+        const auto decision = decisions_.find(card.uuid);
+        if (decision == decisions_.end() || !decision->second.is_offered) withheld.insert(card.uuid);
+    }
     return withheld;
+}
+
+/// Precondition: mutex_ is locked.
+std::vector<OwnerClaim> Agent::claims() const {
+    std::vector<OwnerClaim> all = desk_.claims();
+    for (const auto& [uuid, decision] : decisions_) {
+        const auto since = taken_back_since_.find(uuid);
+        if (since != taken_back_since_.end())
+            all.push_back({uuid, since->second, true, false});
+        else if (!decision.is_offered)
+            all.push_back({uuid, 0, false, false});
+    }
+    return all;
 }
 
 /// Planned with from the next round on, and told to the server as soon as that can be reached.
@@ -118,6 +150,9 @@ std::vector<CardStatus> Agent::card_status() {
             status.is_held = true;
             status.is_offered = false;
             status.until_released = hold->second.until_released;
+        } else if (const auto decision = decisions_.find(status.uuid); decision != decisions_.end()) {
+            status.is_offered = decision->second.is_offered;
+            status.reason = decision->second.reason;
         }
         status.is_free = is_heeded;
         for (const LeaseSeen& seen : leases) {
@@ -143,6 +178,93 @@ void Agent::take_card(const OwnerQuestion& question, std::int64_t peer_pid) {
     keeper_.yield({uuid});  // its memory is not full of a measurement when it is said to be free
     spdlog::info("card {} is taken back by its owner{}", uuid, question.at_once ? ", at once" : "");
     claims_changed();
+}
+
+void Agent::apply_policy(UseSampler& sampler, std::map<std::string, CardHistory>& histories) {
+    const std::vector<CardFacts> cards = known_cards();
+    std::vector<LeaseSeen> leases;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [id, task] : tasks_)
+            leases.push_back(task->seen());
+    }
+    std::vector<std::string> containers;
+    for (const LeaseSeen& seen : leases)
+        if (!seen.record.container_id.empty()) containers.push_back(seen.record.container_id);
+    const std::set<std::string> programs = running_programs(containers);
+    const auto percents = sampler.percents(cards);
+    const std::int64_t now = boot_clock_ms();
+    std::vector<CardDecision> decisions;
+    std::vector<bool> is_leased;
+    for (const CardFacts& card : cards) {
+        is_leased.push_back(std::ranges::any_of(leases, [&](const LeaseSeen& seen) {
+            return has_card(seen.record, card.uuid) && !seen.record.exit && !seen.record.removed;
+        }));
+        const CardRules* const rules = rules_for(*policy_, card.index, card.uuid);
+        if (rules == nullptr) {
+            decisions.emplace_back();
+            continue;
+        }
+        PolicyMoment moment{.sample = {.at_boot_ms = now, .percent = std::nullopt, .process = {}},
+                            .minute_of_week = minute_of_week_here(),
+                            .is_leased = is_leased.back()};
+        if (const auto percent = percents.find(card.uuid); percent != percents.end())
+            moment.sample.percent = percent->second;
+        for (const std::string& program : rules->never_while)
+            if (programs.contains(program)) moment.sample.process = program;
+        decisions.push_back(decide(*rules, histories[card.uuid], moment));
+    }
+    keep_back(policy_->keep_back, decisions, is_leased);
+    take_decisions(cards, decisions);
+}
+
+void Agent::take_decisions(const std::vector<CardFacts>& cards,
+                           const std::vector<CardDecision>& decisions) {
+    bool has_changed = false;
+    {
+        const std::lock_guard lock(mutex_);
+        for (std::size_t i = 0; i < cards.size(); ++i) {
+            const std::string& uuid = cards[i].uuid;
+            const CardDecision& decision = decisions[i];
+            const auto before = decisions_.find(uuid);
+            const bool is_new =
+                before == decisions_.end() || before->second.is_offered != decision.is_offered;
+            if (is_new)
+                spdlog::info("card {} is {}{}", uuid,
+                             decision.is_offered ? "offered" : "kept back: ", decision.reason);
+            if (decision.takes_back)
+                has_changed |= taken_back_since_.try_emplace(uuid, boot_clock_ms()).second;
+            else
+                has_changed |= taken_back_since_.erase(uuid) != 0;
+            has_changed |= is_new;
+            decisions_[uuid] = decision;
+        }
+    }
+    if (has_changed) claims_changed();
+}
+
+/// So that a card is not said to be kept back only because its rules were not looked at yet.
+void Agent::wait_for_policy(std::stop_token stop) {
+    if (!policy_) return;
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, stop, std::chrono::milliseconds(2 * policy_every_ms), [this] {
+        return std::ranges::all_of(
+            cards_, [this](const CardFacts& card) { return decisions_.contains(card.uuid); });
+    });
+}
+
+void Agent::run_policy(std::stop_token stop) {
+    if (!policy_) return;
+    UseSampler sampler("libnvidia-ml.so.1");
+    std::map<std::string, CardHistory> histories;
+    while (!stop.stop_requested()) {
+        try {
+            apply_policy(sampler, histories);
+        } catch (const std::exception& error) {
+            spdlog::error("the owner's policy was not looked at: {}", error.what());
+        }
+        wait(policy_every_ms, stop);
+    }
 }
 
 std::string Agent::answer_owner(const std::string& line, std::int64_t peer_pid) {

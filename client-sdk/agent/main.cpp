@@ -226,6 +226,10 @@ void add_run(CLI::App& app, RunArguments& arguments) {
                      "How often a free card has to prove again what it has")
         ->check(CLI::Range(1, 24 * 30))
         ->capture_default_str();
+    command
+        ->add_option("--policy", arguments.options.policy_file,
+                     "TOML file that says when cards are offered by themselves; README.md has its format")
+        ->check(CLI::ExistingFile);
     command->add_flag("--no-measure", arguments.no_measure,
                       "List cards without measuring; they cannot be rented then");
     add_probe_options(command, arguments.options.probe);
