@@ -28,7 +28,12 @@ void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot
     record.paid_until_boot_ms = 0;
     record.desired.paid_until_boot_ms.reset();
     record.desired.run_until_boot_ms.reset();
+    if (record.reclaim_until_boot_ms) record.reclaim_until_boot_ms = 0;
     if (!record.started) record.boot_id = boot_id;
+}
+
+std::string uuid_of(int index) {
+    return "GPU-" + std::to_string(index);
 }
 
 /// As api/desired.cpp says it.
@@ -55,6 +60,7 @@ void Agent::on_boot() {
     version_.clear();
     desired_.reset();
     contact_since_ = asked_about_ = 0;
+    is_telling_inventory_ = is_inventory_old_ = false;
     for (auto& [id, record] : records_)
         forget_moments_of_another_boot(record, host_.boot_id());
     report_inventory();
@@ -73,6 +79,20 @@ void Agent::reboot_host() {
     host_.reboot();
     book_ = guard::Book(limits_.fenced_ms_max);
     acknowledged_ = 0;
+    for (auto& [uuid, claim] : claims_)
+        claim.since_boot_ms = 0;
+}
+
+void Agent::take_card(int index, bool at_once) {
+    const std::string uuid = uuid_of(index);
+    const auto [claim, is_new] = claims_.try_emplace(uuid, agent::OwnerClaim{uuid, now(), true, at_once});
+    if (!is_new) claim->second.at_once = claim->second.at_once || at_once;
+    if (is_up()) report_inventory();
+}
+
+void Agent::release_cards() {
+    claims_.clear();
+    if (is_up()) report_inventory();
 }
 
 LeaseRecord* Agent::find(const std::string& lease) {
@@ -158,6 +178,9 @@ agent::DesiredLease Agent::translated(const DesiredRow& row, const DesiredRows& 
     wanted.nonce = lease.nonce;
     wanted.usage_sequence = lease.usage_sequence;
     wanted.usage_interval_ms = 7'000;
+    wanted.reclaim_notice_ms = lease.reclaim_notice.count;
+    for (const std::string& uuid : row.card_uuids)
+        wanted.cards.push_back({"", uuid, "nvml", "gpu", 0});
     wanted.fence_ms = (fence + (lease.pinned ? pinned_lost_ : Millis(0))).count;
     wanted.grace_until_boot_ms = now();
     if (lease.state == market::LeaseState::running && lease.reclaim_deadline)
@@ -190,7 +213,11 @@ void Agent::take_desired(const DesiredRows& rows, std::int64_t asked) {
     desired_ = std::move(desired);
 }
 
+/// One at a time, so that an older one does not arrive last.
 void Agent::report_inventory() {
+    is_inventory_old_ = is_telling_inventory_;
+    if (is_telling_inventory_) return;
+    is_telling_inventory_ = true;
     market::ReportInventory inventory;
     inventory.boot_id = host_.boot_id();
     inventory.agent_version = "0.1.0";
@@ -201,7 +228,8 @@ void Agent::report_inventory() {
     for (int index = 0; index < host_.cards(); ++index) {
         market::ReportedCard card;
         card.index = index;
-        card.uuid = "GPU-" + std::to_string(index);
+        card.uuid = uuid_of(index);
+        card.offered = !claims_.contains(card.uuid);
         card.product = "H100";
         card.vendor = "maker";
         card.vram_bytes = card.memory_bandwidth_bytes_per_s = card.fp32_flops = std::int64_t{80} << 30;
@@ -209,8 +237,10 @@ void Agent::report_inventory() {
         inventory.cards.push_back(card);
     }
     request(inventory, [this](const Answer* answer) {
-        if (answer != nullptr && answer->status == 200) return;
-        later(world_.random.span(1800, 2200), [this] { report_inventory(); });
+        is_telling_inventory_ = false;
+        const bool is_heard = answer != nullptr && answer->status == 200;
+        if (is_heard && !is_inventory_old_) return;
+        later(is_heard ? Millis(1) : world_.random.span(1800, 2200), [this] { report_inventory(); });
     });
 }
 
@@ -220,6 +250,8 @@ agent::Observed Agent::observe() {
     agent::Observed observed;
     observed.heartbeat_acknowledged_boot_ms = acknowledged_;
     observed.contact_since_boot_ms = contact_since_;
+    for (const auto& [uuid, claim] : claims_)
+        observed.claims.push_back(claim);
     for (auto& [id, record] : records_) {
         const Lanes& lanes = lanes_[id];
         agent::LeaseSeen seen;
@@ -274,6 +306,9 @@ void Agent::carry_out(const agent::Action& action) {
             return adopt(wanted());
         case ActionKind::update:
             return update(wanted());
+        case ActionKind::reclaim:
+            return change(action.lease_id,
+                          [&](LeaseRecord& r) { r.reclaim_until_boot_ms = action.until_boot_ms; });
         case ActionKind::forget:
             records_.erase(action.lease_id);
             lanes_.erase(action.lease_id);
@@ -288,6 +323,7 @@ void Agent::carry_out(const agent::Action& action) {
         case ActionKind::report_exited:
         case ActionKind::report_failed:
         case ActionKind::report_gone:
+        case ActionKind::report_reclaimed:
         case ActionKind::state_usage:
         case ActionKind::state_final_usage:
         case ActionKind::upload_outputs:

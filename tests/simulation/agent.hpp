@@ -20,6 +20,9 @@ class Agent final : public Process {
 
     /// The host restarted: what is on disk stays.
     void reboot_host();
+    /// The owner at the machine takes one of its cards, or gives all back.
+    void take_card(int index, bool at_once);
+    void release_cards();
 
   protected:
     void on_boot() override;
@@ -96,6 +99,7 @@ class Agent final : public Process {
 
     // on disk
     std::map<std::string, agent::LeaseRecord> records_;
+    std::map<std::string, agent::OwnerClaim> claims_;  ///< by uuid
     std::int64_t highest_epoch_ = 0;
     std::int64_t acknowledged_ = 0;
 
@@ -111,7 +115,9 @@ class Agent final : public Process {
     std::uint64_t poll_ = 0;
     std::int64_t server_offset_ = 0;
     std::int64_t contact_since_ = 0;
-    std::int64_t asked_about_ = 0;  ///< the freeze that the server was asked about last
+    bool is_telling_inventory_ = false;
+    bool is_inventory_old_ = false;  ///< changed since it was sent
+    std::int64_t asked_about_ = 0;   ///< the freeze that the server was asked about last
 };
 
 }  // namespace fallow::sim

@@ -212,6 +212,8 @@ void Agent::server_work(const agent::Action& action) {
             return report(lease, AgentPhase::failed, [](LeaseRecord& r) { r.failure_reported = true; });
         case ActionKind::report_gone:
             return report(lease, AgentPhase::gone, [](LeaseRecord& r) { r.gone_reported = true; });
+        case ActionKind::report_reclaimed:
+            return report(lease, AgentPhase::reclaimed, [](LeaseRecord& r) { r.reclaim_reported = true; });
         case ActionKind::state_usage:
             return state_usage(lease, false);
         case ActionKind::state_final_usage:
@@ -241,6 +243,8 @@ void Agent::report(const std::string& lease, AgentPhase phase, Change heard) {
         report.duration_exceeded = r.exit->duration_exceeded;
         report.stop = parse_enum<market::StopCause>(name_of(r.stop_cause)).value();
     }
+    if (phase == AgentPhase::reclaimed)
+        report.notice = Millis(std::max<std::int64_t>(0, *r.reclaim_until_boot_ms - now()));
     if (phase == AgentPhase::failed) report.failure = parse_enum<market::EndReason>(r.failure->reason);
     request(report, [this, lease, phase, heard = std::move(heard)](const Answer* answer) {
         heard_report(lease, phase, heard, answer);

@@ -62,9 +62,9 @@ const std::vector<std::string> end_reasons{"completed",           "command_faile
                                            "policy_revoked",      "outbid"};
 
 const std::vector<std::string> faults{
-    "host_is_cut_off",   "agent_is_killed",    "agent_hangs",        "host_reboots",   "engine_is_stuck",
-    "leader_is_killed",  "leader_hangs",       "follower_is_killed", "follower_hangs", "database_stalls",
-    "database_restarts", "constraint_refuses", "operator_freezes"};
+    "host_is_cut_off",  "agent_is_killed",   "agent_hangs",        "host_reboots",       "engine_is_stuck",
+    "owner_takes_card", "leader_is_killed",  "leader_hangs",       "follower_is_killed", "follower_hangs",
+    "database_stalls",  "database_restarts", "constraint_refuses", "operator_freezes"};
 
 const std::vector<std::string> phases{"allocated", "preparing", "running", "reclaiming", "ended"};
 

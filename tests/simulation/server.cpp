@@ -219,7 +219,10 @@ DesiredRows Server::read_desired(HostId host) {
         if (lease.host != host || lease.released) continue;
         std::optional<market::Job> job;
         if (lease.job) job = database_.rows().rows<market::Job>().at(*lease.job);
-        desired.leases.push_back({lease, job});
+        std::vector<std::string> uuids;
+        for (const CardId card : lease.cards)
+            uuids.push_back(database_.rows().rows<market::Card>().at(card).uuid);
+        desired.leases.push_back({lease, job, std::move(uuids)});
     }
     return desired;
 }

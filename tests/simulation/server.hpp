@@ -26,6 +26,7 @@ struct Beaten {
 struct DesiredRow {
     market::Lease lease;
     std::optional<market::Job> job;
+    std::vector<std::string> card_uuids;
 };
 struct DesiredRows {
     bool is_known = false;  ///< false: 503

@@ -160,22 +160,26 @@ void Simulation::disturb_host(std::size_t index) {
         return random.chance(500) ? random.span(500, 9000) : random.span(9000, 70'000);
     };
     const auto choice = random.between(1, 100);
-    if (choice <= 35) {
+    if (choice <= 33) {
         hit("host_is_cut_off", host.id());
         host.line.is_cut = true;
         world_.after(soon_or_late(), [&host] { host.line.is_cut = false; });
-    } else if (choice <= 55) {
+    } else if (choice <= 52) {
         hit("agent_is_killed", host.id());
         agent.kill();
         world_.after(soon_or_late(), [&agent] { agent.boot(); });
-    } else if (choice <= 75) {
+    } else if (choice <= 70) {
         hit("agent_hangs", host.id());
         agent.hang();
         world_.after(soon_or_late(), [&agent] { agent.go_on(); });
-    } else if (choice <= 88) {
+    } else if (choice <= 82) {
         hit("host_reboots", host.id());
         agent.reboot_host();
         world_.after(soon_or_late(), [&agent] { agent.boot(); });
+    } else if (choice <= 90) {
+        hit("owner_takes_card", host.id());
+        agent.take_card(static_cast<int>(random.between(0, host.cards() - 1)), random.chance(300));
+        world_.after(soon_or_late(), [&agent] { agent.release_cards(); });
     } else {
         hit("engine_is_stuck", host.id());
         host.engine_is_stuck = true;
@@ -256,6 +260,7 @@ void Simulation::heal() {
         hosts_[index]->engine_is_stuck = false;
         agents_[index]->go_on();
         agents_[index]->boot();
+        agents_[index]->release_cards();
     }
     world_.after(seconds(20), [this] {
         for (const auto& [id, host] : database_.rows().rows<market::Host>())
