@@ -2,6 +2,7 @@
 // change of many listings at once.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 
 #include "market/listings.hpp"
@@ -289,6 +290,7 @@ TEST_CASE("The same change of many listings is made whole or not at all") {
                     : view.listing.id == c ? "c"
                                            : "?";
         }
+        std::sort(text.begin(), text.end());  // they come by their ids, which were made in one moment
         return text;
     };
     CHECK(changed({}, true) == "abc");
