@@ -10,11 +10,23 @@ namespace {
 
 constexpr std::uint64_t renew_every = 4096;
 constexpr std::size_t log_slack = 1024;
-// A class keeps an eighth of the groups as candidates, or so many.
+// A class keeps a sixteenth of the groups as candidates, or so many.
 constexpr std::size_t kept_min = 64;
-constexpr std::size_t kept_share = 8;
+constexpr std::size_t kept_share = 16;
+// How far ahead the lines of what has changed are fetched.
+constexpr std::size_t fetched_ahead = 8;
 
-constexpr auto dearer = [](const auto& left, const auto& right) { return left.cost > right.cost; };
+constexpr auto precedes = [](const auto& left, const auto& right) { return left.precedes(right); };
+constexpr auto follows = [](const auto& left, const auto& right) { return right.precedes(left); };
+
+/// Steps above, what remains in the lower half: compares like `Cost`.
+constexpr int remains_bits = 32;
+constexpr std::int64_t pack(const Cost& cost) {
+    return cost.step * (std::int64_t{1} << remains_bits) + cost.remains;
+}
+constexpr Cost unpack(std::int64_t packed) {
+    return {packed >> remains_bits, packed & ((std::int64_t{1} << remains_bits) - 1)};
+}
 
 constexpr std::int64_t ceil_div(std::int64_t value, std::int64_t by) {
     return value >= 0 ? (value + by - 1) / by : -(-value / by);
@@ -41,35 +53,70 @@ Index::GroupId Index::group_for(const Room& room) {
     auto id = static_cast<GroupId>(groups_.size());
     if (unused_.empty()) {
         groups_.emplace_back();
+        lines_.emplace_back();
+        lowest_.emplace_back();
     } else {
         id = unused_.back();
         unused_.pop_back();
     }
-    Group& group = groups_[id];
-    group.room = room;
-    group.free = room.thousandths();
-    group.worth_version = 0;
-    group.live_at = static_cast<std::uint32_t>(live_.size());
-    live_.push_back(id);
     at->second = id;
+    groups_[id].room = room;
+    Line& line = lines_[id];
+    line.cpu_milli = room.cpu_milli;
+    line.memory = room.memory;
+    line.worth_version = 0;
+    line.kind = room.kind;
+    line.free = static_cast<std::int32_t>(room.thousandths());
+    line.whole_cards = room.whole_cards;
+    line.parts_count = static_cast<std::int32_t>(room.parts.size());
+    if (room.parts.size() <= parts_in_line)
+        std::copy(room.parts.begin(), room.parts.end(), line.parts.begin());
+    return id;
+}
+
+RoomView Index::view(GroupId id) const {
+    const Line& line = lines_[id];
+    const auto parts = static_cast<std::size_t>(line.parts_count);
+    RoomView found;
+    found.kind = line.kind;
+    found.cpu_milli = line.cpu_milli;
+    found.memory = line.memory;
+    found.whole_cards = line.whole_cards;
+    found.parts =
+        parts <= parts_in_line ? std::span(line.parts).first(parts) : std::span(groups_[id].room.parts);
+    return found;
+}
+
+/// Lets the classes look at the group again.
+void Index::tell(GroupId id) {
     // A class that has not read so much starts anew from the live groups, which are fewer.
-    if (log_.size() > 2 * live_.size() + log_slack) {
+    if (log_.size() > 2 * groups() + log_slack) {
         log_start_ += log_.size();
         log_.clear();
     }
-    log_.push_back({id, group.generation});
-    return id;
+    log_.push_back({id, lines_[id].generation});
+}
+
+void Index::join(GroupId id, RawId host) {
+    std::set<RawId>& hosts = groups_[id].hosts;
+    // Behind the lowest host of its group, another one changes no choice.
+    if (hosts.empty() || host < lowest_[id]) {
+        lowest_[id] = host;
+        tell(id);
+    }
+    hosts.insert(host);
 }
 
 void Index::leave(GroupId id, RawId host) {
     Group& group = groups_[id];
     group.hosts.erase(host);
-    if (!group.hosts.empty()) return;
+    if (!group.hosts.empty()) {
+        lowest_[id] = *group.hosts.begin();
+        return;
+    }
     by_room_.erase(group.room);
-    ++group.generation;
-    live_[group.live_at] = live_.back();
-    groups_[live_.back()].live_at = group.live_at;
-    live_.pop_back();
+    ++lines_[id].generation;
+    lines_[id].cpu_milli = Line::nothing;
     unused_.push_back(id);
 }
 
@@ -80,7 +127,7 @@ void Index::set(RawId host, const Room& room) {
         leave(at->second, host);
     }
     at->second = group_for(room);
-    groups_[at->second].hosts.insert(host);
+    join(at->second, host);
 }
 
 void Index::remove(RawId host) {
@@ -93,79 +140,96 @@ void Index::remove(RawId host) {
 void Index::learn(const Task& task) {
     demand_.add(task);
     if (++learnt_ < renew_at_) return;
-    renew_at_ = learnt_ < renew_every ? 2 * learnt_
-                                      : learnt_ + std::max<std::uint64_t>(renew_every, 4 * live_.size());
+    renew_at_ =
+        learnt_ < renew_every ? 2 * learnt_ : learnt_ + std::max<std::uint64_t>(renew_every, 4 * groups());
     renew();
 }
 
 void Index::renew() {
     Supply supply;
-    for (const GroupId id : live_)
-        supply.add(groups_[id].room.kind,
-                   groups_[id].free * static_cast<std::int64_t>(groups_[id].hosts.size()));
+    for (std::size_t id = 0; id < groups_.size(); ++id)
+        if (const std::size_t hosts = groups_[id].hosts.size(); hosts > 0)
+            supply.add(lines_[id].kind, lines_[id].free * static_cast<std::int64_t>(hosts));
     worth_ = Worth(weighed(demand_.expected(), supply));
     ++worth_version_;
 }
 
-bool Index::consider(Class& of, const Task& task, GroupId id) {
-    Group& group = groups_[id];
-    if (!fits(group.room, task)) return false;
-    if (group.worth_version != worth_version_) {
-        group.usable = worth_.of(group.room);
-        group.worth_version = worth_version_;
+std::optional<Index::Candidate> Index::consider(const Class& of, const Task& task, GroupId id) {
+    const RoomView room = view(id);
+    if (!fits(room, task)) return std::nullopt;
+    Line& line = lines_[id];
+    if (line.worth_version != worth_version_) {
+        line.usable = worth_.of(room);
+        line.worth_version = worth_version_;
     }
-    const std::int64_t after = worth_.after(group.room, task).usable;
-    const Cost found = cost(worth_.total_weight(), group.free, group.usable, after, task);
-    if (of.cut && found > *of.cut) return false;
-    of.heap.push_back({found, id, group.generation});
-    return true;
+    const std::int64_t after = worth_.after(room, task).usable;
+    Candidate found;
+    found.cost = pack(cost(worth_.total_weight(), line.free, line.usable, after, task));
+    if (of.cut && found.cost > of.cut->cost) return std::nullopt;
+    found.host = lowest_[id];
+    found.group = id;
+    found.generation = line.generation;
+    return of.cut && of.cut->precedes(found) ? std::nullopt : std::optional(found);
 }
 
 /// Keeps the cheaper part of the groups only: what is dear is seldom chosen, and would be valued again and
 /// again for nothing.
 void Index::rebuild(Class& of, const Task& task) {
-    of.heap.clear();
+    const std::size_t kept = std::max(kept_min, groups() / kept_share);
+    const auto keep = [&] {
+        if (fitting_.size() <= kept) return;
+        const auto last = fitting_.begin() + static_cast<std::ptrdiff_t>(kept - 1);
+        std::nth_element(fitting_.begin(), last, fitting_.end(), precedes);
+        of.cut = *last;
+        fitting_.resize(kept);
+    };
+    fitting_.clear();
     of.cut.reset();
-    for (const GroupId id : live_)
-        consider(of, task, id);
-    const std::size_t kept = std::max(kept_min, live_.size() / kept_share);
-    if (of.heap.size() > kept) {
-        const auto last = of.heap.begin() + static_cast<std::ptrdiff_t>(kept - 1);
-        std::nth_element(
-            of.heap.begin(), last, of.heap.end(),
-            [](const Candidate& left, const Candidate& right) { return left.cost < right.cost; });
-        of.cut = last->cost;
-        std::erase_if(of.heap, [&](const Candidate& each) { return each.cost > *of.cut; });
+    for (GroupId id = 0; id < lines_.size(); ++id) {
+        if (const auto found = consider(of, task, id)) fitting_.push_back(*found);
+        if (fitting_.size() == 2 * kept) keep();
     }
-    std::make_heap(of.heap.begin(), of.heap.end(), dearer);
+    keep();
+    of.heap = fitting_;
+    std::make_heap(of.heap.begin(), of.heap.end(), follows);
     of.worth_version = worth_version_;
     of.read = log_start_ + log_.size();
 }
 
 void Index::refresh(Class& of, const Task& task) {
     if (of.worth_version != worth_version_ || of.read < log_start_ ||
-        of.heap.size() > 4 * live_.size() + log_slack) {
+        of.heap.size() > 4 * groups() + log_slack) {
         rebuild(of, task);
         return;
     }
-    for (auto i = static_cast<std::size_t>(of.read - log_start_); i < log_.size(); ++i)
-        if (is_live(log_[i].group, log_[i].generation) && consider(of, task, log_[i].group))
-            std::push_heap(of.heap.begin(), of.heap.end(), dearer);
+    for (auto i = static_cast<std::size_t>(of.read - log_start_); i < log_.size(); ++i) {
+        if (i + fetched_ahead < log_.size()) __builtin_prefetch(&lines_[log_[i + fetched_ahead].group]);
+        if (!is_live(log_[i].group, log_[i].generation)) continue;
+        const auto found = consider(of, task, log_[i].group);
+        if (!found) continue;
+        of.heap.push_back(*found);
+        std::push_heap(of.heap.begin(), of.heap.end(), follows);
+    }
     of.read = log_start_ + log_.size();
 }
 
-/// The live candidates of the least cost, taken out.
-std::vector<Index::Candidate> Index::pop_cheapest(Class& of) const {
-    std::vector<Candidate> equals;
+/// The first of the live candidates, which stays in the heap.
+std::optional<Index::Candidate> Index::cheapest(Class& of) const {
     while (!of.heap.empty()) {
-        const Candidate top = of.heap.front();
+        Candidate top = of.heap.front();
         const bool live = is_live(top.group, top.generation);
-        if (live && !equals.empty() && equals.front().cost != top.cost) break;
-        std::pop_heap(of.heap.begin(), of.heap.end(), dearer);
+        const RawId lowest = lowest_[top.group];
+        if (live && top.host == lowest) return top;
+        std::pop_heap(of.heap.begin(), of.heap.end(), follows);
         of.heap.pop_back();
-        if (live) equals.push_back(top);
+        // Its lowest host is gone: it comes later now. (A lower one has another candidate, told by `join`.)
+        if (!live || lowest < top.host) continue;
+        top.host = lowest;
+        if (of.cut && of.cut->precedes(top)) continue;
+        of.heap.push_back(top);
+        std::push_heap(of.heap.begin(), of.heap.end(), follows);
     }
-    return equals;
+    return std::nullopt;
 }
 
 std::optional<Choice> Index::choose(const Task& task) {
@@ -176,20 +240,13 @@ std::optional<Choice> Index::choose(const Task& task) {
     }
     Class& of = at->second;
     refresh(of, task);
-    std::vector<Candidate> equals = pop_cheapest(of);
-    if (equals.empty() && of.cut) {
+    auto best = cheapest(of);
+    if (!best && of.cut) {
         rebuild(of, task);
-        equals = pop_cheapest(of);
+        best = cheapest(of);
     }
-    if (equals.empty()) return std::nullopt;
-    const auto lowest_host = [&](const Candidate& each) { return *groups_[each.group].hosts.begin(); };
-    const Candidate* best = &equals.front();
-    for (const Candidate& each : equals) {
-        if (lowest_host(each) < lowest_host(*best)) best = &each;
-        of.heap.push_back(each);
-        std::push_heap(of.heap.begin(), of.heap.end(), dearer);
-    }
-    return Choice{lowest_host(*best), worth_.after(groups_[best->group].room, task).from, best->cost};
+    if (!best) return std::nullopt;
+    return Choice{best->host, worth_.after(view(best->group), task).from, unpack(best->cost)};
 }
 
 }  // namespace fallow::market::placement

@@ -37,7 +37,7 @@ bool Task::allows(Kind kind) const {
     return kinds.empty() || std::binary_search(kinds.begin(), kinds.end(), kind);
 }
 
-bool fits(const Room& room, const Task& task) {
+bool fits(const RoomView& room, const Task& task) {
     if (room.cpu_milli < task.cpu_milli || room.memory < task.memory) return false;
     if (task.cards == 0) return true;
     if (!task.allows(room.kind)) return false;

@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/limits.hpp"
@@ -29,6 +30,23 @@ struct Room {
     friend auto operator<=>(const Room&, const Room&) = default;
 };
 
+/// The same, wherever it is kept.
+struct RoomView {
+    Kind kind = 0;
+    std::int64_t cpu_milli = 0;
+    std::int64_t memory = 0;
+    std::int32_t whole_cards = 0;
+    std::span<const std::int16_t> parts;
+
+    RoomView() = default;
+    RoomView(const Room& room)  // NOLINT(google-explicit-constructor): every room is one
+        : kind(room.kind),
+          cpu_milli(room.cpu_milli),
+          memory(room.memory),
+          whole_cards(room.whole_cards),
+          parts(room.parts) {}
+};
+
 /// `cards` whole cards, or a share of `thousandths` of one card. Zero cards: processor and memory only.
 struct Task {
     std::int32_t cards = 0;
@@ -51,7 +69,7 @@ struct Task {
 inline constexpr std::int32_t whole_card = limits::thousandths_per_card;
 
 /// True when the host's processor, memory, kind and cards suffice.
-[[nodiscard]] bool fits(const Room& room, const Task& task);
+[[nodiscard]] bool fits(const RoomView& room, const Task& task);
 
 /// What is left after a task that fits; a share is cut from a card with exactly `from` thousandths free.
 [[nodiscard]] Room taken(Room room, const Task& task, std::int32_t from);

@@ -81,7 +81,7 @@ std::int64_t Worth::whole_worth(const std::int64_t* row, std::int32_t cards) con
     return std::int64_t{whole_card} * cards * (row[shares_] + row[column]);
 }
 
-std::int64_t Worth::of(const Room& room) const {
+std::int64_t Worth::of(const RoomView& room) const {
     const std::int64_t* const weights = row(room.kind, room.cpu_milli);
     std::int64_t usable = whole_worth(weights, room.whole_cards);
     for (const std::int16_t part : room.parts)
@@ -89,7 +89,7 @@ std::int64_t Worth::of(const Room& room) const {
     return usable;
 }
 
-Worth::After Worth::after(const Room& room, const Task& task) const {
+Worth::After Worth::after(const RoomView& room, const Task& task) const {
     const std::int64_t* const weights = row(room.kind, room.cpu_milli - task.cpu_milli);
     std::int64_t parts = 0;
     for (const std::int16_t part : room.parts)

@@ -26,7 +26,7 @@ class Worth {
     [[nodiscard]] std::int64_t total_weight() const { return total_weight_; }
 
     /// Usable thousandths summed over the expected tasks, each times its weight.
-    [[nodiscard]] std::int64_t of(const Room& room) const;
+    [[nodiscard]] std::int64_t of(const RoomView& room) const;
 
     /// The same for what would be left after `task`, and the card it is best cut from: the one that leaves
     /// the most; among equals the fullest. The task must fit.
@@ -34,7 +34,7 @@ class Worth {
         std::int64_t usable = 0;
         std::int32_t from = whole_card;
     };
-    [[nodiscard]] After after(const Room& room, const Task& task) const;
+    [[nodiscard]] After after(const RoomView& room, const Task& task) const;
 
   private:
     /// Cumulative weights of the tasks that a kind of host may serve.
