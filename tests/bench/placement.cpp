@@ -84,21 +84,28 @@ nlohmann::json report(const Workload& workload, const Results& results) {
     return all;
 }
 
+/// What a decision costs by the number of hosts.
 nlohmann::json report_scaling(const Workload& workload, const Trace& trace) {
-    const Scaling small = scaling(workload, trace, 1'000);
-    const Scaling large = scaling(workload, trace, 100'000);
-    const double ratio = large.micros_per_decision / small.micros_per_decision;
-    fmt::print(
-        "\nfallow, hosts of {} repeated, filled to 100 %: {:.2f} us a decision at {} hosts, {:.2f} at {}: "
-        "{:.2f} times\n",
-        workload.name, small.micros_per_decision, small.hosts, large.micros_per_decision, large.hosts,
-        ratio);
-    const auto json = [](const Scaling& run) {
-        return nlohmann::json{{"hosts", run.hosts},
-                              {"decisions", run.decisions},
-                              {"micros_per_decision", run.micros_per_decision}};
-    };
-    return {{"runs", {json(small), json(large)}}, {"ratio", ratio}};
+    constexpr std::size_t decisions_min = 200'000;
+    fmt::print("\nfallow, hosts of {} repeated, filled to 100 %:\n  {:>9}{:>12}{:>16}{:>14}{:>10}\n",
+               workload.name, "hosts", "decisions", "us a decision", "decisions/s", "to first");
+    nlohmann::json runs = nlohmann::json::array();
+    double first = 0;
+    double ratio = 1;
+    for (const std::size_t hosts : {1'000, 10'000, 100'000}) {
+        const Scaling run = scaling(workload, trace, hosts, decisions_min);
+        if (first == 0) first = run.micros_per_decision;
+        ratio = run.micros_per_decision / first;
+        const double per_s = 1e6 / run.micros_per_decision;
+        fmt::print("  {:>9}{:>12}{:>16.2f}{:>14.0f}{:>10.2f}\n", run.hosts, run.decisions,
+                   run.micros_per_decision, per_s, ratio);
+        std::fflush(stdout);
+        runs.push_back({{"hosts", run.hosts},
+                        {"decisions", run.decisions},
+                        {"micros_per_decision", run.micros_per_decision},
+                        {"decisions_per_s", per_s}});
+    }
+    return {{"runs", std::move(runs)}, {"ratio", ratio}};
 }
 
 int run(const Options& options) {

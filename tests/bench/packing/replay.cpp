@@ -1,5 +1,6 @@
 #include "bench/packing/replay.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 
@@ -43,6 +44,32 @@ void take(Host& host, const Task& task, std::int32_t card) {
     ++host.version;
 }
 
+struct Run {
+    std::size_t decisions = 0;
+    double seconds = 0;
+};
+
+Run fill(const Workload& workload, const Trace& many, std::uint64_t seed) {
+    const std::vector<std::size_t> order = arrivals(workload, many.capacity, 100, seed);
+    placement::Index index;
+    for (std::size_t i = 0; i < many.hosts.size(); ++i)
+        index.set(RawId{0, i}, many.hosts[i]);
+    std::int64_t arrived = 0;
+    Run run;
+    const auto start = Clock::now();
+    for (const std::size_t of : order) {
+        if (arrived >= many.capacity) break;
+        const Task& task = workload.classes[of];
+        arrived += task.asked();
+        index.learn(task);
+        ++run.decisions;
+        if (const auto choice = index.choose(task))
+            index.set(choice->host, taken(index.room_of(choice->host), task, choice->from));
+    }
+    run.seconds = seconds_since(start);
+    return run;
+}
+
 }  // namespace
 
 Packed replay(const PolicyName& policy, const Workload& workload, const Trace& trace, std::uint64_t seed) {
@@ -79,25 +106,19 @@ Packed replay(const PolicyName& policy, const Workload& workload, const Trace& t
     return packed;
 }
 
-Scaling scaling(const Workload& workload, const Trace& trace, std::size_t count) {
+Scaling scaling(const Workload& workload, const Trace& trace, std::size_t count,
+                std::size_t decisions_min) {
     const Trace many = repeated(trace, count);
-    const std::vector<std::size_t> order = arrivals(workload, many.capacity, 100, 0);
-    placement::Index index;
-    for (std::size_t i = 0; i < count; ++i)
-        index.set(RawId{0, i}, many.hosts[i]);
-    std::int64_t arrived = 0;
     Scaling result{count, 0, 0};
-    const auto start = Clock::now();
-    for (const std::size_t of : order) {
-        if (arrived >= many.capacity) break;
-        const Task& task = workload.classes[of];
-        arrived += task.asked();
-        index.learn(task);
-        ++result.decisions;
-        if (const auto choice = index.choose(task))
-            index.set(choice->host, taken(index.room_of(choice->host), task, choice->from));
+    std::vector<double> micros;
+    while (result.decisions < decisions_min) {
+        const Run run = fill(workload, many, micros.size());
+        result.decisions += run.decisions;
+        micros.push_back(run.seconds * 1e6 / static_cast<double>(run.decisions));
     }
-    result.micros_per_decision = seconds_since(start) * 1e6 / static_cast<double>(result.decisions);
+    const auto middle = micros.begin() + static_cast<std::ptrdiff_t>(micros.size() / 2);
+    std::nth_element(micros.begin(), middle, micros.end());
+    result.micros_per_decision = *middle;
     return result;
 }
 

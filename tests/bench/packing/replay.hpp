@@ -18,11 +18,13 @@ struct Packed {
 
 struct Scaling {
     std::size_t hosts = 0;
-    std::size_t decisions = 0;
+    std::size_t decisions = 0;  ///< in all runs
     double micros_per_decision = 0;
 };
 
-/// Fills `count` hosts up to 100 % of arrived load with the server's own module; the whole run is timed.
-[[nodiscard]] Scaling scaling(const Workload& workload, const Trace& trace, std::size_t count);
+/// Fills `count` hosts up to 100 % of arrived load with the server's own module, learning, choosing and
+/// taking included, in as many orders of arrival as make `decisions_min` decisions. The median run counts.
+[[nodiscard]] Scaling scaling(const Workload& workload, const Trace& trace, std::size_t count,
+                              std::size_t decisions_min);
 
 }  // namespace fallow::bench
