@@ -171,7 +171,8 @@ class Sellers(RoutesTest):
                  "/filter/listing_ids/0"),
                 ({"change": {"term_min_ms": 366 * DAY}}, 422, "invalid_field", "/change/term_min_ms"),
                 ({"change": {}}, 422, "missing_field", "/change"),
-                ({"filter": {"query": "vrm > 1GiB"}, "change": {"state": "open"}}, 422, "invalid_field", "/filter/query")]
+                ({"filter": {"query": "vrm > 1GiB"}, "change": {"state": "open"}}, 422, "invalid_field",
+                 "/filter/query")]
         self.assert_rows(rows, lambda body: seller.call("POST", "/v1/listing-changes", body))
         self.assertEqual(self.renter.call("POST", "/v1/listing-changes", change).status, 403)
 

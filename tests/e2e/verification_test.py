@@ -55,6 +55,7 @@ class Verification(unittest.TestCase):
         self.addCleanup(events.close)
         self.make_card(CLAIMED_MIB)
         agent = self.start_agent()
+        events.wait(lambda e: e["type"] == "host.online", "the host to come online", 90)
         found = events.wait(lambda e: e["type"] == "card.found", "the card", 90)
         self.assertEqual(found["data"]["vram_bytes"], PROVED_MIB * MIB)
         terms = {"host_id": found["data"]["host_id"], "card_ids": [found["object"]["id"]], "ask_micros_per_hour": ASK}

@@ -1,4 +1,5 @@
-// Where the tests find what is not compiled into them. Functions, so that a compiler cache serves every clone.
+// Where the tests find what is not compiled into them. Functions, so that a compiler cache serves every
+// clone.
 #pragma once
 
 #include <string>

@@ -108,7 +108,8 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
           "--version", "7"},
          R"(PATCH /v1/listings/listing_1 {"windows":["fri 18:00-mon 08:00"],"images_allowed":[]})"},
         {{"listing", "change", "--where", "vram >= 80GiB", "--ask", "2"},
-         R"(POST /v1/listing-changes {"filter":{"query":"vram >= 80GiB"},"change":{"ask_micros_per_hour":2000000},)"
+         R"(POST /v1/listing-changes {"filter":{"query":"vram >= 80GiB"},)"
+         R"("change":{"ask_micros_per_hour":2000000},)"
          R"("dry_run":false})"},
         {{"listing", "change", "--product", "H100", "--ask", "2", "--dry-run"},
          R"(POST /v1/listing-changes {"filter":{"product":"H100"},"change":{"ask_micros_per_hour":2000000},)"
