@@ -362,6 +362,8 @@ CREATE TABLE leases (
     ends_by                bigint,
     rank                   integer NOT NULL DEFAULT 0,
     hosts                  integer NOT NULL DEFAULT 1,
+    chosen_by              text,
+    CONSTRAINT leases_chosen_by_known CHECK (chosen_by IN ('named', 'price', 'fragmentation', 'lowest_id')),
     CONSTRAINT leases_price_not_below_floor CHECK (price_micros_per_hour >= spot_floor_micros_per_hour),
     CONSTRAINT leases_state_known CHECK (state IN ('allocated', 'preparing', 'running', 'reclaiming', 'ended')),
     CONSTRAINT leases_stop_reason_known CHECK (stop_reason IN (

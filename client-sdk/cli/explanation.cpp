@@ -22,15 +22,25 @@ std::string line_of(const SingleChange& change) {
                        format_usd(change.price_micros_per_hour), cost, change.listing_id);
 }
 
+/// Why that listing was taken, as the rest of a sentence.
+std::string reason_of(const std::optional<std::string>& because) {
+    if (because == "named") return ", as the order or its quote named it.";
+    if (because == "price") return ", the lowest ask that fitted when it was filled.";
+    if (because == "fragmentation")
+        return ": of the listings at the lowest ask that fitted, what it left there was least fragmented.";
+    if (because == "lowest_id")
+        return ": of the listings at the lowest ask that fitted, none was better; its id is the lowest.";
+    return ".";
+}
+
 }  // namespace
 
 std::string text_of(const Explanation& explanation) {
     std::string text = fmt::format("{} of {} cards fit.\n", explanation.left, explanation.cards);
     if (explanation.chosen) {
         const ChosenBecause& chosen = *explanation.chosen;
-        text += fmt::format(
-            "It took {} at {} for a card and hour, the cheapest that fitted when it was filled.\n",
-            chosen.listing_id, format_usd(chosen.price_micros_per_hour));
+        text += fmt::format("It took {} at {} for a card and hour{}\n", chosen.listing_id,
+                            format_usd(chosen.price_micros_per_hour), reason_of(chosen.because));
         if (chosen.others_price_micros_per_hour)
             text += fmt::format("Of other listings {} cards fit now, from {}.\n", chosen.others,
                                 format_usd(*chosen.others_price_micros_per_hour));

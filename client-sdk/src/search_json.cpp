@@ -119,6 +119,7 @@ struct Fields<ChosenBecause> {
     static void visit(const Visit& visit, T& value) {
         visit("listing_id", value.listing_id);
         visit("price_micros_per_hour", value.price_micros_per_hour);
+        visit("because", value.because);
         visit("others", value.others);
         visit("others_price_micros_per_hour", value.others_price_micros_per_hour);
     }

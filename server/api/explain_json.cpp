@@ -51,6 +51,7 @@ void write(JsonWriter& json, const market::Explanation& explanation) {
         json.begin_object()
             .field("listing_id", explanation.chosen->listing)
             .field("price_micros_per_hour", explanation.chosen->price)
+            .field("because", explanation.chosen->because)
             .field("others", explanation.chosen->others)
             .field("others_price_micros_per_hour", explanation.chosen->others_price)
             .end_object();

@@ -180,7 +180,7 @@ Explanation explain_filled(const State& state, const Order& order, const Lease& 
     Count count(state, order, now, asked_of(order, false));
     count.run(nullptr);
     Explanation explanation = count.result();
-    ChosenBecause chosen{lease.listing, lease.price, 0, std::nullopt};
+    ChosenBecause chosen{lease.listing, lease.price, lease.chosen_by, 0, std::nullopt};
     for (const auto& [listing, cards] : count.fitting()) {
         if (listing == lease.listing) continue;
         const ledger::Price ask = state.at<Listing>(listing).ask;

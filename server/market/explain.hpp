@@ -36,6 +36,7 @@ struct SingleChange {
 struct ChosenBecause {
     ListingId listing;
     ledger::Price price;
+    std::optional<ChosenBy> because;            ///< as it was when the order was filled
     std::int64_t others = 0;                    ///< cards of other listings that fit now
     std::optional<ledger::Price> others_price;  ///< the lowest among them
 };

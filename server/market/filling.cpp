@@ -25,6 +25,7 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
     lease.listing = listing.id;
     lease.hosts = order.hosts;
     lease.pinned = !order.job;
+    lease.chosen_by = member.chosen_by;
     lease.price = price_of(order, listing);
     if (is_spot(order)) price_new_lease(tx.state(), lease, order, listing, member.cards, tx.now());
     lease.thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;

@@ -115,7 +115,9 @@ std::optional<Match> match_now(const State& state, const Order& order, const Pla
     if (quoted == nullptr) return std::nullopt;
     const Claims claims = claims_before(state, order, now);
     auto member = fit(state, *quoted, order, now, image, &claims).member;
-    return member ? std::optional(Match{{*std::move(member)}}) : std::nullopt;
+    if (!member) return std::nullopt;
+    member->chosen_by = ChosenBy::named;
+    return Match{{*std::move(member)}};
 }
 
 Status check_place(const Transaction& tx, const PlaceOrder& command) {

@@ -20,6 +20,11 @@ FALLOW_ENUM(EndReason, completed, command_failed, out_of_memory, duration_exceed
             outbid, reclaimed_by_owner, term_reached, funds_exhausted, host_lost, image_pull_failed,
             start_failed, start_timeout, host_maintenance, policy_revoked)
 
+/// Why its listing was taken: named by the order or its quote; the lowest ask, and none other at that ask
+/// had the cards; of those at that ask, the least fragmentation; or as little as another's, and the lowest
+/// id.
+FALLOW_ENUM(ChosenBy, named, price, fragmentation, lowest_id)
+
 struct Lease {
     static constexpr std::string_view table = "leases";
     LeaseId id;
@@ -71,6 +76,7 @@ struct Lease {
     std::optional<Time> ends_by;  ///< the listing's window closes: told to stop then, whatever the term
     std::int32_t rank = 0;        ///< among the leases of its order
     std::int32_t hosts = 1;       ///< how many those are
+    std::optional<ChosenBy> chosen_by;  ///< not of spot leases and reservations
 
     /// What the lease takes of each of its cards.
     [[nodiscard]] std::int32_t thousandths_of_each() const {
@@ -129,6 +135,7 @@ struct Lease {
         visit.field("ends_by", row.ends_by);
         visit.field("rank", row.rank);
         visit.field("hosts", row.hosts);
+        visit.field("chosen_by", row.chosen_by);
     }
 };
 

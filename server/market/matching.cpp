@@ -4,6 +4,7 @@
 
 #include "market/filling.hpp"
 #include "market/handlers.hpp"
+#include "market/placing.hpp"
 #include "market/spot.hpp"
 
 namespace fallow::market {
@@ -39,6 +40,43 @@ std::optional<ledger::Price> lowest_ask(const State& state) {
     return lowest;
 }
 
+/// Why the i-th of weighed listings is taken when those before it are refused. `more` ask the same and were
+/// not weighed, for their ids are higher.
+ChosenBy reason(const std::vector<Weighed>& weighed, std::size_t i, bool more) {
+    if (i + 1 == weighed.size()) return more ? ChosenBy::lowest_id : ChosenBy::price;
+    return weighed[i].cost == weighed[i + 1].cost ? ChosenBy::lowest_id : ChosenBy::fragmentation;
+}
+
+/// Calls `visit` with each listing that may serve the order, in the order of service, and with why it comes
+/// before those behind it, until it says false.
+template <class Visit>
+void each_in_service(const State& state, const Order& order, Visit&& visit) {
+    if (order.requirements.listing || order.pricing == OrderPricing::spot) {
+        const auto named = order.requirements.listing ? std::optional(ChosenBy::named) : std::nullopt;
+        each_candidate(state, order, [&](const Listing& listing) { return visit(listing, named); });
+        return;
+    }
+    const auto& offers = order.is_for_share() ? state.share_offers() : state.offers();
+    Weighing weighing(state, order);
+    std::vector<ListingId> equals;
+    for (auto at = offers.begin(); at != offers.end() && at->first <= order.price_max;) {
+        const auto asks_as_much = [price = at->first, &offers](auto other) {
+            return other != offers.end() && other->first == price;
+        };
+        if (!asks_as_much(std::next(at))) {
+            if (!visit(state.at<Listing>(at->second), ChosenBy::price)) return;
+            ++at;
+            continue;
+        }
+        equals.clear();
+        for (; asks_as_much(at) && equals.size() < equal_asks_weighed_max; ++at)
+            equals.push_back(at->second);
+        const std::vector<Weighed> weighed = weighing.weigh(equals);
+        for (std::size_t i = 0; i < weighed.size(); ++i)
+            if (!visit(state.at<Listing>(weighed[i].listing), reason(weighed, i, asks_as_much(at)))) return;
+    }
+}
+
 /// The first match in the order of service that leaves others their claims.
 std::optional<Match> match_beside(const Claims* claims, const State& state, const Order& order, Time now,
                                   const std::string* image) {
@@ -49,10 +87,12 @@ std::optional<Match> match_beside(const Claims* claims, const State& state, cons
             return state.at<Listing>(member.listing).host == host;
         });
     };
-    each_candidate(state, order, [&](const Listing& listing) {
+    each_in_service(state, order, [&](const Listing& listing, std::optional<ChosenBy> chosen_by) {
         if (is_taken(listing.host)) return true;
-        if (auto member = fit(state, listing, order, now, image, claims).member)
+        if (auto member = fit(state, listing, order, now, image, claims).member) {
+            member->chosen_by = chosen_by;
             match.members.push_back(*std::move(member));
+        }
         return match.members.size() < wanted;
     });
     return match.members.size() == wanted ? std::optional(std::move(match)) : std::nullopt;

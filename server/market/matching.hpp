@@ -1,6 +1,7 @@
 // Which listing serves an order. Order of service, for fixed prices: a new order takes the cheapest open
-// listing that fits, the lowest listing id among equals, and of it the free cards with the lowest indexes;
-// a share goes to the fullest card that it still fits on, and to a free card when there is none. When
+// listing that fits; among equal asks the one that placement prefers (placing.hpp), the lowest listing id
+// among equals in that; and of it the free cards with the lowest indexes. A share goes to the fullest card
+// that it still fits on, and to a free card when there is none. When
 // capacity becomes free, standing orders are served by price limit, highest first, then by age, then by id.
 // Bids are served after these, by the rules of spot.hpp. What fits is eligibility.hpp; what earlier orders
 // wait for is backfill.hpp; how an order is filled is filling.hpp.
@@ -19,6 +20,7 @@ struct Member {
     ListingId listing;
     std::vector<CardId> cards;
     std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card
+    std::optional<ChosenBy> chosen_by = std::nullopt;
 };
 
 /// What an order takes, all of it or nothing: a member for each host that it asks for.
@@ -36,7 +38,7 @@ struct Fit {
 [[nodiscard]] Fit fit(const State& state, const Listing& listing, const Order& order, Time now,
                       const std::string* image = nullptr, const Claims* claims = nullptr);
 
-/// Calls `visit` with each listing that may serve the order, in the order of service, until it says false.
+/// Calls `visit` with each listing that may serve the order, by price and then id, until it says false.
 template <class Visit>
 void each_candidate(const State& state, const Order& order, Visit&& visit) {
     if (order.requirements.listing) {

@@ -256,6 +256,7 @@ void State::index(const Order& row, bool present) {
     const bool is_bid = row.pricing == OrderPricing::spot;
     put_or_erase(is_bid ? bids_ : demands_, demand_of(row), present);
     if (row.is_large() && !is_bid) put_or_erase(large_demands_, demand_of(row), present);
+    index_shape(row.count, row.thousandths, row.hosts, present);
     for (const CardId card : row.promised)
         index_promise(card, row.id, present);
     put_or_erase(due_, Due{row.expires_at, row.id}, present);
@@ -277,9 +278,19 @@ void State::index(const Lease& row, bool present) {
     if (row.spot_floor) index_holding(row, present);
     put_or_erase(live_leases_, row.id, present);
     put_or_erase(leases_of_host_, row.host, row.id, present);
+    index_shape(static_cast<std::int32_t>(row.cards.size()), row.thousandths_of_each(), 1, present);
     if (!row.is_share()) return;
     for (const CardId card : row.cards)
         put_or_erase(tenants_, card, std::pair{row.renter, row.id}, present);
+}
+
+/// Parts are counted in steps, rounded up, so that there are few shapes however many parts are asked for.
+void State::index_shape(std::int32_t cards, std::int32_t thousandths, std::int32_t hosts, bool present) {
+    constexpr std::int32_t step = limits::thousandths_per_card / 20;
+    const Shape shape{cards, (thousandths + step - 1) / step * step};
+    const auto at = asked_for_.try_emplace(shape, 0).first;
+    at->second += present ? hosts : -hosts;
+    if (at->second == 0) asked_for_.erase(at);
 }
 
 PolicyInForce State::policy() const {

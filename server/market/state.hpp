@@ -153,6 +153,15 @@ class State {
     [[nodiscard]] const std::set<Demand>& demands() const { return demands_; }
     /// Those of them that are for several cards.
     [[nodiscard]] const std::set<Demand>& large_demands() const { return large_demands_; }
+    /// What an order takes of one host: whole cards, or a part of one in steps of twenty to a card.
+    struct Shape {
+        std::int32_t cards = 1;
+        std::int32_t thousandths = limits::thousandths_per_card;
+        friend auto operator<=>(const Shape&, const Shape&) = default;
+    };
+    /// How often each is asked for now: by standing orders, and by leases whose cards are not free yet.
+    /// Placement expects the same again.
+    [[nodiscard]] const std::map<Shape, std::int64_t>& asked_for() const { return asked_for_; }
     [[nodiscard]] static Demand demand_of(const Order& order) {
         return {-order.price_max.micros_per_hour, order.bid_changed_at.value_or(order.placed_at), order.id};
     }
@@ -216,6 +225,7 @@ class State {
     static void complete(Row&) {}
     void refresh_offer(ListingId listing);
     void index_promise(CardId card, OrderId order, bool present);
+    void index_shape(std::int32_t cards, std::int32_t thousandths, std::int32_t hosts, bool present);
     void index_holding(const Lease& lease, bool present);
 
     Rules rules_;
@@ -249,6 +259,7 @@ class State {
     std::unordered_map<ListingId, ledger::Price> share_offered_;
     std::set<Demand> demands_;
     std::set<Demand> large_demands_;
+    std::map<Shape, std::int64_t> asked_for_;
     std::set<Offer> committed_;
     std::unordered_map<CardId, std::set<BookedSpan>> bookings_of_card_;
     std::unordered_map<LeaseId, ReservationId> reservation_of_lease_;

@@ -141,6 +141,7 @@ class SearchRoutes(RoutesTest):
         explained = self.renter.get(f"/v1/orders/{placed['order']['id']}/explain")
         self.assertEqual((explained["chosen"]["listing_id"], explained["chosen"]["price_micros_per_hour"]),
                          (self.dear["id"], 3 * USD))
+        self.assertIn(explained["chosen"]["because"], ("price", "fragmentation", "lowest_id"))
         taken = self.farm.take(placed["lease"]["id"])
         self.renter.post(f"/v1/leases/{placed['lease']['id']}/end")
         taken.gone()

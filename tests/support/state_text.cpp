@@ -121,6 +121,9 @@ Facts indexes_of(const market::State& state, const market::State& universe) {
         facts["share_offers"] += std::to_string(ask.micros_per_hour) + ' ' + id.text() + ' ';
     for (const auto& [price, placed, id] : state.demands())
         facts["demands"] += std::to_string(price) + ' ' + std::to_string(placed.ms) + ' ' + id.text() + ' ';
+    for (const auto& [shape, count] : state.asked_for())
+        facts["asked_for " + std::to_string(shape.cards) + 'x' + std::to_string(shape.thousandths)] =
+            std::to_string(count);
     for (const auto& [floor, id] : state.spot_offers())
         facts["spot_offers"] += std::to_string(floor.micros_per_hour) + ' ' + id.text() + ' ';
     for (const auto& [bid, since, id] : state.bids())

@@ -47,6 +47,11 @@ Cost cost_of(const Worth& worth, const Room& room, const Task& task) {
                 task);
 }
 
+Cost cost_of(const Worth& worth, const Room& room, const Task& task, std::int32_t from) {
+    return cost(worth.total_weight(), room.thousandths(), worth.of(room), worth.of(taken(room, task, from)),
+                task);
+}
+
 Index::GroupId Index::group_for(const Room& room) {
     const auto [at, is_new] = by_room_.try_emplace(room, 0);
     if (!is_new) return at->second;

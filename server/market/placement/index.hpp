@@ -39,6 +39,8 @@ struct Choice {
 
 /// The rule for one host and a task that fits it, as the index applies it.
 [[nodiscard]] Cost cost_of(const Worth& worth, const Room& room, const Task& task);
+/// The same where the card that a share is cut from is given.
+[[nodiscard]] Cost cost_of(const Worth& worth, const Room& room, const Task& task, std::int32_t from);
 
 /// How many tasks the expectation rests on; half of them count in full.
 inline constexpr std::int64_t demand_window = 8192;

@@ -413,6 +413,7 @@ TEST_CASE("A filled order says what else there was") {
     const Explanation explanation = explain_filled(world.state(), placed.order, *placed.lease, world.now());
     REQUIRE(explanation.chosen);
     CHECK(explanation.chosen->listing == cheap);
+    CHECK(explanation.chosen->because == ChosenBy::price);
     CHECK(explanation.chosen->price.micros_per_hour == usd(1).count);
     CHECK(explanation.chosen->others == 3);
     CHECK(explanation.chosen->others_price == ledger::Price(usd(1, 50).count));
