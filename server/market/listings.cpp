@@ -172,8 +172,7 @@ Result<std::vector<ListingId>> found_by(const State& state, OrganizationId selle
         const Listing& listing = state.at<Listing>(id);
         if (is_named(id) && (!filter.host || *filter.host == listing.host) &&
             (!filter.state || *filter.state == listing.state) &&
-            (!filter.product || has_product(listing)) &&
-            (!*query || has_card_of(state, listing, **query)))
+            (!filter.product || has_product(listing)) && (!*query || has_card_of(state, listing, **query)))
             found.push_back(id);
     }
     return found;

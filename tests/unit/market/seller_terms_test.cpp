@@ -310,7 +310,8 @@ TEST_CASE("The same change of many listings is made whole or not at all") {
     wrong.terms.term_max = hours(1);  // b's shortest term is longer
     CHECK(world.attempt(wrong, World::by(seller)) == "invalid_field");
     CHECK(world.listing_row(a).version == 2);
-    for (const char* query : {"produkt = a100", "price <", "price > 1 order by price", "price > 1 limit 2"}) {
+    for (const char* query :
+         {"produkt = a100", "price <", "price > 1 order by price", "price > 1 limit 2"}) {
         ChangeListings unread;
         unread.filter.query = query;
         unread.terms.ask = ledger::Price(usd(3).count);
