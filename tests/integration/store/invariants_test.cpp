@@ -143,6 +143,7 @@ const std::vector<Refusal>& refusals() {
          "UPDATE leases SET spot_floor_micros_per_hour = price_micros_per_hour + 1"},
         {"leases_price_within_limit", "UPDATE leases SET price_micros_per_hour = -1 WHERE id = {lease}"},
         {"leases_rank_within_hosts", "UPDATE leases SET rank = 1"},
+        {"leases_chosen_by_known", "UPDATE leases SET chosen_by = 'luck'"},
         {"leases_released_after_end", "UPDATE leases SET released = true WHERE id = {lease}"},
         {"leases_running_not_negative", "UPDATE leases SET running_ms = -1"},
         {"leases_share_positive", "UPDATE leases SET thousandths = 0"},
