@@ -179,7 +179,7 @@ class MarketStore {
     [[nodiscard]] virtual CommitResult commit(const Batch& batch) = 0;
 
     /// After `unknown`: waits for the old transaction to be decided (the leader row's lock) and reads the
-    /// journal. committed, failed (it is not there) or stale.
+    /// journal. committed (this epoch's record of that chain is there), failed (none is) or stale.
     [[nodiscard]] virtual CommitOutcome resolve(const JournalRecord& journal) = 0;
 
     /// Drops the connection and makes a new one; throws when the database is out of reach.

@@ -209,12 +209,15 @@ CommitOutcome PostgresMarketStore::resolve(const JournalRecord& journal) {
     Transaction tx(connection_, "BEGIN; " + std::string(resolve_lock_timeout));
     const pqxx::result leader =
         tx.query("SELECT epoch FROM market_leader WHERE market = $1 FOR UPDATE", journal.market);
-    const pqxx::result found = tx.query("SELECT chain FROM journal WHERE stream = $1 AND seq = $2",
+    const pqxx::result found = tx.query("SELECT epoch, chain FROM journal WHERE stream = $1 AND seq = $2",
                                         journal.market, journal.sequence);
     tx.commit();
+    // The chain alone would not do: two leaders' batches of nothing but refusals have the same record.
     if (!found.empty())
-        return read_cell<std::string>(found[0][0]) == journal.chain_hex ? CommitOutcome::committed
-                                                                        : CommitOutcome::stale;
+        return read_cell<std::int64_t>(found[0][0]) == journal.epoch &&
+                       read_cell<std::string>(found[0][1]) == journal.chain_hex
+                   ? CommitOutcome::committed
+                   : CommitOutcome::stale;
     const bool still_ours = !leader.empty() && read_cell<std::int64_t>(leader[0][0]) == journal.epoch;
     return still_ours ? CommitOutcome::failed : CommitOutcome::stale;
 }

@@ -126,7 +126,9 @@ CommitResult Database::commit(const engine::Batch& batch) {
 CommitOutcome Database::resolve(const engine::JournalRecord& asked) const {
     for (const engine::JournalRecord& record : journal_)
         if (record.sequence == asked.sequence)
-            return record.chain_hex == asked.chain_hex ? CommitOutcome::committed : CommitOutcome::stale;
+            return record.epoch == asked.epoch && record.chain_hex == asked.chain_hex
+                       ? CommitOutcome::committed
+                       : CommitOutcome::stale;
     return asked.epoch == epoch_ ? CommitOutcome::failed : CommitOutcome::stale;
 }
 

@@ -153,6 +153,19 @@ TEST_CASE("resolving tells a commit, its absence and another leader's record apa
     CHECK(database.store->resolve(database.world.batch.journal) == CommitOutcome::committed);
 }
 
+TEST_CASE("another leader's record is not taken for one's own because it says the same", "[leader]") {
+    SeededDatabase database;
+    const engine::Batch never = next_batch(database.leadership);
+    const auto successor = store::make_market_store({.url = database.url});
+    const auto taken = successor->take_leadership("main", {"b", ""}, Millis(-1000));
+    REQUIRE(taken);
+    const engine::Batch same = next_batch(*taken);
+    REQUIRE(same.journal.chain_hex == never.journal.chain_hex);
+    REQUIRE(successor->commit(same).outcome == CommitOutcome::committed);
+    CHECK(database.store->resolve(never.journal) == CommitOutcome::stale);
+    CHECK(successor->resolve(same.journal) == CommitOutcome::committed);
+}
+
 TEST_CASE("resolving waits for the transaction it asks about", "[leader]") {
     SeededDatabase database;
     const engine::Batch batch = next_batch(database.leadership);

@@ -191,8 +191,9 @@ class FakeDatabase {
         const std::lock_guard lock(mutex_);
         for (const engine::JournalRecord& record : journal_)
             if (record.sequence == asked.sequence)
-                return record.chain_hex == asked.chain_hex ? engine::CommitOutcome::committed
-                                                           : engine::CommitOutcome::stale;
+                return record.epoch == asked.epoch && record.chain_hex == asked.chain_hex
+                           ? engine::CommitOutcome::committed
+                           : engine::CommitOutcome::stale;
         return asked.epoch == epoch_ ? engine::CommitOutcome::failed : engine::CommitOutcome::stale;
     }
     void reconnect() {
