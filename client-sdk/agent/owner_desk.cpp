@@ -66,8 +66,8 @@ std::map<std::string, OwnerHold> parse_holds(std::string_view text) {
     }
 }
 
-OwnerDesk::OwnerDesk(std::filesystem::path state_folder, std::string boot_id)
-    : file_(std::move(state_folder) / "held.json"), boot_id_(std::move(boot_id)) {
+OwnerDesk::OwnerDesk(const std::filesystem::path& state_folder, std::string boot_id)
+    : file_(state_folder / "held.json"), boot_id_(std::move(boot_id)) {
     if (std::filesystem::exists(file_)) holds_ = parse_holds(read_file(file_));
 }
 

@@ -38,7 +38,7 @@ class OwnerDesk {
   public:
     /// Reads what an agent before this one left. Throws when that cannot be read: a card of the owner's
     /// must not be rented out because a file is damaged.
-    OwnerDesk(std::filesystem::path state_folder, std::string boot_id);
+    OwnerDesk(const std::filesystem::path& state_folder, std::string boot_id);
 
     /// A card that is held already keeps its deadline, unless `at_once` brings it nearer. Without a process
     /// it stays until it is released, else for as long as that process, and those before it, are there.
