@@ -169,11 +169,11 @@ class Fire:
         fallen.set()
 
     def executed_of(self, keys):
-        """How many of them have their effect in the database while nobody has replied."""
-        unanswered = [key.name for key in keys if not key.replies]
-        if not unanswered:
+        """How many of them, each with a twin that waits, have their effect in the database. Another twin may have its
+        reply: a key that is in the database is answered from there, while the engine still waits for its commit."""
+        if not keys:
             return 0
-        names = ",".join(f"'{name}'" for name in unanswered)
+        names = ",".join(f"'{key.name}'" for key in keys)
         return int(self.rig.postgres.sql(f"SELECT count(*) FROM idempotency_keys WHERE key IN ({names})"))
 
     def burn(self, keys_per_kill):
