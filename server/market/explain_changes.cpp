@@ -158,8 +158,8 @@ void NearestChanges::offer_before_booking(const Pairing& pairing, const Card& ca
     candidate.term = std::max(whole, shortest);
     candidate.was = text_of(order_.term);
     candidate.now = text_of(candidate.term);
-    offer({Constraint::booked, {}}, apart(candidate.term.count, order_.term.count), pairing.listing,
-          std::move(candidate));
+    const Int128 distance = apart(candidate.term.count, order_.term.count);
+    offer({Constraint::booked, {}}, distance, pairing.listing, std::move(candidate));
 }
 
 /// What a rule lets through by the operator's word. What it denies no change of an order makes allowed: an
