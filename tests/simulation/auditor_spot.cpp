@@ -12,6 +12,18 @@ void require(bool holds, const char* rule, const std::string& detail) {
     if (!holds) throw Violation(rule, detail);
 }
 
+/// A price begins with the running time, where a statement's accepted time ends, or, cut by a lowered bid,
+/// anywhere: what a statement of this very batch has proved is never charged at the price that came after
+/// it.
+bool begins_in_time(const market::Changes& changes, const market::LeaseSegment& segment,
+                    ledger::Price before) {
+    const bool is_cut_by_bid = segment.price == segment.bid && segment.price < before;
+    return segment.from.count == 0 || is_cut_by_bid ||
+           std::ranges::any_of(changes.usage.inserts, [&](const market::Usage& usage) {
+               return usage.lease == segment.lease && usage.accepted_running == segment.from;
+           });
+}
+
 }  // namespace
 
 void Auditor::check_spot(const market::Changes& changes) {
@@ -23,7 +35,9 @@ void Auditor::check_spot(const market::Changes& changes) {
         if (known.empty())
             require(segment.from.count == 0, "segments_in_order", id);
         else
-            require(segment.from >= known.back().from, "no_price_for_time_that_passed", id);
+            require(
+                segment.from >= known.back().from && begins_in_time(changes, segment, known.back().price),
+                "no_price_for_time_that_passed", id);
         if (!known.empty()) world_.hit("spot price changed");
         known.push_back(segment);
     }
