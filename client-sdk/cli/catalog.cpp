@@ -55,6 +55,7 @@ Columns<CardModel> model_fields() {
         {"fp16 tflops, dense", [](const CardModel& model) { return rate(model.fp16_gflops); }},
         {"fp8 tflops, dense", [](const CardModel& model) { return rate(model.fp8_gflops); }},
         {"int8 tops, dense", [](const CardModel& model) { return rate(model.int8_gops); }},
+        {"fp6 tflops, dense", [](const CardModel& model) { return rate(model.fp6_gflops); }},
         {"fp4 tflops, dense", [](const CardModel& model) { return rate(model.fp4_gflops); }},
         {"tpp", [](const CardModel& model) { return std::to_string(model.tpp); }},
         {"tpp per mm2", &density},

@@ -18,6 +18,7 @@ struct Fields<CardModel> {
         visit("fp16_gflops", value.fp16_gflops);
         visit("fp8_gflops", value.fp8_gflops);
         visit("int8_gops", value.int8_gops);
+        visit("fp6_gflops", value.fp6_gflops);
         visit("fp4_gflops", value.fp4_gflops);
         visit("tpp", value.tpp);
         visit("die_area_um2", value.die_area_um2);

@@ -16,6 +16,7 @@ void write(JsonWriter& json, const market::CardModel& model) {
         .field("fp16_gflops", model.fp16_gflops)
         .field("fp8_gflops", model.fp8_gflops)
         .field("int8_gops", model.int8_gops)
+        .field("fp6_gflops", model.fp6_gflops)
         .field("fp4_gflops", model.fp4_gflops)
         .field("tpp", model.tpp)
         .field("die_area_um2", model.die_area_um2)

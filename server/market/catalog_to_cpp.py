@@ -41,7 +41,7 @@ def model(row: dict[str, str], number: int, sources: dict[str, str]) -> str:
         scaled(row["vram_gib"], GIB),
         row["devices"],
         scaled(row["bandwidth_gb_s"], 10**9),
-        *(maybe(row[name], 1000) for name in ("fp16_tflops", "fp8_tflops", "int8_tops", "fp4_tflops")),
+        *(maybe(row[name], 1000) for name in ("fp16_tflops", "fp8_tflops", "int8_tops", "fp6_tflops", "fp4_tflops")),
         scaled(row["tpp"], 1),
         maybe(row["die_mm2"], 10**6),
         row["tdp_w"] or "std::nullopt",

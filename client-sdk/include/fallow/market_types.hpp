@@ -23,6 +23,7 @@ struct CardModel {
     std::optional<std::int64_t> fp16_gflops;
     std::optional<std::int64_t> fp8_gflops;
     std::optional<std::int64_t> int8_gops;
+    std::optional<std::int64_t> fp6_gflops;
     std::optional<std::int64_t> fp4_gflops;
     std::int64_t tpp = 0;
     std::optional<std::int64_t> die_area_um2;

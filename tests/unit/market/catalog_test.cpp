@@ -18,7 +18,8 @@ namespace {
 std::int64_t tpp_of(const CardModel& model) {
     const std::int64_t giga =
         std::max({model.fp16_gflops.value_or(0) * 16, model.fp8_gflops.value_or(0) * 8,
-                  model.int8_gops.value_or(0) * 8, model.fp4_gflops.value_or(0) * 4});
+                  model.int8_gops.value_or(0) * 8, model.fp6_gflops.value_or(0) * 6,
+                  model.fp4_gflops.value_or(0) * 4});
     return giga / 1000;
 }
 
