@@ -8,6 +8,19 @@ from decimal import Decimal
 from pathlib import Path
 
 GIB = 1 << 30
+FIGURES = (
+    "compute_capability",
+    "vram_gib",
+    "bandwidth_gb_s",
+    "fp16_tflops",
+    "fp8_tflops",
+    "int8_tops",
+    "fp6_tflops",
+    "fp4_tflops",
+    "tpp",
+    "die_mm2",
+    "tdp_w",
+)
 
 
 def text(value: str) -> str:
@@ -28,6 +41,24 @@ def maybe(value: str, factor: int = 1) -> str:
 def rows_of(path: Path) -> list[dict[str, str]]:
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, strict=True))
+
+
+def check_evidence(rows: list[dict[str, str]], folder: Path) -> None:
+    """Every figure of every row is seen, computed or unseen, once; what was seen has a place."""
+    places = {row["place"] for row in rows_of(folder / "places.csv")}
+    evidence = {row["model"]: row for row in rows_of(folder / "evidence.csv")}
+    if set(evidence) != {row["model"] for row in rows}:
+        odd = set(evidence) ^ {row["model"] for row in rows}
+        raise ValueError(f"in only one of evidence.csv and cards.csv: {odd}")
+    for row in rows:
+        found = evidence[row["model"]]
+        named = [figure for how in ("seen", "computed", "unseen") for figure in found[how].split()]
+        present = [figure for figure in FIGURES if row[figure]]
+        if sorted(named) != sorted(present):
+            raise ValueError(f"evidence.csv, {row['model']}: names {named}, and cards.csv has {present}")
+        where = [place for place in found["where"].split("|") if place]
+        if not set(where) <= places or (found["seen"] and not where):
+            raise ValueError(f"evidence.csv, {row['model']}: {where} is not in places.csv, or nothing is")
 
 
 def model(row: dict[str, str], number: int, sources: dict[str, str]) -> str:
@@ -58,6 +89,7 @@ def main() -> None:
         row["source"]: f"{row['publisher']}, {row['title']}, {row['date']}" for row in rows_of(folder / "sources.csv")
     }
     rows = sorted(rows_of(folder / "cards.csv"), key=lambda row: row["model"])
+    check_evidence(rows, folder)
     out = '#include "market/catalog.hpp"\n\nnamespace fallow::market {\nnamespace {\n\n'
     for number, row in enumerate(rows):
         products = ", ".join(text(product) for product in row["products"].split("|"))

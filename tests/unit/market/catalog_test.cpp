@@ -95,7 +95,12 @@ TEST_CASE("Catalog: the figures that export rules turn on") {
                                              {"a100-pcie-80gb", 4992, 6043},
                                              {"rtx-4090", 5284, 8683},
                                              {"rtx-4090d", 4707, 7735},
+                                             {"rtx-5090d-v2", 4750, 6333},
                                              {"h20", 2368, 2909},
+                                             {"l20", 1912, 3142},
+                                             {"l4", 1940, 6587},
+                                             {"mi210", 2896, 3761},
+                                             {"mi355x", 60'600, std::nullopt},  // by FP6
                                              {"mi300x", 20'919, std::nullopt}}) {
         INFO(row.model);
         const CardModel* model = find_model(row.model);
@@ -111,21 +116,29 @@ TEST_CASE("Catalog: the names that drivers report") {
         std::optional<std::int64_t> vram;
         const char* model;
     };
-    for (const Case& row : std::vector<Case>{{"NVIDIA GeForce RTX 4090", gib(24), "rtx-4090"},
-                                             {"NVIDIA GeForce RTX 4090 D", gib(48), "rtx-4090d"},
-                                             {"NVIDIA H100 80GB HBM3", gib(79), "h100-sxm"},
-                                             {"Tesla V100-SXM2-32GB", std::nullopt, "v100-sxm2-32gb"},
-                                             {"NVIDIA GeForce RTX 3080", gib(10), "rtx-3080"},
-                                             {"NVIDIA GeForce RTX 3080", gib(12), "rtx-3080-12gb"},
-                                             {"NVIDIA GeForce RTX 3080", gib(20), "rtx-3080"},
-                                             {"NVIDIA GeForce RTX 3080", std::nullopt, "rtx-3080"},
-                                             {"AMD Instinct MI300X", gib(191), "mi300x"},
-                                             {"Intel(R) Arc(TM) A770 Graphics", gib(15), "arc-a770"},
-                                             {"AMD GeForce RTX 4090", gib(24), "-"},
-                                             {"GeForce RTX 4090 Laptop GPU", gib(16), "-"},
-                                             {"nvidia geforce rtx 4090", gib(24), "-"},
-                                             {"H100", gib(80), "-"},
-                                             {"", std::nullopt, "-"}}) {
+    for (const Case& row :
+         std::vector<Case>{{"NVIDIA GeForce RTX 4090", gib(24), "rtx-4090"},
+                           {"NVIDIA GeForce RTX 4090 D", gib(48), "rtx-4090d"},
+                           {"NVIDIA H100 80GB HBM3", gib(79), "h100-sxm"},
+                           {"Tesla V100-SXM2-32GB", std::nullopt, "v100-sxm2-32gb"},
+                           {"NVIDIA GeForce RTX 3080", gib(10), "rtx-3080"},
+                           {"NVIDIA GeForce RTX 3080", gib(12), "rtx-3080-12gb"},
+                           {"NVIDIA GeForce RTX 3080", gib(20), "rtx-3080"},
+                           {"NVIDIA GeForce RTX 3080", std::nullopt, "rtx-3080"},
+                           {"NVIDIA GeForce RTX 2060", gib(6), "rtx-2060"},
+                           {"NVIDIA GeForce RTX 2060", gib(12), "rtx-2060-12gb"},
+                           {"AMD Radeon RX 9060 XT", gib(8), "rx-9060-xt-8gb"},
+                           {"NVIDIA B300 SXM6 AC", gib(268), "b300"},
+                           {"NVIDIA RTX PRO 5000 72GB Blackwell", gib(72), "rtx-pro-5000-72gb"},
+                           {"NVIDIA RTX PRO 5000 Blackwell", gib(47), "rtx-pro-5000"},
+                           {"AMD Instinct MI300X", gib(191), "mi300x"},
+                           {"Intel(R) Arc(TM) Pro B60 Graphics", gib(24), "arc-pro-b60"},
+                           {"Intel(R) Arc(TM) A770 Graphics", gib(15), "arc-a770"},
+                           {"AMD GeForce RTX 4090", gib(24), "-"},
+                           {"GeForce RTX 4090 Laptop GPU", gib(16), "-"},
+                           {"nvidia geforce rtx 4090", gib(24), "-"},
+                           {"H100", gib(80), "-"},
+                           {"", std::nullopt, "-"}}) {
         INFO(row.product);
         CHECK(text_of(model_of(row.product, row.vram)) == row.model);
     }
