@@ -191,7 +191,13 @@ TEST_CASE("Policy: what the built-in rules say") {
              {facts("l40", "SG", "SG", "CN", ai_training), "us-3a090b-training"},
              {facts("l4", "SG", "SG", "CN"), "us-3a090a-dense-renter"},
              {facts("l4", "VN", "VN", "VN"), "us-3a090a-dense-host"},
+             {facts("mi210", "SG", "SG", "CN", ai_training), "us-3a090b-training"},
+             {facts("l20", "SG", "SG", "CN", ai_training), "-"},  // made to lie below 3A090.b
+             {facts("h20", "SG", "SG", "CN", ai_training), "-"},  // a letter to its maker, no rule
              {facts("mi300x", "SG", "SG", "CN"), "us-3a090a-renter"},
+             {facts("h100-sxm", "SG", "SG", "HK"), "us-3a090a-renter"},
+             {facts("h100-sxm", "CY", "CY", "CY"), "-"},
+             {facts("h100-sxm", "ET", "ET", "ET"), "us-3a090a-renter"},
              {facts("no-such-card", "SG", "SG", "CN"), "unknown-gpu-renter"},
              {facts("no-such-card", "SG", "SG", "CN", std::nullopt, DeviceClass::cpu), "-"},
              {facts("no-such-card", "SG", "SG", "SG"), "-"}}) {
