@@ -260,8 +260,8 @@ bool is_maker(const std::string& word) {
 }
 
 bool is_form(const std::string& word) {
-    static constexpr std::array<std::string_view, 8> forms{"pcie", "sxm",   "nvl",  "oam",
-                                                           "hbm2", "hbm2e", "hbm3", "hbm3e"};
+    static constexpr std::array<std::string_view, 9> forms{"pcie",  "sxm",  "nvl",   "oam", "hbm2",
+                                                           "hbm2e", "hbm3", "hbm3e", "ac"};
     const bool is_size = word.size() > 2 && word.ends_with("gb") && word[0] >= '0' && word[0] <= '9';
     return is_size || word.starts_with("sxm") || word == "generation" || word == "gpu" ||
            std::ranges::find(forms, word) != forms.end();

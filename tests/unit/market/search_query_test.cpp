@@ -286,6 +286,7 @@ TEST_CASE("The model of a product") {
         NVIDIA H100 80GB HBM3               | h100
         NVIDIA H100 PCIe                    | h100
         NVIDIA A100-SXM4-80GB               | a100
+        NVIDIA B300 SXM6 AC                 | b300
         Tesla V100-SXM2-32GB                | v100
         NVIDIA GeForce RTX 4090             | rtx-4090
         NVIDIA GeForce RTX 4090 D           | rtx-4090d
