@@ -63,7 +63,7 @@ class PricesTest(RoutesTest):
                 ("prices/a2?span=week", 422, "invalid_field", "query:span"),
                 ("prices/a2?span=minute&history_ms=604800000", 422, "invalid_field", "query:history_ms"),
                 ("prices/a2?vram_gib=0", 422, "invalid_field", "query:vram_gib"),
-                ("prices/gb200/outlook", 422, "missing_field", "query:watts"),
+                ("prices/gh200-96gb/outlook", 422, "missing_field", "query:watts"),
                 ("prices/a2/outlook?watts=-1", 422, "invalid_field", "query:watts"),
                 ("prices?cursor=zz", 422, "invalid_cursor", "query:cursor")]
         for path, status, code, pointer in rows:
