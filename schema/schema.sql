@@ -289,6 +289,10 @@ CREATE TABLE orders (
     quoted_fee_ppm             integer,
     thousandths                integer NOT NULL DEFAULT 1000,
     hosts                      integer NOT NULL DEFAULT 1,
+    storage_bytes              bigint NOT NULL DEFAULT 0,
+    storage_micros_per_gib_month_max bigint,
+    stored_gib_max             bigint,
+    all_in_micros_per_hour     bigint,
     CONSTRAINT orders_pricing_known CHECK (pricing IN ('fixed', 'spot')),
     CONSTRAINT orders_state_known CHECK (state IN ('standing', 'filled', 'cancelled', 'expired', 'rejected')),
     CONSTRAINT orders_reason_known CHECK (reason IN (
@@ -306,7 +310,10 @@ CREATE TABLE orders (
     CONSTRAINT orders_query_length CHECK (octet_length(query) BETWEEN 1 AND 2000),
     CONSTRAINT orders_share_within_card CHECK (thousandths BETWEEN 1 AND 1000),
     CONSTRAINT orders_share_of_one_card CHECK (thousandths = 1000 OR count = 1),
-    CONSTRAINT orders_hosts_within_limit CHECK (hosts BETWEEN 1 AND 16 AND (hosts = 1 OR thousandths = 1000))
+    CONSTRAINT orders_hosts_within_limit CHECK (hosts BETWEEN 1 AND 16 AND (hosts = 1 OR thousandths = 1000)),
+    CONSTRAINT orders_storage_within_limits
+        CHECK (storage_bytes BETWEEN 0 AND 17592186044416 AND storage_micros_per_gib_month_max BETWEEN 0 AND 1000000000
+               AND stored_gib_max BETWEEN 0 AND 1000000 AND all_in_micros_per_hour >= 0)
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
 COMMENT ON COLUMN orders.quote_id IS 'The signed quote it was placed with, whose price is its price limit.';
 CREATE INDEX orders_by_organization ON orders (organization_id, placed_at, id);
@@ -363,6 +370,19 @@ CREATE TABLE leases (
     rank                   integer NOT NULL DEFAULT 0,
     hosts                  integer NOT NULL DEFAULT 1,
     chosen_by              text,
+    storage_bytes          bigint NOT NULL DEFAULT 0,
+    storage_micros_per_gib_month bigint NOT NULL DEFAULT 0,
+    CONSTRAINT leases_storage_within_limits
+        CHECK (storage_bytes BETWEEN 0 AND 17592186044416 AND storage_micros_per_gib_month BETWEEN 0 AND 1000000000),
+    -- A month has 730 hours. Of a spot lease the prices are in lease_segments, so that here only its storage is
+    -- bounded.
+    CONSTRAINT leases_sum_exact
+        CHECK (CASE WHEN spot_floor_micros_per_hour IS NULL
+                    THEN numerator = (price_micros_per_hour::numeric * thousandths
+                                      + div(storage_micros_per_gib_month::numeric * storage_bytes * 1000, 783831531520))
+                                     * running_ms
+                    ELSE numerator >= div(storage_micros_per_gib_month::numeric * storage_bytes * 1000, 783831531520)
+                                      * running_ms END),
     CONSTRAINT leases_chosen_by_known CHECK (chosen_by IN ('named', 'price', 'fragmentation', 'lowest_id')),
     CONSTRAINT leases_price_not_below_floor CHECK (price_micros_per_hour >= spot_floor_micros_per_hour),
     CONSTRAINT leases_state_known CHECK (state IN ('allocated', 'preparing', 'running', 'reclaiming', 'ended')),
@@ -571,6 +591,10 @@ CREATE TABLE reservations (
     offer_from             bigint,
     booked_at              bigint NOT NULL,
     version                bigint NOT NULL,
+    storage_micros_per_gib_month bigint NOT NULL DEFAULT 0,
+    stored_gib_max         bigint,
+    CONSTRAINT reservations_storage_within_limits
+        CHECK (storage_micros_per_gib_month BETWEEN 0 AND 1000000000 AND stored_gib_max BETWEEN 0 AND 1000000),
     CONSTRAINT reservations_state_known
         CHECK (state IN ('booked', 'started', 'ended', 'cancelled', 'broken', 'failed', 'sold')),
     CONSTRAINT reservations_reason_known CHECK (reason IN (

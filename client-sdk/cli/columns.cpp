@@ -70,6 +70,10 @@ Columns<Lease> lease_fields() {
          [](const Lease& lease) {
              return lease.spot_floor_micros_per_hour ? format_usd(*lease.spot_floor_micros_per_hour) : "-";
          }},
+        {"storage", [](const Lease& lease) { return format_size(lease.storage_bytes); }},
+        {"storage per GiB-month",
+         [](const Lease& lease) { return format_usd(lease.storage_micros_per_gib_month); }},
+        {"all in per hour", [](const Lease& lease) { return format_usd(lease.all_in_micros_per_hour); }},
         {"term", [](const Lease& lease) { return format_duration(lease.term_ms); }},
         {"reclaim notice", [](const Lease& lease) { return format_duration(lease.reclaim_notice_ms); }},
         {"allocated at", [](const Lease& lease) { return lease.allocated_at; }},
@@ -113,6 +117,10 @@ Columns<Order> order_fields() {
         {"pricing", [](const Order& order) { return or_dash(order.pricing); }},
         {"price max per card-hour",
          [](const Order& order) { return format_usd(order.price_max_micros_per_hour); }},
+        {"storage", [](const Order& order) { return format_size(order.storage_bytes); }},
+        {"storage max per GiB-month",
+         [](const Order& order) { return usd_or_dash(order.storage_micros_per_gib_month_max); }},
+        {"all in per hour", [](const Order& order) { return usd_or_dash(order.all_in_micros_per_hour); }},
         {"bid changed at", [](const Order& order) { return or_dash(order.bid_changed_at); }},
         {"cards promised", [](const Order& order) { return joined(order.promised_card_ids); }},
         {"term", [](const Order& order) { return format_duration(order.term_ms); }},

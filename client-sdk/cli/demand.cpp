@@ -32,6 +32,8 @@ DemandOptions add_requirement_options(CLI::App& command, DemandArguments& argume
                        "On how many hosts, each with so many cards, all or none; the default is 1");
     add_part(command, "--share", order.thousandths,
              "A part of one card, like 0.25, beside your own other shares; the default is whole cards");
+    add_money(command, "--storage-max", order.storage_micros_per_gib_month_max,
+              "Pay at most this per GiB-month of working storage; the default is any price");
     command.add_option("--product", requirements.products, "A model that will do; may be repeated")
         ->allow_extra_args(false);
     command.add_option("--device-class", requirements.device_class, "gpu, cpu or accelerator");
@@ -125,7 +127,9 @@ void add_job_options(CLI::App& command, JobArguments& arguments) {
             "Cores, like 2 or 0.5; the default is 1")
         ->type_name("CORES");
     command.add_option("--pids", spec.pids_max, "Processes and threads at most; the default is 256");
-    add_size(command, "--disk", spec.disk_bytes, "Space below /work/out and /tmp; the default is 1GiB");
+    add_size(
+        command, "--disk", spec.disk_bytes,
+        "Space below /work/out and /tmp, which the listing's storage price bills; the default is 1GiB");
 }
 
 JobSpec job_of(const JobArguments& arguments, std::optional<std::int64_t> term_ms) {

@@ -127,8 +127,9 @@ CLI::Option* add_terms(CLI::App& command, Terms& terms) {
     add_money(command, "--spot-floor", terms.spot_floor_micros_per_hour,
               "Take bids for spot from this price on; a fixed-price order still comes first");
     add_money(command, "--storage", terms.storage_micros_per_gib_month,
-              "The price of a GiB kept for 30 days: quoted, not billed as long as nothing meters it");
-    add_money(command, "--egress", terms.egress_micros_per_gib, "Of a GiB sent out; likewise");
+              "The price of a GiB of working storage for 730 hours, billed while a job runs");
+    add_money(command, "--egress", terms.egress_micros_per_gib,
+              "Of a GiB sent out: quoted, not billed as long as nothing meters it");
     command.add_option("--committed-until", terms.committed_until,
                        "Until this moment (RFC 3339) cards are taken back for a penalty alone, and can be "
                        "reserved");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <fallow/human.hpp>
 #include <nlohmann/json.hpp>
 
 namespace fallow::cli {
@@ -46,6 +47,10 @@ std::string or_dash(const std::optional<std::string>& text) {
 
 std::string or_dash(const std::optional<std::int64_t>& number) {
     return number ? std::to_string(*number) : "-";
+}
+
+std::string usd_or_dash(const std::optional<std::int64_t>& micros) {
+    return micros ? format_usd(*micros) : "-";
 }
 
 std::string joined(const std::vector<std::string>& texts) {

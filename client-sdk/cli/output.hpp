@@ -34,6 +34,7 @@ struct ListArguments {
 /// An absent value is a dash.
 [[nodiscard]] std::string or_dash(const std::optional<std::string>& text);
 [[nodiscard]] std::string or_dash(const std::optional<std::int64_t>& number);
+[[nodiscard]] std::string usd_or_dash(const std::optional<std::int64_t>& micros);
 [[nodiscard]] std::string joined(const std::vector<std::string>& texts);
 [[nodiscard]] std::string yes_no(bool value);
 /// A JSON string without its quotes, null as a dash, anything else as it is.

@@ -13,17 +13,16 @@
 namespace fallow::cli {
 namespace {
 
-std::string usd_or_dash(const std::optional<std::int64_t>& micros) {
-    return micros ? format_usd(*micros) : "-";
-}
-
 Columns<Quote> quote_fields() {
     return {
         {"id", [](const Quote& quote) { return quote.id; }},
         {"listing", [](const Quote& quote) { return quote.listing_id; }},
         {"cards", [](const Quote& quote) { return std::to_string(quote.count); }},
+        {"of each card", [](const Quote& quote) { return format_thousandths(quote.thousandths); }},
+        {"hosts", [](const Quote& quote) { return std::to_string(quote.hosts.size()); }},
         {"term", [](const Quote& quote) { return format_duration(quote.term_ms); }},
         {"price per card-hour", [](const Quote& quote) { return format_usd(quote.price_micros_per_hour); }},
+        {"all in per hour", [](const Quote& quote) { return format_usd(quote.all_in_micros_per_hour); }},
         {"cards, whole term", [](const Quote& quote) { return format_usd(quote.cards_micros); }},
         {"storage at most", [](const Quote& quote) { return format_usd(quote.storage_micros); }},
         {"traffic at most", [](const Quote& quote) { return format_usd(quote.traffic_micros); }},
@@ -50,7 +49,10 @@ void make(Context& context, const MakeArguments& arguments) {
     NewQuote wanted;
     wanted.requirements = arguments.demand.order.requirements;
     wanted.count = arguments.demand.order.count;
+    wanted.thousandths = arguments.demand.order.thousandths;
+    wanted.hosts = arguments.demand.order.hosts;
     wanted.price_max_micros_per_hour = arguments.demand.price_max_micros;
+    wanted.storage_micros_per_gib_month_max = arguments.demand.order.storage_micros_per_gib_month_max;
     wanted.term_ms = arguments.demand.term_ms.value();
     wanted.stored_gib = arguments.stored_gib;
     wanted.moved_gib = arguments.moved_gib;
@@ -63,6 +65,14 @@ void make(Context& context, const MakeArguments& arguments) {
             : "order with it: save it with -o json, then `fallow order place --quote FILE`");
 }
 
+std::string listings_of(const QuoteFacts& facts) {
+    std::vector<std::string> listings;
+    for (const QuoteHostFacts& host : facts.hosts)
+        listings.push_back(
+            fmt::format("{} at {} per card-hour", host.listing, format_usd(host.price_micros_per_hour)));
+    return joined(listings);
+}
+
 void print_report(const QuoteReport& report) {
     print_checks(report.checks);
     if (!report.passed() || !report.facts) return;
@@ -70,10 +80,11 @@ void print_report(const QuoteReport& report) {
     print_text("\n");
     print_fields({{"quote", facts.quote},
                   {"for", facts.renter},
-                  {"listing", facts.listing},
-                  {"cards", std::to_string(facts.count)},
+                  {"listings", listings_of(facts)},
+                  {"cards on each", std::to_string(facts.count)},
+                  {"of each card", format_thousandths(facts.thousandths)},
                   {"term", format_duration(facts.term_ms)},
-                  {"price per card-hour", format_usd(facts.price_micros_per_hour)},
+                  {"GiB stored on each", std::to_string(facts.stored_gib)},
                   {"total at most", format_usd(facts.total_micros)},
                   {"fee in it", format_usd(facts.fee_micros)},
                   {"expires at", facts.expires_at}});
@@ -98,9 +109,11 @@ void add_quote_commands(CLI::App& app, Context& context) {
         "make", "State the price of an order; it is kept for a few minutes, but no card is");
     const auto wanted = std::make_shared<MakeArguments>();
     add_requirement_options(making, wanted->demand).term->required();
-    making.add_option("--stored", wanted->stored_gib, "GiB kept for the whole term; the default is 0")
+    making
+        .add_option("--stored", wanted->stored_gib,
+                    "GiB that the job reserves on each host (--disk); the default is 0")
         ->type_name("GIB");
-    making.add_option("--moved", wanted->moved_gib, "GiB that the host sends out; the default is 0")
+    making.add_option("--moved", wanted->moved_gib, "GiB that each host sends out; the default is 0")
         ->type_name("GIB");
     making.add_option("--start", wanted->starts_at, "Of a reservation: when the block begins (RFC 3339)");
     on_run(context, making, wanted, &make);

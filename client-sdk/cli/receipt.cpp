@@ -21,6 +21,7 @@ void print_report(const ReceiptReport& report) {
                   {"end reason", facts.end_reason},
                   {"running", format_duration(facts.running_ms)},
                   {"charged", format_usd(facts.charged_micros)},
+                  {"storage in it", format_usd(facts.storage ? facts.storage->micros : 0)},
                   {"fee in it", format_usd(facts.fee_micros)},
                   {"signed by", facts.host_signed ? "server and host" : "server"}});
 }

@@ -38,6 +38,8 @@ std::string report_json(const fallow::sdk::ReceiptReport& report) {
         {"lease", believed ? Json(report.facts->lease) : Json()},
         {"running_ms", believed ? Json(report.facts->running_ms) : Json()},
         {"charged_micros", believed ? Json(report.facts->charged_micros) : Json()},
+        {"storage_micros",
+         believed ? Json(report.facts->storage ? report.facts->storage->micros : 0) : Json()},
     };
     return document.dump();
 }

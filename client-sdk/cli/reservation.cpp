@@ -59,6 +59,8 @@ struct BookArguments {
 
 void book(Context& context, const BookArguments& arguments) {
     const NewOrder order = order_of(arguments.demand);
+    if (order.storage_micros_per_gib_month_max)
+        throw UsageError("a reservation takes no --storage-max: say --where \"storage_price <= ...\"");
     NewReservation wanted;
     wanted.requirements = order.requirements;
     wanted.count = order.count;

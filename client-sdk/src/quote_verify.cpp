@@ -1,6 +1,7 @@
 #include "fallow/quote_verify.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "fallow/digest.hpp"
 #include "fallow/errors.hpp"
@@ -13,18 +14,21 @@ namespace {
 
 __extension__ typedef __int128 Int128;
 
-constexpr Int128 ms_per_hour = 3'600'000;
-constexpr Int128 ms_per_month = 24 * 30 * ms_per_hour;
+/// A thousandth of a micro per hour for a millisecond, per micro.
+constexpr Int128 nanos_per_micro = 3'600'000'000;
+constexpr Int128 hours_per_month = 730;
 
-/// A product of up to three factors below 2^63 may not fit: then there is no such amount.
-std::optional<Int128> product(std::int64_t a, std::int64_t b, std::int64_t c) {
-    Int128 result = static_cast<Int128>(a) * b;
-    if (__builtin_mul_overflow(result, static_cast<Int128>(c), &result)) return std::nullopt;
+/// A product of factors from 0 on may not fit: then there is no such amount.
+std::optional<Int128> product(std::initializer_list<Int128> factors) {
+    Int128 result = 1;
+    for (const Int128 factor : factors)
+        if (__builtin_mul_overflow(result, factor, &result)) return std::nullopt;
     return result;
 }
 
-bool is_ceiling(std::int64_t amount, std::optional<Int128> numerator, Int128 divisor) {
-    return numerator && amount == (*numerator + divisor - 1) / divisor;
+/// Adds a part, rounded up.
+bool add_ceiling(Int128& sum, std::optional<Int128> numerator, Int128 divisor) {
+    return numerator && !__builtin_add_overflow(sum, (*numerator + divisor - 1) / divisor, &sum);
 }
 
 bool is_part(std::int64_t part, std::int64_t whole, std::int64_t ppm) {
@@ -35,18 +39,27 @@ bool is_part(std::int64_t part, std::int64_t whole, std::int64_t ppm) {
 bool terms_follow(const QuoteFacts& facts) {
     if (!facts.starts_at) return true;
     return is_part(facts.cancel_kept_micros, facts.deposit_micros, facts.cancel_kept_ppm) &&
-           (facts.renter == facts.seller ||
+           (facts.renter == facts.hosts.front().seller ||
             is_part(facts.penalty_micros, facts.cards_micros, facts.penalty_ppm));
 }
 
 bool parts_follow(const QuoteFacts& facts) {
-    return terms_follow(facts) &&
-           is_ceiling(facts.cards_micros, product(facts.price_micros_per_hour, facts.count, facts.term_ms),
-                      ms_per_hour) &&
-           is_ceiling(facts.storage_micros,
-                      product(facts.storage_micros_per_gib_month, facts.stored_gib, facts.term_ms),
-                      ms_per_month) &&
-           is_ceiling(facts.traffic_micros, product(facts.egress_micros_per_gib, facts.moved_gib, 1), 1);
+    Int128 cards = 0;
+    Int128 storage = 0;
+    Int128 traffic = 0;
+    for (const QuoteHostFacts& host : facts.hosts) {
+        const auto month = product({host.storage_micros_per_gib_month, facts.stored_gib, 1000});
+        const bool fits =
+            month &&
+            add_ceiling(storage, product({*month / hours_per_month, facts.term_ms}), nanos_per_micro) &&
+            add_ceiling(
+                cards, product({host.price_micros_per_hour, facts.count, facts.thousandths, facts.term_ms}),
+                nanos_per_micro) &&
+            add_ceiling(traffic, product({host.egress_micros_per_gib, facts.moved_gib}), 1);
+        if (!fits) return false;
+    }
+    return terms_follow(facts) && cards == facts.cards_micros && storage == facts.storage_micros &&
+           traffic == facts.traffic_micros;
 }
 
 bool total_follows(const QuoteFacts& facts) {
@@ -70,6 +83,26 @@ void read_block(SignedTextReader& reader, QuoteFacts& facts) {
     if (!is_moment(*facts.starts_at) || !is_moment(facts.cancel_free_until)) reader.fail();
 }
 
+/// "LISTING SELLER PRICE STORAGE EGRESS", one space between.
+QuoteHostFacts read_host(SignedTextReader& reader) {
+    const std::string line = reader.value("host");
+    std::vector<std::string_view> words;
+    for (std::string_view rest = line; !rest.empty();) {
+        const std::size_t space = std::min(rest.find(' '), rest.size());
+        words.push_back(rest.substr(0, space));
+        rest.remove_prefix(std::min(space + 1, rest.size()));
+    }
+    constexpr std::size_t word_count = 5;
+    words.resize(line.ends_with(' ') || words.size() > word_count ? 0 : words.size());
+    words.resize(word_count);
+    const auto price = parse_natural(words[2]);
+    const auto storage = parse_natural(words[3]);
+    const auto egress = parse_natural(words[4]);
+    if (words[0].empty() || words[1].empty() || !price || !storage || !egress) reader.fail();
+    return {std::string(words[0]), std::string(words[1]), price.value_or(0), storage.value_or(0),
+            egress.value_or(0)};
+}
+
 QuoteReport without_form(const std::string& reason) {
     QuoteReport report;
     report.checks.push_back({"form", false, reason});
@@ -85,21 +118,20 @@ bool QuoteReport::passed() const {
 }
 
 std::optional<QuoteFacts> parse_quote_text(std::string_view text) {
-    SignedTextReader reader(text, "fallow-quote-v1");
+    SignedTextReader reader(text, "fallow-quote-v2");
     QuoteFacts facts;
     facts.server_key = reader.value("server_key");
     facts.quote = reader.value("quote");
     facts.renter = reader.value("renter");
-    facts.seller = reader.value("seller");
-    facts.listing = reader.value("listing");
     facts.count = reader.number("count");
+    facts.thousandths = reader.number("thousandths");
     facts.term_ms = reader.number("term_ms");
-    facts.price_micros_per_hour = reader.number("price_micros_per_hour");
     facts.fee_ppm = reader.number("fee_ppm");
     facts.stored_gib = reader.number("stored_gib");
-    facts.storage_micros_per_gib_month = reader.number("storage_micros_per_gib_month");
     facts.moved_gib = reader.number("moved_gib");
-    facts.egress_micros_per_gib = reader.number("egress_micros_per_gib");
+    while (reader.next_is("host"))
+        facts.hosts.push_back(read_host(reader));
+    if (facts.hosts.empty()) reader.fail();
     facts.cards_micros = reader.number("cards_micros");
     facts.storage_micros = reader.number("storage_micros");
     facts.traffic_micros = reader.number("traffic_micros");
@@ -121,7 +153,7 @@ QuoteReport verify_quote(std::string_view quote_json, std::string_view pinned_se
         return without_form(error.what());
     }
     const auto facts = parse_quote_text(document.quote);
-    if (!facts) return without_form("the text is not a fallow-quote-v1");
+    if (!facts) return without_form("the text is not a fallow-quote-v2");
 
     constexpr std::size_t key_bytes = 32;
     auto pinned = base64_decode(pinned_server_key);
@@ -130,7 +162,7 @@ QuoteReport verify_quote(std::string_view quote_json, std::string_view pinned_se
     QuoteReport report;
     report.facts = facts;
     report.checks = {
-        {"form", true, "the text is a fallow-quote-v1"},
+        {"form", true, "the text is a fallow-quote-v2"},
         check("server_key", pinned && base64_decode(facts->server_key) == pinned,
               "the quote names the pinned server key",
               "the quote names another server key than the pinned one"),

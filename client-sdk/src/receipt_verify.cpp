@@ -143,7 +143,8 @@ Verdict check_running_sum(const Evidence& evidence) {
 }
 
 Verdict check_charge(const Evidence& evidence) {
-    const auto charge = charge_of(evidence.facts.segments, evidence.facts.thousandths);
+    const auto charge = charge_of(evidence.facts.segments, evidence.facts.thousandths,
+                                  evidence.facts.storage ? evidence.facts.storage->nanos_per_hour : 0);
     if (!charge) return refuse("the charge does not fit");
     if (*charge != evidence.facts.charged_micros)
         return refuse("the segments come to " + std::to_string(*charge) + " micros, the receipt charges " +
@@ -151,6 +152,22 @@ Verdict check_charge(const Evidence& evidence) {
     if (evidence.facts.fee_micros > evidence.facts.charged_micros)
         return refuse("the fee exceeds the charge");
     return pass("the charge follows from the segments, to the micro");
+}
+
+/// The rate follows from what was reserved, and its part of the charge is what the cards alone do not cost.
+Verdict check_storage(const Evidence& evidence) {
+    const ReceiptFacts& facts = evidence.facts;
+    if (!facts.storage) return pass("no storage is charged");
+    constexpr Int128 bytes_hours_per_gib_month = (Int128{1} << 30) * 730;
+    Int128 nanos_of_a_month = static_cast<Int128>(facts.storage->bytes) * 1000;
+    if (__builtin_mul_overflow(nanos_of_a_month, Int128{facts.storage->micros_per_gib_month},
+                               &nanos_of_a_month) ||
+        nanos_of_a_month / bytes_hours_per_gib_month != facts.storage->nanos_per_hour)
+        return refuse("the storage's rate does not follow from its size and price");
+    const auto of_cards = charge_of(facts.segments, facts.thousandths);
+    if (!of_cards || facts.charged_micros - *of_cards != facts.storage->micros)
+        return refuse("the storage's part is not what the charge has beside the cards");
+    return pass("the storage's part follows from its size, its price and the running time");
 }
 
 Verdict check_period(const Evidence& evidence) {
@@ -186,6 +203,7 @@ constexpr NamedCheck checks_after_form[] = {
     {"usage_running", &unchanged<check_usage_running>},
     {"running_sum", &unchanged<check_running_sum>},
     {"charge", &unchanged<check_charge>},
+    {"storage", &unchanged<check_storage>},
     {"period", &unchanged<check_period>},
 };
 
@@ -218,6 +236,15 @@ void read_period(SignedTextReader& reader, ReceiptFacts& facts) {
     if ((facts.started_at && !is_moment(*facts.started_at)) || !is_moment(facts.ended_at)) reader.fail();
 }
 
+ReceiptStorage read_storage(SignedTextReader& reader) {
+    ReceiptStorage storage;
+    storage.bytes = reader.number("storage_bytes");
+    storage.micros_per_gib_month = reader.number("storage_micros_per_gib_month");
+    storage.nanos_per_hour = reader.number("storage_nanos_per_hour");
+    storage.micros = reader.number("storage_micros");
+    return storage;
+}
+
 void read_signers(SignedTextReader& reader, ReceiptFacts& facts) {
     const std::string digest = reader.value("usage_sha256");
     if (digest != "none") facts.usage_sha256 = digest;
@@ -248,6 +275,7 @@ std::optional<ReceiptFacts> parse_receipt_text(std::string_view text) {
         if (!segment) reader.fail();
         facts.segments.push_back(segment.value_or(ReceiptSegment{}));
     }
+    if (reader.next_is("storage_bytes")) facts.storage = read_storage(reader);
     facts.running_ms = reader.number("running_ms");
     facts.charged_micros = reader.number("charged_micros");
     facts.fee_micros = reader.number("fee_micros");
@@ -256,14 +284,16 @@ std::optional<ReceiptFacts> parse_receipt_text(std::string_view text) {
     return facts;
 }
 
-std::optional<std::int64_t> charge_of(const std::vector<ReceiptSegment>& segments,
-                                      std::int64_t thousandths) {
+std::optional<std::int64_t> charge_of(const std::vector<ReceiptSegment>& segments, std::int64_t thousandths,
+                                      std::int64_t storage_nanos_per_hour) {
     constexpr Int128 numerator_per_micro =
         3'600'000'000;  // 3,600,000 ms an hour × 1,000 thousandths a card
     Int128 numerator = 0;
     for (const ReceiptSegment& segment : segments) {
         Int128 product = static_cast<Int128>(segment.price_micros_per_hour) * segment.running_ms;
+        const Int128 storage = static_cast<Int128>(storage_nanos_per_hour) * segment.running_ms;
         if (__builtin_mul_overflow(product, static_cast<Int128>(thousandths), &product) ||
+            __builtin_add_overflow(product, storage, &product) ||
             __builtin_add_overflow(numerator, product, &numerator))
             return std::nullopt;
     }

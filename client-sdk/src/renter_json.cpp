@@ -36,7 +36,10 @@ struct Fields<NewQuote> {
     static void visit(const Visit& visit, T& value) {
         visit("requirements", value.requirements);
         visit("count", value.count);
+        visit("thousandths", value.thousandths);
+        visit("hosts", value.hosts);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
+        visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);
         visit("term_ms", value.term_ms);
         visit("stored_gib", value.stored_gib);
         visit("moved_gib", value.moved_gib);
@@ -55,6 +58,18 @@ struct Fields<SignedQuote> {
 };
 
 template <>
+struct Fields<QuotedHost> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("listing_id", value.listing_id);
+        visit("seller_id", value.seller_id);
+        visit("price_micros_per_hour", value.price_micros_per_hour);
+        visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);
+        visit("egress_micros_per_gib", value.egress_micros_per_gib);
+    }
+};
+
+template <>
 struct Fields<Quote> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -64,8 +79,11 @@ struct Fields<Quote> {
         visit("listing_id", value.listing_id);
         visit("seller_id", value.seller_id);
         visit("count", value.count);
+        visit("thousandths", value.thousandths);
+        visit("hosts", value.hosts);
         visit("term_ms", value.term_ms);
         visit("price_micros_per_hour", value.price_micros_per_hour);
+        visit("all_in_micros_per_hour", value.all_in_micros_per_hour);
         visit("fee_ppm", value.fee_ppm);
         visit("stored_gib", value.stored_gib);
         visit("moved_gib", value.moved_gib);
@@ -133,6 +151,7 @@ struct Fields<Reservation> {
         visit("ends_at", value.ends_at);
         visit("price_micros_per_hour", value.price_micros_per_hour);
         visit("fee_ppm", value.fee_ppm);
+        visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);
         visit("total_micros", value.total_micros);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
         visit("end_use", value.end_use);
@@ -162,6 +181,7 @@ struct Fields<NewOrder> {
         visit("hosts", value.hosts);
         visit("pricing", value.pricing);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
+        visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);
         visit("term_ms", value.term_ms);
         visit("quote", value.quote);
         visit("fill_or_kill", value.fill_or_kill);
@@ -199,6 +219,9 @@ struct Fields<Order> {
         visit("policy_rule", value.policy_rule);
         visit("policy_effect", value.policy_effect);
         visit("quote_id", value.quote_id);
+        visit("storage_bytes", value.storage_bytes);
+        visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);
+        visit("all_in_micros_per_hour", value.all_in_micros_per_hour);
         visit("version", value.version);
     }
 };
@@ -223,6 +246,9 @@ struct Fields<Lease> {
         visit("end_reason", value.end_reason);
         visit("price_micros_per_hour", value.price_micros_per_hour);
         visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
+        visit("storage_bytes", value.storage_bytes);
+        visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);
+        visit("all_in_micros_per_hour", value.all_in_micros_per_hour);
         visit("thousandths", value.thousandths);
         visit("term_ms", value.term_ms);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);

@@ -106,6 +106,7 @@ struct Fields<SingleChange> {
         visit("thousandths", value.thousandths);
         visit("hosts", value.hosts);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
+        visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);
         visit("term_ms", value.term_ms);
         visit("listing_id", value.listing_id);
         visit("price_micros_per_hour", value.price_micros_per_hour);

@@ -103,7 +103,7 @@ JobSpec read_job_spec(FieldReader& reader) {
     spec.memory_bytes = reader.integer_or("memory_bytes", gib, 8 * mib, container_bytes_max);
     spec.cpu_millis = reader.integer_or("cpu_millis", 1000, 10, cpu_millis_max);
     spec.pids_max = reader.integer_or("pids_max", 256, 1, pids_max_max);
-    spec.disk_bytes = reader.integer_or("disk_bytes", gib, mib, container_bytes_max);
+    spec.disk_bytes = reader.integer_or("disk_bytes", gib, mib, limits::working_storage_bytes_max);
     if (!reader.has_failed() && job_spec_json(spec).size() > limits::job_spec_bytes_max)
         reader.fail(ErrorCode::invalid_field, "",
                     fmt::format("Keep the job's description under {} bytes.", limits::job_spec_bytes_max));
@@ -134,7 +134,7 @@ std::string job_spec_json(const JobSpec& spec) {
 }
 
 market::JobRequest job_request(const JobSpec& spec) {
-    return {spec.image, spec.max_duration, spec.attempts_max, job_spec_json(spec)};
+    return {spec.image, spec.max_duration, spec.attempts_max, job_spec_json(spec), spec.disk_bytes};
 }
 
 Result<JobSpec> decode_job_spec(std::string_view body) {

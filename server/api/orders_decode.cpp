@@ -24,10 +24,9 @@ std::vector<std::string> read_countries(FieldReader& reader, std::string_view na
     return countries;
 }
 
-DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
-    DecodedOrder decoded;
-    market::PlaceOrder& order = decoded.command;
-    order.requirements = read_requirements(reader);
+/// How many cards or which part of one, and on how many hosts: of an order, or of the quote for it.
+template <class Command>
+void read_shape(FieldReader& reader, Command& order) {
     order.count = reader.integer32_or("count", 1, 1, limits::cards_per_order_max);
     order.thousandths =
         reader.integer32_or("thousandths", limits::thousandths_per_card, 1, limits::thousandths_per_card);
@@ -41,14 +40,29 @@ DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
     if (order.thousandths < limits::thousandths_per_card && order.count > 1)
         reader.fail(ErrorCode::invalid_field, "thousandths",
                     "A part of a card is of one card: leave out count, or ask for whole cards.");
+}
+
+std::optional<ledger::Micros> read_storage_price_max(FieldReader& reader) {
+    const auto price = reader.optional_integer("storage_micros_per_gib_month_max", 0,
+                                               limits::storage_micros_per_gib_month_max);
+    return price ? std::optional(ledger::Micros(*price)) : std::nullopt;
+}
+
+DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
+    DecodedOrder decoded;
+    market::PlaceOrder& order = decoded.command;
+    order.requirements = read_requirements(reader);
+    read_shape(reader, order);
     order.pricing = reader.named_or<market::OrderPricing>("pricing", market::OrderPricing::fixed);
     if (order.pricing == market::OrderPricing::spot &&
         (order.hosts > 1 || order.thousandths < limits::thousandths_per_card))
         reader.fail(ErrorCode::invalid_field, "pricing", "A bid is for whole cards on one host.");
     order.quote = read_quote(reader, key);
     if (!order.quote) order.price_max = read_price_max(reader);
-    if (order.quote && (order.hosts > 1 || order.thousandths < limits::thousandths_per_card))
-        reader.fail(ErrorCode::invalid_field, "quote", "A quote is for whole cards on one host.");
+    order.storage_price_max = read_storage_price_max(reader);
+    if (order.quote && order.storage_price_max)
+        reader.fail(ErrorCode::invalid_field, "storage_micros_per_gib_month_max",
+                    "Leave it out: the quote is the limit.");
     order.term = Millis(reader.integer("term_ms", limits::term_ms_min, limits::term_ms_max));
     order.fill_or_kill = reader.boolean_or("fill_or_kill", false);
     order.expires_in = Millis(
@@ -116,7 +130,8 @@ Result<market::MakeQuote> decode_quote_request(std::string_view body) {
     return decode_body(body, [](FieldReader& reader) {
         market::MakeQuote quote;
         quote.requirements = read_requirements(reader);
-        quote.count = reader.integer32_or("count", 1, 1, limits::cards_per_order_max);
+        read_shape(reader, quote);
+        quote.storage_price_max = read_storage_price_max(reader);
         quote.price_max =
             ledger::Price(reader.integer_or("price_max_micros_per_hour", limits::price_micros_per_hour_max,
                                             0, limits::price_micros_per_hour_max));

@@ -1,5 +1,6 @@
 #include "api/quote_document.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -66,25 +67,48 @@ ledger::BlockTerms parse_block(Lines& lines) {
     return block;
 }
 
+ledger::QuotedHost parse_host(Lines& lines) {
+    std::string_view rest = lines.value("host");
+    const auto word = [&] {
+        const std::size_t space = std::min(rest.find(' '), rest.size());
+        const std::string_view taken = rest.substr(0, space);
+        rest.remove_prefix(std::min(space + 1, rest.size()));
+        return taken;
+    };
+    const auto number = [&](std::int64_t& out) {
+        const std::string_view text = word();
+        if (std::from_chars(text.data(), text.data() + text.size(), out).ec != std::errc()) lines.fail();
+    };
+    ledger::QuotedHost host;
+    const auto listing = ListingId::parse(word());
+    const auto seller = OrganizationId::parse(word());
+    if (!listing || !seller) lines.fail();
+    host.listing = listing.value_or(ListingId{});
+    host.seller = seller.value_or(OrganizationId{});
+    number(host.price.micros_per_hour);
+    number(host.storage_price.count);
+    number(host.egress_price.count);
+    return host;
+}
+
 /// What can be read is what was written: the caller compares the text that the facts make.
 std::optional<ledger::QuoteFacts> parse(std::string_view text) {
-    constexpr std::string_view form = "fallow-quote-v1\n";
+    constexpr std::string_view form = "fallow-quote-v2\n";
     if (!text.starts_with(form)) return std::nullopt;
     Lines lines(text.substr(form.size()));
     ledger::QuoteFacts facts;
     facts.server_key = lines.value("server_key");
     lines.id("quote", facts.quote);
     lines.id("renter", facts.renter);
-    lines.id("seller", facts.seller);
-    lines.id("listing", facts.listing);
     lines.number("count", facts.count);
+    lines.number("thousandths", facts.thousandths);
     lines.number("term_ms", facts.term.count);
-    lines.number("price_micros_per_hour", facts.price.micros_per_hour);
     lines.number("fee_ppm", facts.fee_ppm);
     lines.number("stored_gib", facts.stored_gib);
-    lines.number("storage_micros_per_gib_month", facts.storage_price.count);
     lines.number("moved_gib", facts.moved_gib);
-    lines.number("egress_micros_per_gib", facts.egress_price.count);
+    while (lines.next_is("host: "))
+        facts.hosts.push_back(parse_host(lines));
+    if (facts.hosts.empty()) lines.fail();
     // The parts and their sum follow from what was read.
     for (const std::string_view name :
          {"cards_micros", "storage_micros", "traffic_micros", "total_micros", "fee_micros"})
@@ -93,6 +117,26 @@ std::optional<ledger::QuoteFacts> parse(std::string_view text) {
     lines.time("quoted_at", facts.quoted_at);
     lines.time("expires_at", facts.expires_at);
     return lines.ok() ? std::optional(facts) : std::nullopt;
+}
+
+void write_hosts(JsonWriter& json, const std::vector<ledger::QuotedHost>& hosts) {
+    json.key("hosts").begin_array();
+    for (const ledger::QuotedHost& host : hosts)
+        json.begin_object()
+            .field("listing_id", host.listing)
+            .field("seller_id", host.seller)
+            .field("price_micros_per_hour", host.price)
+            .field("storage_micros_per_gib_month", host.storage_price)
+            .field("egress_micros_per_gib", host.egress_price)
+            .end_object();
+    json.end_array();
+}
+
+ledger::Price dearest(const std::vector<ledger::QuotedHost>& hosts) {
+    ledger::Price price(0);
+    for (const ledger::QuotedHost& host : hosts)
+        price = std::max(price, host.price);
+    return price;
 }
 
 }  // namespace
@@ -109,11 +153,14 @@ std::string quote_document(ledger::QuoteFacts facts, const auth::SigningKey& key
         .field("quote", text)
         .field("server_signature", auth::base64_encode(key.sign(text)))
         .field("id", facts.quote)
-        .field("listing_id", facts.listing)
-        .field("seller_id", facts.seller)
+        .field("listing_id", facts.hosts.front().listing)
+        .field("seller_id", facts.hosts.front().seller)
         .field("count", facts.count)
-        .field("term_ms", facts.term)
-        .field("price_micros_per_hour", facts.price)
+        .field("thousandths", facts.thousandths);
+    write_hosts(json, facts.hosts);
+    json.field("term_ms", facts.term)
+        .field("price_micros_per_hour", dearest(facts.hosts))
+        .field("all_in_micros_per_hour", cost.hourly)
         .field("fee_ppm", facts.fee_ppm)
         .field("stored_gib", facts.stored_gib)
         .field("moved_gib", facts.moved_gib)
@@ -143,7 +190,7 @@ Result<ledger::QuoteFacts> open_quote(std::string_view text, std::string_view si
             "/quote");
     const auto facts = parse(text);
     if (!facts || ledger::quote_text(*facts) != text)
-        return refuse(ErrorCode::signature_invalid, "The signed text is not a fallow-quote-v1.", "/quote");
+        return refuse(ErrorCode::signature_invalid, "The signed text is not a fallow-quote-v2.", "/quote");
     return *facts;
 }
 

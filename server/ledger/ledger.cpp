@@ -34,29 +34,38 @@ Micros fee_of(Micros charged, std::int32_t fee_ppm) {
     return Micros(static_cast<std::int64_t>(static_cast<Int128>(charged.count) * fee_ppm / 1'000'000));
 }
 
-Meter advance(const Meter& meter, Price price, std::int32_t thousandths, Millis delta,
-              std::int32_t fee_ppm) {
-    FALLOW_ASSERT(delta.count >= 0 && price.micros_per_hour >= 0 && thousandths > 0);
+std::int64_t storage_nanos_per_hour(Micros per_gib_month, std::int64_t bytes) {
+    FALLOW_ASSERT(per_gib_month.count >= 0 && bytes >= 0);
+    const Int128 nanos_of_a_month = static_cast<Int128>(per_gib_month.count) * bytes * 1000;
+    return static_cast<std::int64_t>(nanos_of_a_month / hours_per_month / bytes_per_gib);
+}
+
+Micros hourly(const Rate& rate) {
+    return Micros(static_cast<std::int64_t>((rate.per_ms() + 999) / 1000));
+}
+
+Meter advance(const Meter& meter, const Rate& rate, Millis delta, std::int32_t fee_ppm) {
+    FALLOW_ASSERT(delta.count >= 0 && rate.price.micros_per_hour >= 0 && rate.thousandths > 0);
     Meter next = meter;
-    next.numerator += static_cast<Int128>(price.micros_per_hour) * delta.count * thousandths;
+    next.numerator += rate.per_ms() * delta.count;
     next.running = meter.running + delta;
     next.charged = Micros(static_cast<std::int64_t>(next.numerator / numerator_per_micro));
     next.fee = fee_of(next.charged, fee_ppm);
     return next;
 }
 
-Micros cost_ceiling(Price price, std::int32_t thousandths, Millis span) {
-    const Int128 numerator = static_cast<Int128>(price.micros_per_hour) * span.count * thousandths;
+Micros cost_ceiling(const Rate& rate, Millis span) {
+    const Int128 numerator = rate.per_ms() * span.count;
     return Micros(static_cast<std::int64_t>((numerator + numerator_per_micro - 1) / numerator_per_micro));
 }
 
-Millis covered_by(const Meter& meter, Price price, std::int32_t thousandths, Micros funds) {
-    const Int128 rate = static_cast<Int128>(price.micros_per_hour) * thousandths;
-    if (rate == 0) return Millis(limits::term_ms_max);
+Millis covered_by(const Meter& meter, const Rate& rate, Micros funds) {
+    const Int128 per_ms = rate.per_ms();
+    if (per_ms == 0) return Millis(limits::term_ms_max);
     // The charge stays within the funds while the numerator is below the next micro after them.
     const Int128 ceiling =
         static_cast<Int128>(meter.charged.count + funds.count + 1) * numerator_per_micro - 1;
-    const Int128 span = (ceiling - meter.numerator) / rate;
+    const Int128 span = (ceiling - meter.numerator) / per_ms;
     return Millis(span > limits::term_ms_max ? limits::term_ms_max : static_cast<std::int64_t>(span));
 }
 

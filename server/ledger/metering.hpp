@@ -10,9 +10,29 @@
 
 namespace fallow::ledger {
 
+/// What a lease costs while it runs: its cards, and the working storage that is reserved for it. Both are
+/// whole numbers of one unit, a thousandth of a micro per hour, so one numerator sums both exactly.
+struct Rate {
+    Price price;                              ///< of a whole card
+    std::int32_t thousandths = 0;             ///< of a card, summed over the lease's cards
+    std::int64_t storage_nanos_per_hour = 0;  ///< see storage_nanos_per_hour()
+
+    /// What a millisecond adds to the numerator.
+    [[nodiscard]] constexpr Int128 per_ms() const {
+        return static_cast<Int128>(price.micros_per_hour) * thousandths + storage_nanos_per_hour;
+    }
+    friend bool operator==(const Rate&, const Rate&) = default;
+};
+
+/// What `bytes` cost for an hour, in thousandths of a micro, rounded down. A month has 730 hours.
+[[nodiscard]] std::int64_t storage_nanos_per_hour(Micros per_gib_month, std::int64_t bytes);
+
+/// What an hour costs all in, rounded up to the micro.
+[[nodiscard]] Micros hourly(const Rate& rate);
+
 /// What a lease has cost so far.
 struct Meter {
-    Int128 numerator = 0;  ///< Σ price [micros/h] × time [ms] × thousandths of a card
+    Int128 numerator = 0;  ///< Σ time [ms] × (price [micros/h] × thousandths of a card + storage)
     Millis running;        ///< Σ time
     Micros charged;        ///< floor(numerator / 3.6e9)
     Micros fee;            ///< the operator's part of `charged`
@@ -23,14 +43,13 @@ struct Meter {
 /// The operator's part of a cumulative charge: floor(charged × ppm / 1e6).
 [[nodiscard]] Micros fee_of(Micros charged, std::int32_t fee_ppm);
 
-/// `meter` after `delta` more at `price`. delta ≥ 0 and within limits.
-[[nodiscard]] Meter advance(const Meter& meter, Price price, std::int32_t thousandths, Millis delta,
-                            std::int32_t fee_ppm);
+/// `meter` after `delta` more at `rate`. delta ≥ 0 and within limits.
+[[nodiscard]] Meter advance(const Meter& meter, const Rate& rate, Millis delta, std::int32_t fee_ppm);
 
 /// What `span` costs, rounded up: enough to hold for it, whatever was charged before.
-[[nodiscard]] Micros cost_ceiling(Price price, std::int32_t thousandths, Millis span);
+[[nodiscard]] Micros cost_ceiling(const Rate& rate, Millis span);
 
 /// The longest span, from `meter` on, whose charge `funds` cover; never more than limits::term_ms_max.
-[[nodiscard]] Millis covered_by(const Meter& meter, Price price, std::int32_t thousandths, Micros funds);
+[[nodiscard]] Millis covered_by(const Meter& meter, const Rate& rate, Micros funds);
 
 }  // namespace fallow::ledger

@@ -33,10 +33,21 @@ struct Price {
 /// micros/h × ms × thousandths of a card, per micro: 3,600,000 ms × 1,000 thousandths.
 inline constexpr std::int64_t numerator_per_micro = 3'600'000'000;
 
+inline constexpr std::int64_t hours_per_month = 730;
+inline constexpr std::int64_t bytes_per_gib = std::int64_t{1} << 30;
+
+/// The dearest storage, in thousandths of a micro per hour.
+inline constexpr Int128 storage_nanos_per_hour_max =
+    static_cast<Int128>(limits::storage_micros_per_gib_month_max) * limits::quoted_gib_max * 1000 /
+    hours_per_month;
+
 // The largest lease's numerator stays far below 2^127, and its charge below 2^63.
-inline constexpr Int128 numerator_max = static_cast<Int128>(limits::price_micros_per_hour_max) *
-                                        limits::term_ms_max * limits::thousandths_per_card *
-                                        limits::cards_per_order_max;
+inline constexpr Int128 numerator_max = (static_cast<Int128>(limits::price_micros_per_hour_max) *
+                                             limits::thousandths_per_card * limits::cards_per_order_max +
+                                         storage_nanos_per_hour_max) *
+                                        limits::term_ms_max;
+static_assert(storage_nanos_per_hour_max < (static_cast<Int128>(1) << 63));
+static_assert(limits::working_storage_bytes_max / bytes_per_gib <= limits::quoted_gib_max);
 static_assert(numerator_max / numerator_per_micro < (static_cast<Int128>(1) << 63));
 
 }  // namespace fallow::ledger

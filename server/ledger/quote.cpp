@@ -7,25 +7,25 @@
 namespace fallow::ledger {
 namespace {
 
-constexpr std::int64_t month_ms = days(30).count;
-
-// Every part, and their sum, stays below 2^63.
-static_assert(static_cast<Int128>(limits::storage_micros_per_gib_month_max) * limits::quoted_gib_max *
-                  limits::term_ms_max / month_ms <
-              (static_cast<Int128>(1) << 61));
-static_assert(static_cast<Int128>(limits::egress_micros_per_gib_max) * limits::quoted_gib_max <
-              (static_cast<Int128>(1) << 61));
-static_assert(numerator_max / numerator_per_micro < (static_cast<Int128>(1) << 61));
+// The sum of all parts over all hosts stays below 2^63.
+static_assert((numerator_max / numerator_per_micro + 2 +
+               static_cast<Int128>(limits::egress_micros_per_gib_max) * limits::quoted_gib_max) *
+                  limits::hosts_per_order_max <
+              (static_cast<Int128>(1) << 63));
 
 }  // namespace
 
 QuoteCost cost_of(const QuoteFacts& facts) {
     QuoteCost cost;
-    cost.cards = cost_ceiling(facts.price, facts.count * limits::thousandths_per_card, facts.term);
-    const Int128 stored =
-        static_cast<Int128>(facts.storage_price.count) * facts.stored_gib * facts.term.count;
-    cost.storage = Micros(static_cast<std::int64_t>((stored + month_ms - 1) / month_ms));
-    cost.traffic = Micros(facts.egress_price.count * facts.moved_gib);
+    for (const QuotedHost& host : facts.hosts) {
+        const std::int64_t stored =
+            storage_nanos_per_hour(host.storage_price, facts.stored_gib * bytes_per_gib);
+        const std::int32_t thousandths = facts.count * facts.thousandths;
+        cost.cards = cost.cards + cost_ceiling({host.price, thousandths, 0}, facts.term);
+        cost.storage = cost.storage + cost_ceiling({Price(0), 0, stored}, facts.term);
+        cost.traffic = cost.traffic + Micros(host.egress_price.count * facts.moved_gib);
+        cost.hourly = cost.hourly + hourly({host.price, thousandths, stored});
+    }
     cost.total = cost.cards + cost.storage + cost.traffic;
     cost.fee = fee_of(cost.total, facts.fee_ppm);
     return cost;
@@ -33,23 +33,24 @@ QuoteCost cost_of(const QuoteFacts& facts) {
 
 std::string quote_text(const QuoteFacts& facts) {
     const QuoteCost cost = cost_of(facts);
-    std::string text = "fallow-quote-v1\n";
+    std::string text = "fallow-quote-v2\n";
     const auto line = [&](std::string_view name, const auto& value) {
         fmt::format_to(std::back_inserter(text), "{}: {}\n", name, value);
     };
     line("server_key", facts.server_key);
     line("quote", facts.quote.text());
     line("renter", facts.renter.text());
-    line("seller", facts.seller.text());
-    line("listing", facts.listing.text());
     line("count", facts.count);
+    line("thousandths", facts.thousandths);
     line("term_ms", facts.term.count);
-    line("price_micros_per_hour", facts.price.micros_per_hour);
     line("fee_ppm", facts.fee_ppm);
     line("stored_gib", facts.stored_gib);
-    line("storage_micros_per_gib_month", facts.storage_price.count);
     line("moved_gib", facts.moved_gib);
-    line("egress_micros_per_gib", facts.egress_price.count);
+    // Listing, seller, and the prices of a card-hour, a GiB-month stored and a GiB moved.
+    for (const QuotedHost& host : facts.hosts)
+        line("host",
+             fmt::format("{} {} {} {} {}", host.listing.text(), host.seller.text(),
+                         host.price.micros_per_hour, host.storage_price.count, host.egress_price.count));
     line("cards_micros", cost.cards.count);
     line("storage_micros", cost.storage.count);
     line("traffic_micros", cost.traffic.count);

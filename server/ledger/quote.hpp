@@ -1,9 +1,10 @@
 // A quote: the all-in price of an order, as the exact bytes that are signed. What it names is a cap: cards
-// bill by proved time; storage and traffic bill nothing as long as nobody meters them.
+// and storage bill by proved time; traffic bills nothing as long as nobody meters it.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
@@ -22,21 +23,27 @@ struct BlockTerms {
     std::int32_t penalty_ppm = 0;
 };
 
-/// What a quote promises: who may order what from which listing, for which price, until when.
+/// What one host of the order would come from, and its prices.
+struct QuotedHost {
+    ListingId listing;
+    OrganizationId seller;
+    Price price;           ///< of a card for an hour
+    Micros storage_price;  ///< of a GiB for a month
+    Micros egress_price;   ///< of a GiB
+};
+
+/// What a quote promises: who may order what from which listings, for which prices, until when.
 struct QuoteFacts {
     std::string server_key;  ///< base64 of the Ed25519 public key that signs
     QuoteId quote;
     OrganizationId renter;
-    OrganizationId seller;
-    ListingId listing;
-    std::int32_t count = 0;
+    std::int32_t count = 0;                                   ///< cards on each host
+    std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card
     Millis term;
-    Price price;               ///< of a card for an hour
-    std::int32_t fee_ppm = 0;  ///< the operator's part, which is in the price
-    std::int64_t stored_gib = 0;
-    Micros storage_price;  ///< of a GiB for 30 days
-    std::int64_t moved_gib = 0;
-    Micros egress_price;              ///< of a GiB
+    std::int32_t fee_ppm = 0;         ///< the operator's part, which is in the prices
+    std::int64_t stored_gib = 0;      ///< on each host, for the whole term
+    std::int64_t moved_gib = 0;       ///< from each host
+    std::vector<QuotedHost> hosts;    ///< different ones; never empty
     std::optional<BlockTerms> block;  ///< for a reservation; nothing for an order
     Time quoted_at;
     Time expires_at;
@@ -48,11 +55,12 @@ struct QuoteCost {
     Micros storage;
     Micros traffic;
     Micros total;
-    Micros fee;  ///< the operator's part of the total, which it contains
+    Micros fee;     ///< the operator's part of the total, which it contains
+    Micros hourly;  ///< of cards and storage together
 };
 [[nodiscard]] QuoteCost cost_of(const QuoteFacts& facts);
 
-/// Lines "name: value", '\n' after each, in a fixed order; the first line is "fallow-quote-v1".
+/// Lines "name: value", '\n' after each, in a fixed order; the first line is "fallow-quote-v2".
 [[nodiscard]] std::string quote_text(const QuoteFacts& facts);
 
 }  // namespace fallow::ledger

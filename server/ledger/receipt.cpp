@@ -35,6 +35,14 @@ std::string receipt_text(const ReceiptFacts& facts) {
     line("end_reason", facts.end_reason);
     for (const Segment& segment : facts.segments)
         line("segment", fmt::format("{} {}", segment.price.micros_per_hour, segment.running.count));
+    if (const auto nanos = storage_nanos_per_hour(facts.storage_price, facts.storage_bytes); nanos > 0) {
+        Int128 of_cards = facts.meter.numerator - static_cast<Int128>(nanos) * facts.meter.running.count;
+        of_cards /= numerator_per_micro;
+        line("storage_bytes", facts.storage_bytes);
+        line("storage_micros_per_gib_month", facts.storage_price.count);
+        line("storage_nanos_per_hour", nanos);
+        line("storage_micros", facts.meter.charged.count - static_cast<std::int64_t>(of_cards));
+    }
     line("running_ms", facts.meter.running.count);
     line("charged_micros", facts.meter.charged.count);
     line("fee_micros", facts.meter.fee.count);

@@ -200,8 +200,8 @@ Millis accepted_running(const Rules& rules, const Lease& lease, Millis claimed, 
     Millis accepted = std::min(claimed, end - *lease.running_at + rules.heartbeat);
     accepted = std::min(accepted, lease.meter.running + (end - *lease.usage_at) + rules.heartbeat);
     accepted = std::min(accepted, lease.term);
-    accepted = std::min(accepted, lease.meter.running + ledger::covered_by(lease.meter, lease.price,
-                                                                           lease.thousandths, lease.held));
+    accepted =
+        std::min(accepted, lease.meter.running + ledger::covered_by(lease.meter, lease.rate(), lease.held));
     return std::max(accepted, lease.meter.running);
 }
 

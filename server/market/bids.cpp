@@ -27,12 +27,6 @@ Status check_cooldown(const Transaction& tx, const Order& order, ledger::Price p
     return Done{};
 }
 
-/// What a running lease must have held beyond what is held, to go on at the new bid.
-ledger::Micros missing_hold(const State& state, const Lease& lease, ledger::Price bid) {
-    const ledger::Micros wanted = hold_wanted(state.rules(), lease, bid);
-    return std::max(wanted - lease.held, ledger::Micros(0));
-}
-
 Result<const Lease*> live_lease(const State& state, const Order& order) {
     const Lease* lease = order.lease ? state.find<Lease>(*order.lease) : nullptr;
     const bool is_live = lease != nullptr && !lease->stop_reason &&
@@ -58,7 +52,7 @@ Status check_lease(const State& state, const Order& order, const Lease& lease, l
                         limits::price_segments_per_lease_max),
             price_pointer);
     const ledger::Micros missing =
-        price > order.price_max ? missing_hold(state, lease, price) : ledger::Micros(0);
+        price > order.price_max ? missing_hold(state.rules(), lease, price) : ledger::Micros(0);
     if (missing.count == 0) return Done{};
     return ledger::check_transfer(state.account(order.organization, ledger::AccountKind::available),
                                   state.account(order.organization, ledger::AccountKind::held), missing);
@@ -83,7 +77,8 @@ void change_running(Transaction& tx, const Order& before, const Lease& known, le
     Lease lease = known;
     const State& state = tx.state();
     const bool is_raised = price > order.price_max;
-    const ledger::Micros missing = is_raised ? missing_hold(state, lease, price) : ledger::Micros(0);
+    const ledger::Micros missing =
+        is_raised ? missing_hold(state.rules(), lease, price) : ledger::Micros(0);
     order.price_max = price;
     order.bid_changed_at = tx.now();
     tx.update(std::move(order), "order.bid_changed");

@@ -74,7 +74,7 @@ std::optional<Block> block_of(const State& state, const Order& order, const List
 bool can_cover_bond(const State& state, const Order& order, const Listing& listing) {
     if (listing.organization == order.organization) return true;
     const ledger::Micros whole = ledger::cost_ceiling(
-        price_of(order, listing), order.count * limits::thousandths_per_card, order.term);
+        {price_of(order, listing), order.count * limits::thousandths_per_card}, order.term);
     return bond_source(state, listing.organization, part_of(whole, state.rules().penalty_ppm)).has_value();
 }
 

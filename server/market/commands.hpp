@@ -181,19 +181,23 @@ struct JobRequest {
     Millis max_duration;
     std::int32_t attempts_max = 1;
     std::string document;  ///< the whole JobSpec as JSON, for job_specs
+    std::int64_t storage_bytes = 0;
 };
 /// What an order could cost: nothing is placed, held or reserved.
 struct MakeQuote {
     Requirements requirements;
     std::int32_t count = 1;
+    std::int32_t thousandths = limits::thousandths_per_card;
+    std::int32_t hosts = 1;
     ledger::Price price_max{limits::price_micros_per_hour_max};
+    std::optional<ledger::Micros> storage_price_max = {};
     Millis term;
     std::int64_t stored_gib = 0;
     std::int64_t moved_gib = 0;
     std::optional<Time> starts_at;  ///< of a reservation
     std::optional<EndUse> end_use;
 };
-/// `quote`, whose signature was verified, says from which listing, and takes the price limit's place.
+/// `quote`, whose signature was verified, says from which listings, and takes the price limit's place.
 struct PlaceOrder {
     Requirements requirements;
     std::int32_t count = 1;
@@ -207,6 +211,7 @@ struct PlaceOrder {
     std::optional<ledger::QuoteFacts> quote;
     std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card
     std::int32_t hosts = 1;                                   ///< each with `count` cards
+    std::optional<ledger::Micros> storage_price_max = {};
 };
 /// Of a spot order that stands, or whose lease has not been told to stop.
 struct ChangeBid {

@@ -42,6 +42,11 @@ bool is_within_price(const Pairing& p) {
     const auto price = entry_price(p.listing, p.order);
     return price && *price <= p.order.price_max;
 }
+/// The storage of a rental's job is priced by the lease, whatever it will be.
+bool is_within_storage_price(const Pairing& p) {
+    return is_price_held(p.order) || !p.order.storage_price_max ||
+           p.listing.storage_price <= *p.order.storage_price_max;
+}
 bool is_within_terms(const Pairing& p) {
     return p.listing.term_min <= p.order.term && p.order.term <= p.listing.term_max;
 }
@@ -118,6 +123,7 @@ constexpr std::array all_listing_rules{
     ListingRule{Constraint::host_state, is_reachable},
     ListingRule{Constraint::frozen, is_not_frozen},
     ListingRule{Constraint::price, is_within_price},
+    ListingRule{Constraint::storage_price, is_within_storage_price},
     ListingRule{Constraint::term, is_within_terms},
     ListingRule{Constraint::window, is_within_window},
     ListingRule{Constraint::renter, is_an_admitted_renter},

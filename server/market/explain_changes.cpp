@@ -25,6 +25,9 @@ std::string list_of(const std::vector<std::string>& texts) {
 std::string text_of(ledger::Price price) {
     return search::write_value(search::Kind::price, price.micros_per_hour);
 }
+std::string text_of(ledger::Micros amount) {
+    return search::write_value(search::Kind::money, amount.count);
+}
 std::string text_of(Millis span) {
     return search::write_value(search::Kind::duration, span.count);
 }
@@ -118,15 +121,8 @@ ledger::Micros cost_of(const State& state, const Match& match, const Order& orde
 }  // namespace
 
 NearestChanges::Candidate NearestChanges::unchanged() const {
-    return {{},
-            {},
-            order_.requirements,
-            order_.price_max,
-            order_.term,
-            order_.count,
-            order_.thousandths,
-            order_.hosts,
-            order_.approved};
+    return {{},          {},           order_.requirements, order_.price_max, order_.storage_price_max,
+            order_.term, order_.count, order_.thousandths,  order_.hosts,     order_.approved};
 }
 
 void NearestChanges::offer(const Key& key, Int128 distance, const Listing& listing, Candidate candidate) {
@@ -251,6 +247,14 @@ void NearestChanges::kept_away(const Asked& asked, const Pairing& pairing, const
             return offer({asked.constraint, {}}, price->micros_per_hour, pairing.listing,
                          std::move(candidate));
         }
+        case Constraint::storage_price: {
+            const ledger::Micros price = pairing.listing.storage_price;
+            Candidate candidate = unchanged();
+            candidate.storage_price_max = price;
+            candidate.was = text_of(*order_.storage_price_max);
+            candidate.now = text_of(price);
+            return offer({asked.constraint, {}}, price.count, pairing.listing, std::move(candidate));
+        }
         case Constraint::term:
         case Constraint::window:
             return offer_term(asked.constraint, pairing);
@@ -329,6 +333,7 @@ std::optional<SingleChange> NearestChanges::tried(Constraint constraint, const C
     Order& order = change.order;
     order.requirements = candidate.requirements;
     order.price_max = candidate.price_max;
+    order.storage_price_max = candidate.storage_price_max;
     order.term = candidate.term;
     order.count = candidate.count;
     order.thousandths = candidate.thousandths;

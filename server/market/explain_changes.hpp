@@ -46,6 +46,7 @@ class NearestChanges {
         std::string now;
         Requirements requirements;
         ledger::Price price_max;
+        std::optional<ledger::Micros> storage_price_max;
         Millis term;
         std::int32_t count = 1;
         std::int32_t thousandths = limits::thousandths_per_card;

@@ -26,7 +26,9 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
     lease.hosts = order.hosts;
     lease.pinned = !order.job;
     lease.chosen_by = member.chosen_by;
-    lease.price = price_of(order, listing);
+    lease.price = price_of(order, member, listing);
+    lease.storage_bytes = order.storage_bytes;
+    lease.storage_price = storage_price_of(order, member, listing);
     if (is_spot(order)) price_new_lease(tx.state(), lease, order, listing, member.cards, tx.now());
     lease.thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
     lease.fee_ppm = fee_of(order, tx.state().settings());
@@ -75,13 +77,21 @@ LeaseId add_lease(Transaction& tx, const Order& order, const Member& member, std
     return lease.id;
 }
 
-Micros hold_of(const State& state, const Order& order, ledger::Price price, std::int32_t thousandths,
-               Millis notice) {
+/// What a hold is reckoned from; `price` is the highest that may apply.
+struct Wanted {
+    ledger::Price price;
+    std::int32_t thousandths;
+    Micros storage_price;
+    Millis notice;
+};
+Micros hold_of(const State& state, const Order& order, const Wanted& wanted) {
     Lease lease;
-    lease.thousandths = thousandths;
+    lease.thousandths = wanted.thousandths;
     lease.term = order.term;
-    lease.reclaim_notice = notice;
-    return hold_wanted(state.rules(), lease, price);
+    lease.reclaim_notice = wanted.notice;
+    lease.storage_bytes = order.storage_bytes;
+    lease.storage_price = wanted.storage_price;
+    return hold_wanted(state.rules(), lease, wanted.price);
 }
 
 }  // namespace
@@ -91,14 +101,20 @@ Micros first_hold(const State& state, const Order& order, const Match& match) {
     for (const Member& member : match.members) {
         const Listing& listing = state.at<Listing>(member.listing);
         const auto thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
-        sum = sum + hold_of(state, order, is_spot(order) ? order.price_max : price_of(order, listing),
-                            thousandths, listing.reclaim_notice);
+        const auto price = is_spot(order) ? order.price_max : price_of(order, member, listing);
+        sum = sum + hold_of(state, order,
+                            {price, thousandths, storage_price_of(order, member, listing),
+                             listing.reclaim_notice});
     }
     return sum;
 }
 
 Micros first_hold_at_limit(const State& state, const Order& order) {
-    return hold_of(state, order, order.price_max, order.hosts * order.count * order.thousandths, Millis(0));
+    // Without a limit of its own, what storage will cost is known with the listing alone.
+    const Micros storage = order.storage_price_max.value_or(Micros(0));
+    const Micros one =
+        hold_of(state, order, {order.price_max, order.count * order.thousandths, storage, Millis(0)});
+    return Micros(one.count * order.hosts);
 }
 
 Status check_funds(const State& state, OrganizationId renter, Micros wanted) {
@@ -111,12 +127,14 @@ void fill(Transaction& tx, OrderId id, const Match& match) {
     Order order = tx.state().at<Order>(id);
     order.state = OrderState::filled;
     order.promised.clear();
+    order.hourly = Micros(0);
     const std::vector<JobId> jobs = jobs_of(tx.state(), order);
     for (std::size_t rank = 0; rank < match.members.size(); ++rank) {
         const auto job = jobs.empty() ? std::nullopt : std::optional(jobs.at(rank));
         const LeaseId lease =
             add_lease(tx, order, match.members[rank], static_cast<std::int32_t>(rank), job);
         order.lease = order.lease.value_or(lease);
+        order.hourly = *order.hourly + ledger::hourly(tx.state().at<Lease>(lease).rate());
     }
     tx.update(std::move(order), "order.filled");
 }

@@ -24,6 +24,7 @@ namespace {
 void requeue(Transaction& tx, std::vector<Job> jobs, Millis term) {
     Order order = tx.state().at<Order>(*jobs.front().order);
     order.term = term;
+    limit_to_quote(tx.state(), order);
     const Millis lifetime = order.expires_at - order.placed_at;
     order.id = tx.make_id<OrderId>();
     order.state = OrderState::standing;
@@ -34,6 +35,7 @@ void requeue(Transaction& tx, std::vector<Job> jobs, Millis term) {
     order.policy_effect.reset();
     order.promised.clear();
     order.fill_or_kill = false;
+    order.hourly.reset();
     order.expires_at = tx.now() + lifetime;
     order.version = 1;
     tx.insert(order, "order.placed");
@@ -91,6 +93,8 @@ Order order_of(const Transaction& tx, const PlaceOrder& command) {
     order.hosts = command.hosts;
     order.pricing = command.pricing;
     order.price_max = command.price_max;
+    order.storage_price_max = command.storage_price_max;
+    if (command.job) order.storage_bytes = command.job->storage_bytes;
     order.term = command.term;
     order.fill_or_kill = command.fill_or_kill;
     order.placed_at = tx.now();
@@ -106,41 +110,25 @@ Status check_listing(const State& state, const std::optional<ListingId>& listing
                   "/requirements/listing_id");
 }
 
-/// What serves an order that has just come: of a quoted one nothing but the listing that was quoted.
+/// What serves an order that has just come.
 std::optional<Match> match_now(const State& state, const Order& order, const PlaceOrder& command,
                                Time now) {
     const std::string* image = command.job ? &command.job->image : nullptr;
-    if (!command.quote) return find_match(state, order, now, image);
-    const Listing* quoted = state.find<Listing>(command.quote->listing);
-    if (quoted == nullptr) return std::nullopt;
-    const Claims claims = claims_before(state, order, now);
-    auto member = fit(state, *quoted, order, now, image, &claims).member;
-    if (!member) return std::nullopt;
-    member->chosen_by = ChosenBy::named;
-    return Match{{*std::move(member)}};
+    return command.quote ? match_quoted(state, order, *command.quote, now, image)
+                         : find_match(state, order, now, image);
 }
 
-Status check_place(const Transaction& tx, const PlaceOrder& command) {
+Status check_place(const Transaction& tx, const PlaceOrder& command, const Order& order) {
     const State& state = tx.state();
     const OrganizationId renter = tx.context().caller.organization;
     if (const auto open = check_may_trade(state, renter); !open) return open;
     if (command.job)
         if (const auto allowed = check_image(state, command.job->image); !allowed) return allowed;
     if (const auto there = check_listing(state, command.requirements.listing); !there) return there;
-    if (command.thousandths < limits::thousandths_per_card && command.count > 1)
-        return refuse(ErrorCode::invalid_field,
-                      "A part of a card is of one card: ask for one, or for whole ones.", "/thousandths");
+    if (const auto fine = check_shape(order); !fine) return fine;
     if (command.pricing == OrderPricing::spot &&
         (command.hosts > 1 || command.thousandths < limits::thousandths_per_card))
         return refuse(ErrorCode::invalid_field, "A bid is for whole cards on one host.", "/pricing");
-    if (command.hosts > 1 && command.thousandths < limits::thousandths_per_card)
-        return refuse(ErrorCode::invalid_field, "An order over several hosts is for whole cards.",
-                      "/thousandths");
-    if (command.hosts > 1 && (command.requirements.host || command.requirements.listing))
-        return refuse(ErrorCode::invalid_field, "An order over several hosts cannot be for a single one.",
-                      "/hosts");
-    if (command.quote && (command.hosts > 1 || command.thousandths < limits::thousandths_per_card))
-        return refuse(ErrorCode::invalid_field, "A quote is for whole cards on one host.", "/quote");
     if (state.standing_orders(renter) >= limits::standing_orders_per_organization_max)
         return refuse(ErrorCode::limit_reached,
                       fmt::format("An organization has at most {} standing orders: cancel some.",
@@ -239,8 +227,10 @@ void settle(Transaction& tx, std::vector<Job> jobs, EndReason reason) {
     const Job& first = jobs.front();
     const Order& order = tx.state().at<Order>(*first.order);
     if (is_retried(reason) && order.job && first.attempts < first.attempts_max) {
-        // Only a quote counts what has run, and a quote is for one host.
-        const Millis ran = first.is_member() ? Millis(0) : tx.state().at<Lease>(*first.lease).meter.running;
+        // Of a gang the member that ran longest counts: the next attempt has all of them begin together.
+        Millis ran(0);
+        for (const Job& job : jobs)
+            if (job.lease) ran = std::max(ran, tx.state().at<Lease>(*job.lease).meter.running);
         if (const auto term = term_left(order, ran)) return requeue(tx, std::move(jobs), *term);
     }
     finish(JobState::failed, "job.failed");
@@ -291,15 +281,17 @@ void expire_order(Transaction& tx, OrderId id) {
 }
 
 Result<Outcome> handle(Transaction& tx, const PlaceOrder& command) {
-    if (const auto allowed = check_place(tx, command); !allowed) return allowed.error();
     const State& state = tx.state();
     Order order = order_of(tx, command);
+    if (const auto allowed = check_place(tx, command, order); !allowed) return allowed.error();
     if (order.requirements.query && !order.requirements.compiled)
         if (const auto fine = search::compile(order.requirements); !fine) return fine.error();
     if (command.quote) {
         if (const auto good = check_quote(order, *command.quote, std::nullopt, tx.now()); !good)
             return good.error();
         put_under(order, *command.quote);
+        if (const auto fine = check_storage(order, order.storage_bytes, "/job/disk_bytes"); !fine)
+            return fine.error();
     }
     const std::string* image = command.job ? &command.job->image : nullptr;
     const auto match = match_now(state, order, command, tx.now());
@@ -363,6 +355,20 @@ Result<Outcome> handle(Transaction& tx, const AttachJob& command) {
                       "/image");
 
     Lease lease = **found;
+    lease.storage_bytes = command.job.storage_bytes;
+    const State& state = tx.state();
+    if (const auto fine =
+            check_storage(state.at<Order>(lease.order), command.job.storage_bytes, "/disk_bytes");
+        !fine)
+        return fine.error();
+    const auto missing = missing_hold(state.rules(), lease, highest_price(state, lease));
+    if (const auto funded = check_funds(state, lease.renter, missing); !funded) return funded.error();
+
+    if (missing.count > 0)
+        tx.transfer(state.account(lease.renter, ledger::AccountKind::available),
+                    state.account(lease.renter, ledger::AccountKind::held), missing,
+                    ledger::TransferReason::hold, lease.id);
+    lease.held = lease.held + missing;
     const Job job = insert_job(tx, command.job, lease.renter, lease.order, lease.id, {0, 1});
     lease.job = job.id;
     lease.phase_deadline = tx.now() + tx.state().rules().accept_deadline;

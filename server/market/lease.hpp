@@ -77,7 +77,14 @@ struct Lease {
     std::int32_t rank = 0;        ///< among the leases of its order
     std::int32_t hosts = 1;       ///< how many those are
     std::optional<ChosenBy> chosen_by;  ///< not of spot leases and reservations
+    std::int64_t storage_bytes = 0;     ///< reserved for its job; none until it has one
+    ledger::Micros storage_price;       ///< of a GiB for a month; locked for the lease's life
 
+    /// What its running time costs with its cards at `of_cards`, and now.
+    [[nodiscard]] ledger::Rate rate_at(ledger::Price of_cards) const {
+        return {of_cards, thousandths, ledger::storage_nanos_per_hour(storage_price, storage_bytes)};
+    }
+    [[nodiscard]] ledger::Rate rate() const { return rate_at(price); }
     /// What the lease takes of each of its cards.
     [[nodiscard]] std::int32_t thousandths_of_each() const {
         return thousandths / static_cast<std::int32_t>(cards.size());
@@ -136,6 +143,8 @@ struct Lease {
         visit.field("rank", row.rank);
         visit.field("hosts", row.hosts);
         visit.field("chosen_by", row.chosen_by);
+        visit.field("storage_bytes", row.storage_bytes);
+        visit.field("storage_micros_per_gib_month", row.storage_price);
     }
 };
 

@@ -118,13 +118,17 @@ ledger::Micros hold_wanted(const Rules& rules, const Lease& lease, ledger::Price
     const Millis window =
         rules.hold_window + rules.disconnect_window + std::max(lease.reclaim_notice, rules.stop_grace);
     const Millis rest = lease.term - lease.meter.running;
-    return ledger::cost_ceiling(price, lease.thousandths,
+    return ledger::cost_ceiling(lease.rate_at(price),
                                 std::clamp(window, Millis(0), std::max(rest, Millis(0))));
+}
+
+ledger::Micros missing_hold(const Rules& rules, const Lease& lease, ledger::Price price) {
+    return std::max(hold_wanted(rules, lease, price) - lease.held, Micros(0));
 }
 
 Time paid_until(const State& state, const Lease& lease, Time now) {
     const Millis covered =
-        ledger::covered_by(lease.meter, highest_price(state, lease), lease.thousandths, lease.held);
+        ledger::covered_by(lease.meter, lease.rate_at(highest_price(state, lease)), lease.held);
     const Time until = now + covered;
     if (!lease.running_at || covered < lease.term - lease.meter.running) return until;
     // Paid to the end of the term, although the host's clock may be ahead of this one by a little.
@@ -134,8 +138,7 @@ Time paid_until(const State& state, const Lease& lease, Time now) {
 void charge(Transaction& tx, Lease& lease, Millis accepted) {
     const State& state = tx.state();
     const auto before = lease.meter;
-    lease.meter =
-        ledger::advance(before, lease.price, lease.thousandths, accepted - before.running, lease.fee_ppm);
+    lease.meter = ledger::advance(before, lease.rate(), accepted - before.running, lease.fee_ppm);
     const Micros amount = lease.meter.charged - before.charged;
     const Micros fee = lease.meter.fee - before.fee;
     FALLOW_ASSERT(amount <= lease.held);

@@ -39,11 +39,14 @@ void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released);
 /// A finished lease's cards become free: its agent has reported that container and storage are gone.
 void release_cards(Transaction& tx, LeaseId id);
 
+/// What a lease that holds less than is wanted must have held in addition.
+[[nodiscard]] ledger::Micros missing_hold(const Rules& rules, const Lease& lease, ledger::Price price);
+
 /// Charges what `accepted` (cumulative, within every bound) adds to the lease, and tops its hold up.
 void charge(Transaction& tx, Lease& lease, Millis accepted);
 
-/// What must be held before a lease may start, or to go on: the price of the next window, at most of the
-/// rest of its term. `price` is the highest that may apply.
+/// What must be held before a lease may start, or to go on: the price of the next window with its storage,
+/// at most of the rest of its term. `price` is the highest that may apply to its cards.
 [[nodiscard]] ledger::Micros hold_wanted(const Rules& rules, const Lease& lease, ledger::Price price);
 
 /// Until when the held money lasts, counted from `now`, whatever a spot price does meanwhile.

@@ -24,8 +24,8 @@ struct Listing {
     ListingState state = ListingState::open;
     ledger::Price ask;
     std::optional<ledger::Price> spot_floor;  ///< the least a spot bid must be; absent: no spot
-    ledger::Micros storage_price;  ///< of a GiB for 30 days; quoted, and billed once it is metered
-    ledger::Micros egress_price;   ///< of a GiB that leaves the host; likewise
+    ledger::Micros storage_price;             ///< of a GiB reserved for a month of 730 hours
+    ledger::Micros egress_price;  ///< of a GiB that leaves the host; quoted, and billed once it is metered
     Millis term_min;
     Millis term_max;
     Millis reclaim_notice;

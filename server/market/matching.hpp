@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "ledger/quote.hpp"
 #include "market/eligibility.hpp"
 #include "market/transaction.hpp"
 
@@ -21,6 +22,7 @@ struct Member {
     std::vector<CardId> cards;
     std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card
     std::optional<ChosenBy> chosen_by = std::nullopt;
+    std::optional<ledger::QuotedHost> quoted = std::nullopt;  ///< whose prices hold
 };
 
 /// What an order takes, all of it or nothing: a member for each host that it asks for.

@@ -71,6 +71,11 @@ struct Order {
     std::int32_t hosts = 1;  ///< each with `count` cards and a lease of its own; more than one is a gang
 
     /// Several cards at once, which later orders must not take away one by one.
+    std::int64_t storage_bytes = 0;  ///< reserved on each host for its job; none for a rental
+    std::optional<ledger::Micros> storage_price_max;  ///< of a GiB for a month
+    std::optional<std::int64_t> stored_gib_max;       ///< of the quote: its job reserves no more
+    std::optional<ledger::Micros> hourly;             ///< all in, of all its leases, when it was filled
+
     [[nodiscard]] bool is_large() const { return hosts > 1 || count > 1; }
     [[nodiscard]] bool is_gang() const { return hosts > 1; }
     [[nodiscard]] bool is_for_share() const { return thousandths < limits::thousandths_per_card; }
@@ -110,6 +115,10 @@ struct Order {
         visit.field("version", row.version);
         visit.field("thousandths", row.thousandths);
         visit.field("hosts", row.hosts);
+        visit.field("storage_bytes", row.storage_bytes);
+        visit.field("storage_micros_per_gib_month_max", row.storage_price_max);
+        visit.field("stored_gib_max", row.stored_gib_max);
+        visit.field("all_in_micros_per_hour", row.hourly);
     }
 };
 

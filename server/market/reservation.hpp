@@ -55,6 +55,8 @@ struct Reservation {
     std::optional<Time> offer_from;
     Time booked_at;
     std::int64_t version = 1;
+    ledger::Micros storage_price;                ///< of a GiB for a month; locked like the price
+    std::optional<std::int64_t> stored_gib_max;  ///< of the quote
 
     [[nodiscard]] bool is_open() const {
         return state == ReservationState::booked || state == ReservationState::started;
@@ -91,6 +93,8 @@ struct Reservation {
         visit.field("offer_from", row.offer_from);
         visit.field("booked_at", row.booked_at);
         visit.field("version", row.version);
+        visit.field("storage_micros_per_gib_month", row.storage_price);
+        visit.field("stored_gib_max", row.stored_gib_max);
     }
 };
 

@@ -30,6 +30,8 @@ Order order_of(const Reservation& row, Time now) {
     order.placed_at = now;
     order.expires_at = row.ends_at;
     order.end_use = row.end_use;
+    order.stored_gib_max = row.stored_gib_max;
+    order.hourly = ledger::hourly({row.price, order.count * limits::thousandths_per_card});
     return order;
 }
 
@@ -88,6 +90,7 @@ Lease lease_of(Transaction& tx, const Reservation& row, const Order& order) {
     lease.pinned = true;
     lease.price = row.price;
     lease.thousandths = static_cast<std::int32_t>(row.cards.size()) * limits::thousandths_per_card;
+    lease.storage_price = row.storage_price;
     lease.fee_ppm = row.fee_ppm;
     lease.term = order.term;
     lease.reclaim_notice = row.reclaim_notice;
@@ -190,7 +193,9 @@ void settle_reserved(Transaction& tx, const Lease& lease, ledger::Micros given_b
     Reservation row = state.at<Reservation>(*id);
     if (is_sellers_fault(*lease.end_reason) && row.penalty.count == 0) take_penalty(tx, row, tx.now());
     if (is_no_show(lease)) {
-        const Micros kept = part_of(given_back, row.cancel_kept_ppm);
+        // What was held for the storage of a job is no part of the deposit.
+        const Micros deposit = std::min(given_back, deposit_of(state.rules(), row));
+        const Micros kept = part_of(deposit, row.cancel_kept_ppm);
         const Micros fee = ledger::fee_of(kept, row.fee_ppm);
         tx.transfer(state.account(row.renter, AccountKind::available),
                     state.account(row.seller, AccountKind::earned), kept - fee, TransferReason::kept, *id);
@@ -210,7 +215,7 @@ std::optional<ledger::Micros> penalty_for_reclaim(const State& state, const Leas
         return std::nullopt;
     const Time end = std::min(lease.running_at.value_or(now) + lease.term, *listing->committed_until);
     const Millis rest = std::max(end - now, Millis(0));
-    return part_of(ledger::cost_ceiling(lease.price, lease.thousandths, rest), state.rules().penalty_ppm);
+    return part_of(ledger::cost_ceiling({lease.price, lease.thousandths}, rest), state.rules().penalty_ppm);
 }
 
 Status check_penalty(const State& state, const Lease& lease, ledger::Micros penalty) {

@@ -66,6 +66,8 @@ Reservation reservation_for(const State& state, const Order& order, const Block&
     row.starts_at = command.starts_at;
     row.ends_at = command.starts_at + order.term;
     row.price = price_of(order, listing);
+    row.storage_price = storage_price_of(order, listing);
+    row.stored_gib_max = order.stored_gib_max;
     row.fee_ppm = fee_of(order, state.settings());
     row.reclaim_notice = listing.reclaim_notice;
     row.end_use = order.end_use;
@@ -145,14 +147,14 @@ void break_it(Transaction& tx, Reservation row) {
 }  // namespace
 
 ledger::Micros price_of_block(const Reservation& row) {
-    return ledger::cost_ceiling(row.price, thousandths_of(row), row.ends_at - row.starts_at);
+    return ledger::cost_ceiling({row.price, thousandths_of(row)}, row.ends_at - row.starts_at);
 }
 
 ledger::Micros penalty_of(const Reservation& row, Time from) {
     const Millis rest = row.ends_at - std::max(from, row.starts_at);
     if (rest.count <= 0) return Micros(0);
     const Micros whole =
-        part_of(ledger::cost_ceiling(row.price, thousandths_of(row), rest), row.penalty_ppm);
+        part_of(ledger::cost_ceiling({row.price, thousandths_of(row)}, rest), row.penalty_ppm);
     const bool is_booked = row.bond.count > 0 || !row.id.is_nil();
     return is_booked ? std::min(whole, row.bond) : whole;
 }
@@ -222,7 +224,7 @@ Result<Outcome> handle(Transaction& tx, const Reserve& command) {
         if (const auto good = check_quote(order, *command.quote, command.starts_at, tx.now()); !good)
             return good.error();
         put_under(order, *command.quote);
-        only = command.quote->listing;
+        only = command.quote->hosts.front().listing;
     }
     const auto block = find_block(state, order, command.starts_at, tx.now(), only);
     if (!block) return no_block();

@@ -8,6 +8,8 @@ namespace {
 
 /// micros per card-hour × ms × thousandths of a card, per micro.
 constexpr Wide numerator_per_micro = 3'600'000'000;
+/// A GiB in bytes, for a month of 730 hours.
+constexpr Wide bytes_hours_per_gib_month = Wide{1'073'741'824} * 730;
 
 class LeaseCheck {
   public:
@@ -111,6 +113,13 @@ class LeaseCheck {
         return found;
     }
 
+    /// What the reserved storage costs, in thousandths of a micro per hour. Below 2^63 by the columns'
+    /// bounds.
+    Wide storage_rate() const {
+        return static_cast<Wide>(lease_.storage_price) * lease_.storage_bytes * 1000 /
+               bytes_hours_per_gib_month;
+    }
+
     /// From usage and prices to the charge and the fee, by the published rule.
     void check_charge() {
         const std::int64_t running = lease_.usage.empty() ? 0 : lease_.usage.back().accepted_ms;
@@ -123,6 +132,7 @@ class LeaseCheck {
                 __builtin_add_overflow(numerator, part, &numerator))
                 return report_({"charge_from_usage", name_, "a charge that fits 128 bits", "more"});
         }
+        numerator += storage_rate() * lease_.running_ms;
         expect("numerator_from_usage", decimal(numerator), lease_.numerator);
         const Wide charge = numerator / numerator_per_micro;
         expect("charge_from_usage", charge, lease_.charged);
@@ -197,8 +207,26 @@ class LeaseCheck {
         }
         expect("receipt_segments", stretches_text(), listed, "receipt prices");
         expect("receipt_segments", lease_.running_ms, running, "receipt running time");
-        expect("receipt_segments", lease_.charged, numerator * lease_.thousandths / numerator_per_micro,
-               "receipt charge");
+        const Wide of_cards = numerator * lease_.thousandths;
+        const Wide charge = (of_cards + storage_rate() * running) / numerator_per_micro;
+        expect("receipt_segments", lease_.charged, charge, "receipt charge");
+        check_receipt_storage(text, charge - of_cards / numerator_per_micro);
+    }
+
+    /// A receipt tells of storage where it cost something, and of none elsewhere.
+    void check_receipt_storage(const SignedText& text, Wide part) {
+        if (storage_rate() == 0) {
+            if (text.fields.contains("storage_micros"))
+                report_({"receipt_storage", name_ + " receipt", "no storage", "storage"});
+            return;
+        }
+        const auto agrees = [&](const char* field, Wide expected) {
+            expect("receipt_storage", decimal(expected), text.one(field), "receipt " + std::string(field));
+        };
+        agrees("storage_bytes", lease_.storage_bytes);
+        agrees("storage_micros_per_gib_month", lease_.storage_price);
+        agrees("storage_nanos_per_hour", storage_rate());
+        agrees("storage_micros", part);
     }
 
     /// The stretches in which anything ran, as a receipt lists them.

@@ -84,6 +84,8 @@ struct Lease {
     std::string started_at;  ///< RFC 3339, or "none"
     std::string ended_at;
     std::vector<std::string> cards;
+    std::int64_t storage_bytes = 0;
+    std::int64_t storage_price = 0;  ///< micros per GiB and month
 
     bool is_spot = false;
 

@@ -18,7 +18,8 @@ constexpr const char* leases_sql =
     "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), "
     "'none'), "
     "coalesce(to_char(timestamp 'epoch' + ended_at * interval '1 ms', "
-    "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'none'), spot_floor_micros_per_hour IS NOT NULL "
+    "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'none'), spot_floor_micros_per_hour IS NOT NULL, "
+    "storage_bytes, storage_micros_per_gib_month "
     "FROM leases";
 
 constexpr const char* reservations_sql =
@@ -88,6 +89,8 @@ Lease lease_from(const pqxx::row& row) {
     lease.started_at = text(row[20]);
     lease.ended_at = text(row[21]);
     lease.is_spot = row[22].as<bool>();
+    lease.storage_bytes = number(row[23]);
+    lease.storage_price = number(row[24]);
     return lease;
 }
 

@@ -102,9 +102,9 @@ class Renters(RoutesTest):
         return done.returncode == 0
 
     def test_a_quote_is_signed_and_caps_the_price(self):
-        listing = self.offer(3, ask=PER_MS, storage_micros_per_gib_month=72_000, egress_micros_per_gib=5_000)
+        listing = self.offer(3, ask=PER_MS, storage_micros_per_gib_month=73_000, egress_micros_per_gib=5_000)
         self.assertEqual((listing["storage_micros_per_gib_month"], listing["egress_micros_per_gib"]),
-                         (72_000, 5_000))
+                         (73_000, 5_000))
         quote, signed = self.quoted(listing, count=2, stored_gib=1000, moved_gib=3)
         self.assertEqual((quote["listing_id"], quote["seller_id"], quote["price_micros_per_hour"],
                           quote["cards_micros"], quote["storage_micros"], quote["traffic_micros"],
@@ -134,6 +134,54 @@ class Renters(RoutesTest):
         self.assert_problem(self.renter.call("POST", "/v1/orders", plain), 409, "no_match")
         self.renter.post("/v1/orders", {**body, "count": 2}, 201)  # a quote may be used again, while there are cards
         self.assert_problem(self.renter.call("POST", "/v1/orders", body), 409, "no_match")
+
+    def test_storage_is_paid_with_the_cards(self):
+        listing = self.offer(2, ask=PER_MS, storage_micros_per_gib_month=73_000_000, share_min_thousandths=250)
+        job = {**self.job(), "disk_bytes": 10 << 30}
+        body = {"requirements": {"listing_id": listing["id"]}, "term_ms": HOUR, "price_max_micros_per_hour": PER_MS,
+                "fill_or_kill": True, "job": job}
+        reply = self.renter.call("POST", "/v1/orders", {**body, "storage_micros_per_gib_month_max": 72_999_999})
+        self.assert_problem(reply, 409, "no_match")
+        placed = self.renter.post("/v1/orders", {**body, "storage_micros_per_gib_month_max": 73_000_000}, 201)
+        lease, order = placed["lease"], placed["order"]
+        self.assertEqual([lease[name] for name in ("storage_bytes", "storage_micros_per_gib_month",
+                                                   "all_in_micros_per_hour")],
+                         [10 << 30, 73_000_000, PER_MS + 1_000_000])
+        self.assertEqual((order["storage_bytes"], order["all_in_micros_per_hour"]), (10 << 30, PER_MS + 1_000_000))
+        quote, signed = self.quoted(listing, thousandths=250, stored_gib=9)
+        self.assertEqual((quote["thousandths"], quote["cards_micros"], quote["storage_micros"],
+                          quote["all_in_micros_per_hour"]), (250, PER_MS // 4, 900_000, PER_MS // 4 + 900_000))
+        self.assertTrue(self.verifies(quote))
+        with_quote = {"quote": signed, "term_ms": HOUR, "thousandths": 250}
+        reply = self.renter.call("POST", "/v1/orders", {**with_quote, "job": job})
+        self.assert_problem(reply, 422, "invalid_field", "/job/disk_bytes")
+        reply = self.renter.call("POST", "/v1/orders", {**with_quote, "storage_micros_per_gib_month_max": 1})
+        self.assert_problem(reply, 422, "invalid_field", "/storage_micros_per_gib_month_max")
+        rental = self.renter.post("/v1/orders", with_quote, 201)["lease"]
+        self.assertEqual((rental["storage_bytes"], rental["all_in_micros_per_hour"]), (0, PER_MS // 4))
+        path = f"/v1/leases/{rental['id']}/job"
+        self.assert_problem(self.renter.call("POST", path, job), 422, "invalid_field", "/disk_bytes")
+        self.renter.post(path, {**job, "disk_bytes": 9 << 30}, 201)
+        rental = self.renter.get("/v1/leases/" + rental["id"])
+        self.assertEqual(rental["all_in_micros_per_hour"], PER_MS // 4 + 900_000)
+
+    def test_a_quote_for_several_hosts(self):
+        seller = self.organization(SELLER)
+        product = f"Quoted {next(self.numbers)}"
+        listings = []
+        for place in range(2):
+            host = self.host(seller, cards=2, product=product)
+            listings.append(self.listing(seller, host, ask=PER_MS * (1 + place)))
+        wanted = {"requirements": {"products": [product]}, "term_ms": HOUR, "count": 2, "hosts": 2}
+        quote = self.renter.post("/v1/quotes", wanted, 201)
+        self.assertTrue(self.verifies(quote))
+        self.assertEqual([(host["listing_id"], host["price_micros_per_hour"]) for host in quote["hosts"]],
+                         [(listing["id"], PER_MS * (1 + place)) for place, listing in enumerate(listings)])
+        self.assertEqual((quote["cards_micros"], quote["price_micros_per_hour"]), (6 * PER_MS, 2 * PER_MS))
+        signed = {"quote": quote["quote"], "server_signature": quote["server_signature"]}
+        placed = self.renter.post("/v1/orders", {"quote": signed, "term_ms": HOUR, "count": 2, "hosts": 2}, 201)
+        self.assertEqual([member["price_micros_per_hour"] for member in placed["members"]], [PER_MS, 2 * PER_MS])
+        self.assertEqual(placed["order"]["all_in_micros_per_hour"], 6 * PER_MS)
 
     def test_a_quote_moves_nothing(self):
         listing = self.offer(1, ask=PER_MS)

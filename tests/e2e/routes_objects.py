@@ -281,7 +281,7 @@ def reclaimLease(t):
 def createQuote(t):
     return Example(t.owner, "/v1/quotes", {"requirements": {"listing_id": t.big_listing["id"]}, "count": 1,
                                            "price_max_micros_per_hour": 10_000_000, "term_ms": HOUR,
-                                           "stored_gib": 10, "moved_gib": 1})
+                                           "stored_gib": 10, "moved_gib": 1, "hosts": 1})
 
 
 @example

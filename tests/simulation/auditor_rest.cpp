@@ -151,7 +151,8 @@ bool Auditor::could_serve(const market::Listing& listing, const market::Order& o
     const bool is_open = listing.state == market::ListingState::open && entry <= order.price_max &&
                          order.term >= listing.term_min && order.term <= listing.term_max &&
                          order.count >= listing.bundle_min &&
-                         (order.thousandths == 1000 || order.thousandths >= listing.share_min);
+                         (order.thousandths == 1000 || order.thousandths >= listing.share_min) &&
+                         listing.storage_price <= order.storage_price_max.value_or(listing.storage_price);
     const bool is_there = host.state == market::HostState::online && !host.unreachable_since &&
                           !is_frozen(host.id.text()) && !is_frozen(listing.organization.text());
     if (!is_open || !is_there) return false;
@@ -162,10 +163,12 @@ bool Auditor::could_serve(const market::Listing& listing, const market::Order& o
     const Millis window =
         rules_.hold_window + rules_.disconnect_window + std::max(listing.reclaim_notice, rules_.stop_grace);
     const ledger::Price held_at = is_bid ? order.price_max : listing.ask;
-    const Int128 numerator = static_cast<Int128>(held_at.micros_per_hour) *
-                             std::min(window, order.term).count *
-                             (order.hosts * order.count * order.thousandths);
-    const auto hold = static_cast<std::int64_t>((numerator + 3'599'999'999) / 3'600'000'000);
+    const Int128 storage =
+        static_cast<Int128>(listing.storage_price.count) * order.storage_bytes * 1000 / 730 / 1'073'741'824;
+    const Int128 numerator =
+        (static_cast<Int128>(held_at.micros_per_hour) * order.count * order.thousandths + storage) *
+        std::min(window, order.term).count;
+    const auto hold = order.hosts * static_cast<std::int64_t>((numerator + 3'599'999'999) / 3'600'000'000);
     return balance(order.organization, AccountKind::available) >= hold;
 }
 

@@ -91,6 +91,7 @@ market::JobRequest Renter::job(const std::string& key) {
     request.max_duration = random.chance(150) ? random.span(2000, 10'000) : seconds(600);
     request.attempts_max = static_cast<std::int32_t>(random.between(1, 4));
     request.document = key;
+    request.storage_bytes = random.between(0, 64) * 1'000'000'007;
     scene_.machines.plans[key] = program();
     return request;
 }
@@ -107,6 +108,7 @@ void Renter::place(bool has_job) {
     const bool may_bid = order.thousandths == limits::thousandths_per_card && order.hosts == 1;
     if (may_bid && random.chance(400)) order.pricing = market::OrderPricing::spot;
     order.term = is_poor_ ? seconds(300) : random.span(15'000, 120'000);
+    if (random.chance(200)) order.storage_price_max = ledger::Micros(random.between(0, 12) * 100'000'000);
     order.expires_in = random.chance(200) ? hours(1) : random.span(10'000, 90'000);
     order.fill_or_kill = random.chance(100);
     if (random.chance(250)) order.end_use = market::EndUse::ai_training;
@@ -148,6 +150,10 @@ void Renter::change_bid() {
 void Renter::place_quoted() {
     market::MakeQuote wanted;
     wanted.count = world_.random.chance(250) ? 2 : 1;
+    if (wanted.count == 1 && world_.random.chance(300))
+        wanted.thousandths = static_cast<std::int32_t>(world_.random.between(1, 3) * 250);
+    if (wanted.thousandths == limits::thousandths_per_card && world_.random.chance(300)) wanted.hosts = 2;
+    wanted.stored_gib = world_.random.between(20, 80);
     wanted.term = is_poor_ ? seconds(300) : world_.random.span(60'000, 120'000);
     perform("POST /v1/quotes", wanted, [this](const Answer& answer) {
         const auto* quote = answer.outcome ? std::get_if<ledger::QuoteFacts>(&*answer.outcome) : nullptr;
@@ -156,6 +162,8 @@ void Renter::place_quoted() {
             const std::string key = make_key();
             market::PlaceOrder order;
             order.count = quote.count;
+            order.thousandths = quote.thousandths;
+            order.hosts = static_cast<std::int32_t>(quote.hosts.size());
             order.term = quote.term;
             order.expires_in = world_.random.span(10'000, 90'000);
             order.quote = quote;
@@ -233,6 +241,9 @@ void Seller::open_listing(HostId host) {
     for (const auto& [id, card] : rows<market::Card>())
         if (card.host == host) listing.cards.push_back(id);
     listing.ask = ledger::Price(world_.random.between(8, 22) * 100'000);
+    // High enough for a lease of seconds to be charged for it.
+    if (world_.random.chance(700))
+        listing.storage_price = ledger::Micros(world_.random.between(1, 10) * 100'000'000);
     if (world_.random.chance(750))
         listing.spot_floor = ledger::Price(world_.random.between(4, 14) * 100'000);
     listing.term_min = Millis(1);

@@ -97,6 +97,10 @@ class ListingBuilder {
         command_.spot_floor = ledger::Price(per_hour.count);
         return *this;
     }
+    ListingBuilder& storage(ledger::Micros per_gib_month) {
+        command_.storage_price = per_gib_month;
+        return *this;
+    }
     ListingBuilder& terms(Millis shortest, Millis longest) {
         command_.term_min = shortest;
         command_.term_max = longest;
@@ -217,6 +221,15 @@ class OrderBuilder {
     }
     OrderBuilder& job(std::string image = "busybox", std::int32_t attempts_max = 1) {
         command_.job = market::JobRequest{std::move(image), hours(1), attempts_max, "{}"};
+        return *this;
+    }
+    /// Working storage of the job, which must be there already.
+    OrderBuilder& storing(std::int64_t bytes) {
+        command_.job->storage_bytes = bytes;
+        return *this;
+    }
+    OrderBuilder& storage_max(ledger::Micros per_gib_month) {
+        command_.storage_price_max = per_gib_month;
         return *this;
     }
     OrderBuilder& product(std::string name) {

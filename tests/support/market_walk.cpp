@@ -18,6 +18,7 @@ Walk::Walk(std::uint64_t seed, std::size_t reload_one_in)
         world_.listing(hosts_.back().first, a_listing()
                                                 .ask(usd(1 + static_cast<std::int64_t>(below(3))))
                                                 .floor(usd(i % 3))
+                                                .storage(usd(100 * (i % 3)))
                                                 .committed(world_.now() + hours(12)));
     }
 }
@@ -39,7 +40,9 @@ market::Rules Walk::rules() {
 }
 
 std::string Walk::act() {
-    switch (below(29)) {
+    switch (below(30)) {
+        case 29:
+            return place_quoted();
         case 28:
             return bid();
         case 0:
@@ -78,7 +81,7 @@ std::string Walk::act() {
         case 15:
             return on_lease([&](const market::Lease& row) {
                 const market::JobRequest job{"busybox", hours(1), static_cast<std::int32_t>(1 + below(3)),
-                                             "{}"};
+                                             "{}", gib(static_cast<std::int64_t>(below(200)))};
                 return go(market::AttachJob{row.id, job}, World::by(row.renter));
             });
         case 16:
@@ -134,8 +137,35 @@ std::string Walk::place() {
         order.bid(usd(static_cast<std::int64_t>(below(5))));
     if (below(4) == 0) order.fill_or_kill();
     if (below(3) != 0)
-        order.job(below(5) == 0 ? "other" : "busybox", static_cast<std::int32_t>(1 + below(4)));
+        order.job(below(5) == 0 ? "other" : "busybox", static_cast<std::int32_t>(1 + below(4)))
+            .storing(gib(static_cast<std::int64_t>(below(200))));
+    if (below(4) == 0) order.storage_max(usd(static_cast<std::int64_t>(50 * below(6))));
     return go(market::PlaceOrder(order), World::by(somebody()));
+}
+
+std::string Walk::place_quoted() {
+    const market::Caller renter = World::by(somebody());
+    market::MakeQuote wanted;
+    wanted.count = static_cast<std::int32_t>(1 + below(2));
+    if (below(3) == 0) wanted.hosts = 2;
+    if (wanted.count * wanted.hosts == 1 && below(2) == 0)
+        wanted.thousandths = static_cast<std::int32_t>(100 * (1 + below(10)));
+    wanted.stored_gib = static_cast<std::int64_t>(below(200));
+    wanted.term = minutes(static_cast<std::int64_t>(5 + below(300)));
+    const market::Decision decision = world_.decide(wanted, renter);
+    if (!decision.outcome) return "quote " + std::string(name_of(decision.outcome.error().code));
+    const auto& quote = std::get<ledger::QuoteFacts>(*decision.outcome);
+    market::PlaceOrder order;
+    order.count = quote.count;
+    order.thousandths = quote.thousandths;
+    order.hosts = static_cast<std::int32_t>(quote.hosts.size());
+    order.term = quote.term;
+    order.expires_in = hours(1);
+    order.quote = quote;
+    order.job =
+        market::JobRequest{"busybox", hours(1), 3, "{}", gib(static_cast<std::int64_t>(below(220)))};
+    world_.pass(minutes(static_cast<std::int64_t>(below(6))));
+    return go(order, renter);
 }
 
 std::string Walk::bid() {
@@ -185,6 +215,7 @@ std::string Walk::listing() {
         auto offer = a_listing()
                          .ask(usd(static_cast<std::int64_t>(below(4))))
                          .shares_from(below(2) == 0 ? 250 : limits::thousandths_per_card)
+                         .storage(usd(static_cast<std::int64_t>(50 * below(6))))
                          .notice(minutes(static_cast<std::int64_t>(below(20))));
         if (below(2) == 0) offer.floor(usd(static_cast<std::int64_t>(below(3))));
         if (below(3) != 0) offer.committed(world_.now() + hours(8));

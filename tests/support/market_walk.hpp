@@ -54,6 +54,7 @@ class Walk {
     std::string go(const market::Command& command, const market::Caller& caller);
 
     std::string place();
+    std::string place_quoted();
 
     std::string bid();
 

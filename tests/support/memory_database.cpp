@@ -152,6 +152,12 @@ void MemoryDatabase::check(const market::Lease& row) {
     if (row.held.count < 0) fail("leases", "leases_held_not_negative");
     if (row.meter.charged.count != row.meter.numerator / ledger::numerator_per_micro)
         fail("leases", "leases_charge_exact");
+    const Int128 storage = static_cast<Int128>(row.storage_price.count) * row.storage_bytes * 1000 /
+                           (Int128{730} << 30) * row.meter.running.count;
+    const Int128 cards =
+        static_cast<Int128>(row.price.micros_per_hour) * row.thousandths * row.meter.running.count;
+    if (row.spot_floor ? row.meter.numerator < storage : row.meter.numerator != cards + storage)
+        fail("leases", "leases_sum_exact");
     if (row.meter.fee != ledger::fee_of(row.meter.charged, row.fee_ppm)) fail("leases", "leases_fee_exact");
 }
 

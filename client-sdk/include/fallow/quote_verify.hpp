@@ -12,21 +12,27 @@
 
 namespace fallow::sdk {
 
+/// A host of the order: the listing that it comes from, and its prices.
+struct QuoteHostFacts {
+    std::string listing;
+    std::string seller;
+    std::int64_t price_micros_per_hour = 0;
+    std::int64_t storage_micros_per_gib_month = 0;
+    std::int64_t egress_micros_per_gib = 0;
+};
+
 /// What the quote says. To be believed only if every check passed.
 struct QuoteFacts {
     std::string server_key;
     std::string quote;
     std::string renter;
-    std::string seller;
-    std::string listing;
-    std::int64_t count = 0;
+    std::int64_t count = 0;  ///< cards on each host
+    std::int64_t thousandths = 1000;
     std::int64_t term_ms = 0;
-    std::int64_t price_micros_per_hour = 0;
     std::int64_t fee_ppm = 0;
     std::int64_t stored_gib = 0;
-    std::int64_t storage_micros_per_gib_month = 0;
     std::int64_t moved_gib = 0;
-    std::int64_t egress_micros_per_gib = 0;
+    std::vector<QuoteHostFacts> hosts;
     std::int64_t cards_micros = 0;
     std::int64_t storage_micros = 0;
     std::int64_t traffic_micros = 0;

@@ -23,7 +23,10 @@ struct Requirements {
 struct NewQuote {
     Requirements requirements;
     std::optional<std::int64_t> count;
+    std::optional<std::int64_t> thousandths;
+    std::optional<std::int64_t> hosts;
     std::optional<std::int64_t> price_max_micros_per_hour;
+    std::optional<std::int64_t> storage_micros_per_gib_month_max;
     std::int64_t term_ms = 0;
     std::optional<std::int64_t> stored_gib;
     std::optional<std::int64_t> moved_gib;
@@ -37,15 +40,27 @@ struct SignedQuote {
     std::string server_signature;
 };
 
+/// A host of the order, and its prices.
+struct QuotedHost {
+    std::string listing_id;
+    std::string seller_id;
+    std::int64_t price_micros_per_hour = 0;
+    std::int64_t storage_micros_per_gib_month = 0;
+    std::int64_t egress_micros_per_gib = 0;
+};
+
 struct Quote {
     std::string quote;
     std::string server_signature;
     std::string id;
-    std::string listing_id;
+    std::string listing_id;  ///< of the first host
     std::string seller_id;
-    std::int64_t count = 0;
+    std::int64_t count = 0;  ///< on each host
+    std::int64_t thousandths = 1000;
+    std::vector<QuotedHost> hosts;
     std::int64_t term_ms = 0;
-    std::int64_t price_micros_per_hour = 0;
+    std::int64_t price_micros_per_hour = 0;   ///< of the dearest
+    std::int64_t all_in_micros_per_hour = 0;  ///< of all cards and the storage
     std::int64_t fee_ppm = 0;
     std::int64_t stored_gib = 0;
     std::int64_t moved_gib = 0;
@@ -98,6 +113,7 @@ struct Reservation {
     std::string ends_at;
     std::int64_t price_micros_per_hour = 0;
     std::int64_t fee_ppm = 0;
+    std::int64_t storage_micros_per_gib_month = 0;
     std::int64_t total_micros = 0;
     std::int64_t reclaim_notice_ms = 0;
     std::optional<std::string> end_use;

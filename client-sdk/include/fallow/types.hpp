@@ -305,6 +305,7 @@ struct NewOrder {
     std::optional<std::int64_t> hosts;        ///< each with `count` cards
     std::optional<std::string> pricing;       ///< fixed, spot
     std::optional<std::int64_t> price_max_micros_per_hour;  ///< needed unless there is a quote
+    std::optional<std::int64_t> storage_micros_per_gib_month_max;
     std::int64_t term_ms = 0;
     std::optional<SignedQuote> quote;
     std::optional<bool> fill_or_kill;
@@ -339,6 +340,9 @@ struct Order {
     std::optional<std::string> policy_rule;
     std::optional<std::string> policy_effect;  ///< deny, needs_approval
     std::optional<std::string> quote_id;
+    std::int64_t storage_bytes = 0;  ///< reserved on each host for its job
+    std::optional<std::int64_t> storage_micros_per_gib_month_max;
+    std::optional<std::int64_t> all_in_micros_per_hour;  ///< of all its leases, when it was filled
     std::int64_t version = 0;
 };
 
@@ -359,6 +363,9 @@ struct Lease {
     std::optional<std::string> end_reason;
     std::int64_t price_micros_per_hour = 0;
     std::optional<std::int64_t> spot_floor_micros_per_hour;  ///< of a spot lease
+    std::int64_t storage_bytes = 0;                          ///< reserved for its job
+    std::int64_t storage_micros_per_gib_month = 0;
+    std::int64_t all_in_micros_per_hour = 0;  ///< cards and storage, rounded up
     std::int64_t thousandths = 0;
     std::int64_t term_ms = 0;
     std::int64_t reclaim_notice_ms = 0;

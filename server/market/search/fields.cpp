@@ -193,7 +193,7 @@ constexpr std::array table{
         "the price of the card's spot pool at the moment; unknown: the listing takes no bids, or the pool "
         "has no price",
         spot_price_of},
-    Field{"storage_price", money, offer, "of a GiB stored for 30 days; quoted, not billed yet",
+    Field{"storage_price", money, offer, "of a GiB of working storage for a month of 730 hours",
           [](F f) { return Cell(f.listing.storage_price.count); }},
     Field{"egress_price", money, offer, "of a GiB that leaves the host; quoted, not billed yet",
           [](F f) { return Cell(f.listing.egress_price.count); }},

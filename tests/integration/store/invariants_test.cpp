@@ -124,6 +124,7 @@ const std::vector<Refusal>& refusals() {
         {"orders_share_of_one_card", "UPDATE orders SET thousandths = 500, count = 2"},
         {"orders_share_within_card", "UPDATE orders SET thousandths = 1001"},
         {"orders_state_known", "UPDATE orders SET state = 'open'"},
+        {"orders_storage_within_limits", "UPDATE orders SET storage_bytes = -1"},
         {"orders_term_positive", "UPDATE orders SET term_ms = 0"},
         {"orders_version_positive", "UPDATE orders SET version = 0"},
         // Leases
@@ -147,6 +148,14 @@ const std::vector<Refusal>& refusals() {
         {"leases_released_after_end", "UPDATE leases SET released = true WHERE id = {lease}"},
         {"leases_running_not_negative", "UPDATE leases SET running_ms = -1"},
         {"leases_share_positive", "UPDATE leases SET thousandths = 0"},
+        {"leases_storage_within_limits", "UPDATE leases SET storage_bytes = -1"},
+        {"leases_sum_exact",
+         "UPDATE leases SET price_micros_per_hour = price_micros_per_hour + 1 WHERE id = {lease}"},
+        {"leases_sum_exact",
+         "UPDATE leases SET storage_bytes = 1073741824, storage_micros_per_gib_month = 730 "
+         "WHERE id = {lease}"},
+        {"leases_sum_exact",
+         "UPDATE leases SET storage_micros_per_gib_month = 1000000000 WHERE id = {ended_lease}"},
         {"leases_state_known", "UPDATE leases SET state = 'done'"},
         {"leases_stop_reason_known", "UPDATE leases SET stop_reason = 'bored'"},
         {"leases_term_positive", "UPDATE leases SET term_ms = 0"},
@@ -205,6 +214,7 @@ const std::vector<Refusal>& refusals() {
         {"reservations_bond_from_known", "UPDATE reservations SET bond_from = 'held'"},
         {"reservations_started_by_lease", "UPDATE reservations SET state = 'started'"},
         {"reservations_offer_whole", "UPDATE reservations SET offer_micros = 1"},
+        {"reservations_storage_within_limits", "UPDATE reservations SET stored_gib_max = -1"},
         {"reservations_version_positive", "UPDATE reservations SET version = 0"},
         {"transfers_reservation_named",
          "INSERT INTO transfers VALUES (gen_random_uuid(), {available}, {held}, {renter}, {renter}, 1, "

@@ -116,8 +116,7 @@ void World::move(AccountId debit, OrganizationId debit_owner, AccountId credit, 
 /// One accepted usage statement, and the transfers it causes.
 void World::meter(market::Lease& row, std::int64_t running_ms, std::int64_t accepted_at, bool final) {
     const ledger::Meter before = row.meter;
-    row.meter = ledger::advance(before, row.price, row.thousandths, Millis(running_ms) - before.running,
-                                row.fee_ppm);
+    row.meter = ledger::advance(before, row.rate(), Millis(running_ms) - before.running, row.fee_ppm);
     const Micros charge = row.meter.charged - before.charged;
     const Micros fee = row.meter.fee - before.fee;
     row.held = row.held - charge;
@@ -164,6 +163,8 @@ void World::demand() {
     done.pinned = true;
     done.price = Price(1'234'567);
     done.spot_floor = Price(1'000'000);
+    done.storage_bytes = std::int64_t{10} << 30;
+    done.storage_price = Micros(730'000);
     done.cards = {card};
     move(available, renter, held, renter, 5'000'000, TransferReason::hold, lease);
     move(available, renter, held, renter, 1'000'000, TransferReason::hold, ended_lease);
@@ -199,6 +200,10 @@ void World::demand() {
     other.pricing = market::OrderPricing::spot;
     other.bid_changed_at = Time(world_now - 3'000'000);
     other.promised = {card, free_card};
+    other.storage_bytes = done.storage_bytes;
+    other.storage_price_max = done.storage_price;
+    other.stored_gib_max = 10;
+    other.hourly = Micros(1'244'567);
     other.requirements = {};
     other.requirements.host = host;
     other.lease = ended_lease;
@@ -254,6 +259,8 @@ void World::rest() {
     block.ends_at = block.starts_at + hours(3);
     block.price = Price(2'000'000);
     block.fee_ppm = 50'000;
+    block.storage_price = Micros(730'000);
+    block.stored_gib_max = 10;
     block.cancel_free_until = Time(world_now) + days(1);
     block.cancel_kept_ppm = 500'000;
     block.penalty_ppm = 100'000;
@@ -282,6 +289,8 @@ void World::rest() {
     facts.ended_at = *done.ended_at;
     facts.end_reason = name_of(*done.end_reason);
     facts.segments = {{done.price, done.meter.running}};
+    facts.storage_bytes = done.storage_bytes;
+    facts.storage_price = done.storage_price;
     facts.meter = done.meter;
     facts.usage_sha256 = done.usage_sha256;
     batch.receipts = {

@@ -33,6 +33,8 @@ market::Lease a_lease() {
     lease.allocated_at = Time(1000);
     lease.running_at = Time(2000);
     lease.held = ledger::Micros(77);
+    lease.storage_bytes = 1 << 30;
+    lease.storage_price = ledger::Micros(730'000);
     lease.policy_version = 2;
     lease.policy_rule = "a-rule";
     lease.version = 3;
@@ -47,7 +49,8 @@ const std::string lease_text =
     R"("listing_id":"listing_00000000000000000000000006",)"
     R"("job_id":null,"attempt":1,"card_ids":["card_00000000000000000000000007"],"state":"running",)"
     R"("stop_reason":null,"end_reason":null,"price_micros_per_hour":2500000,)"
-    R"("spot_floor_micros_per_hour":null,"thousandths":1000,"term_ms":3600000,)"
+    R"("spot_floor_micros_per_hour":null,"storage_bytes":1073741824,"storage_micros_per_gib_month":730000,)"
+    R"("all_in_micros_per_hour":2501000,"thousandths":1000,"term_ms":3600000,)"
     R"("reclaim_notice_ms":60000,"epoch":9,"allocated_at":"1970-01-01T00:00:01.000Z","preparing_at":null,)"
     R"("running_at":"1970-01-01T00:00:02.000Z","ended_at":null,"phase_deadline":null,)"
     R"("reclaim_deadline":null,)"
@@ -64,6 +67,9 @@ market::Order an_order() {
     order.term = hours(1);
     order.lease = id<LeaseId>(1);
     order.end_use = market::EndUse::rendering;
+    order.storage_bytes = 1024;
+    order.storage_price_max = ledger::Micros(9);
+    order.hourly = ledger::Micros(6);
     return order;
 }
 
@@ -77,7 +83,8 @@ const std::string order_text =
     R"("promised_card_ids":[],"term_ms":3600000,"fill_or_kill":false,)"
     R"("placed_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",)"
     R"("lease_id":"lease_00000000000000000000000001","job_id":null,"end_use":"rendering","approved":false,)"
-    R"("policy_version":null,"policy_rule":null,"policy_effect":null,"quote_id":null,"version":1})";
+    R"("policy_version":null,"policy_rule":null,"policy_effect":null,"quote_id":null,)"
+    R"("storage_bytes":1024,"storage_micros_per_gib_month_max":9,"all_in_micros_per_hour":6,"version":1})";
 
 }  // namespace
 

@@ -54,7 +54,8 @@ TEST_CASE("an order has its defaults") {
 
 TEST_CASE("an order is read in full") {
     const auto decoded = decode(order(
-        R"("count":2,"fill_or_kill":true,"expires_in_ms":5000,"requirements":{"products":["H100"],
+        R"("count":2,"fill_or_kill":true,"expires_in_ms":5000,
+           "storage_micros_per_gib_month_max":70000,"requirements":{"products":["H100"],
            "device_class":"gpu","vram_bytes_min":80,"countries":["DE"],"countries_excluded":["US"],
            "host_id":"host_00000000000000000000000001","query":"vram >= 80GiB"},"job":)" +
         job(R"("inputs":[{"path":"in.bin","artifact_id":")" + std::string(some_artifact) + R"("}])")));
@@ -72,6 +73,8 @@ TEST_CASE("an order is read in full") {
     CHECK(wanted.compiled != nullptr);
     REQUIRE(decoded->command.job.has_value());
     CHECK(decoded->command.job->image == "docker.io/library/busybox:1.36");
+    CHECK(decoded->command.job->storage_bytes == 1 << 30);
+    CHECK(decoded->command.storage_price_max == ledger::Micros(70'000));
     CHECK(decoded->inputs == std::vector<ArtifactId>{ArtifactId(RawId{0, 7})});
 }
 

@@ -16,16 +16,13 @@ ledger::QuoteFacts facts() {
     ledger::QuoteFacts facts;
     facts.quote = QuoteId(RawId{1, 1});
     facts.renter = OrganizationId(RawId{1, 2});
-    facts.seller = OrganizationId(RawId{1, 3});
-    facts.listing = ListingId(RawId{1, 4});
     facts.count = 2;
     facts.term = hours(3);
-    facts.price = ledger::Price(2'100'000);
     facts.fee_ppm = 50'000;
     facts.stored_gib = 100;
-    facts.storage_price = ledger::Micros(70'000);
     facts.moved_gib = 4;
-    facts.egress_price = ledger::Micros(9'000);
+    facts.hosts = {{ListingId(RawId{1, 4}), OrganizationId(RawId{1, 3}), ledger::Price(2'100'000),
+                    ledger::Micros(70'000), ledger::Micros(9'000)}};
     facts.quoted_at = Time(1'767'323'045'678);
     facts.expires_at = Time(1'767'323'345'678);
     return facts;
@@ -40,7 +37,7 @@ json order_with(const json& quote) {
 TEST_CASE("A quote that comes back is what was given") {
     const auth::SigningKey key = auth::SigningKey::generate();
     const json document = json::parse(quote_document(facts(), key));
-    CHECK(document["total_micros"] == 12'600'000 + 29'167 + 36'000);
+    CHECK(document["total_micros"] == 12'600'000 + 28'768 + 36'000);
     const auto opened = open_quote(document["quote"].get<std::string>(),
                                    document["server_signature"].get<std::string>(), key);
     REQUIRE(opened.ok());
@@ -48,6 +45,30 @@ TEST_CASE("A quote that comes back is what was given") {
     given.server_key = auth::base64_encode(key.public_key());
     CHECK(ledger::quote_text(*opened) == ledger::quote_text(given));
     CHECK(opened->expires_at == given.expires_at);
+    CHECK(document["hosts"].size() == 1);
+    CHECK(document["all_in_micros_per_hour"] == 4'200'000 + 9'590);
+}
+
+TEST_CASE("A quote for several hosts, or for a share, comes back as it was") {
+    const auth::SigningKey key = auth::SigningKey::generate();
+    ledger::QuoteFacts gang = facts();
+    for (std::uint64_t i = 5; i < 20; ++i)
+        gang.hosts.push_back({ListingId(RawId{1, i}), OrganizationId(RawId{2, i}), ledger::Price(1),
+                              ledger::Micros(2), ledger::Micros(3)});
+    ledger::QuoteFacts share = facts();
+    share.count = 1;
+    share.thousandths = 125;
+    for (const ledger::QuoteFacts& given : {gang, share}) {
+        const json document = json::parse(quote_document(given, key));
+        const auto text = document["quote"].get<std::string>();
+        CHECK(text.size() <= limits::quote_bytes_max);
+        const auto opened = open_quote(text, document["server_signature"].get<std::string>(), key);
+        REQUIRE(opened.ok());
+        CHECK(opened->hosts.size() == given.hosts.size());
+        CHECK(opened->hosts.back().listing == given.hosts.back().listing);
+        CHECK(opened->thousandths == given.thousandths);
+        CHECK(document["price_micros_per_hour"] == 2'100'000);
+    }
 }
 
 TEST_CASE("A quote is good only as this server signed it") {
@@ -72,7 +93,7 @@ TEST_CASE("A quote is good only as this server signed it") {
         return code(other, auth::base64_encode(key.sign(other)));
     };
     CHECK(by_key("fallow-receipt-v1\n") == "signature_invalid");
-    CHECK(by_key("fallow-quote-v1\n") == "signature_invalid");
+    CHECK(by_key("fallow-quote-v2\n") == "signature_invalid");
     CHECK(by_key(text + "more: 1\n") == "signature_invalid");
     CHECK(auth::SigningKey::generate().public_key() != key.public_key());
     CHECK_FALSE(open_quote(text, signature, auth::SigningKey::generate()).ok());
@@ -103,7 +124,7 @@ TEST_CASE("An order brings a quote in the place of its price limit") {
         {order_with(nullptr), ErrorCode::missing_field, "/price_max_micros_per_hour"},
         {order_with({{"quote", document["quote"]}}), ErrorCode::missing_field, "/quote/server_signature"},
         {order_with("text"), ErrorCode::invalid_field, "/quote"},
-        {order_with({{"quote", std::string(3000, 'x')}, {"server_signature", quote["server_signature"]}}),
+        {order_with({{"quote", std::string(9000, 'x')}, {"server_signature", quote["server_signature"]}}),
          ErrorCode::invalid_field, "/quote/quote"},
     };
     for (const Row& row : rows) {
@@ -122,6 +143,12 @@ TEST_CASE("A quote is asked for like an order") {
     CHECK(read->count == 3);
     CHECK(read->stored_gib == 5);
     CHECK(read->moved_gib == 6);
+    CHECK(read->thousandths == 1000);
+    CHECK(read->hosts == 1);
+    CHECK(decode_quote_request(R"({"term_ms":3600000,"hosts":2})")->hosts == 2);
+    CHECK(decode_quote_request(R"({"term_ms":3600000,"thousandths":250})")->thousandths == 250);
+    CHECK(decode_quote_request(R"({"term_ms":3600000,"thousandths":250,"count":2})").error().pointer ==
+          "/thousandths");
     CHECK(read->price_max == ledger::Price(limits::price_micros_per_hour_max));
     CHECK(read->requirements.products == std::vector<std::string>{"H100"});
     CHECK(decode_quote_request("{}").error().pointer == "/term_ms");

@@ -25,7 +25,7 @@ TEST_CASE("A charge is the floor of price × thousandths × time, the fee the fl
     )")) {
         INFO(row["price"] << " for " << row["ms"] << " ms");
         const Meter meter = advance(
-            Meter{}, Price(row.number("price")), static_cast<std::int32_t>(row.number("thousandths")),
+            Meter{}, {Price(row.number("price")), static_cast<std::int32_t>(row.number("thousandths"))},
             Millis(row.number("ms")), static_cast<std::int32_t>(row.number("fee ppm")));
         CHECK(meter.charged.count == row.number("charged"));
         CHECK(meter.fee.count == row.number("fee"));
@@ -38,16 +38,17 @@ TEST_CASE("However a span is cut into pieces, it costs the same") {
     for (int round = 0; round < 300; ++round) {
         const Price price(static_cast<std::int64_t>(random() % 3'000'000'000));
         const auto thousandths = static_cast<std::int32_t>(1 + random() % 64'000);
+        const auto storage = static_cast<std::int64_t>(random() % 2 * (random() % 9'000'000'000));
         const auto fee_ppm = static_cast<std::int32_t>(random() % 1'000'001);
         const std::int64_t total = static_cast<std::int64_t>(random() % 100'000'000);
-        const Meter whole = advance(Meter{}, price, thousandths, Millis(total), fee_ppm);
+        const Meter whole = advance(Meter{}, {price, thousandths, storage}, Millis(total), fee_ppm);
         Meter pieces;
         std::int64_t sum_of_charges = 0;
         std::int64_t sum_of_fees = 0;
         for (std::int64_t left = total; left > 0;) {
             const std::int64_t piece =
                 std::min<std::int64_t>(left, static_cast<std::int64_t>(random() % 3'000'000));
-            const Meter next = advance(pieces, price, thousandths, Millis(piece), fee_ppm);
+            const Meter next = advance(pieces, {price, thousandths, storage}, Millis(piece), fee_ppm);
             REQUIRE(next.charged >= pieces.charged);
             REQUIRE(next.fee >= pieces.fee);
             REQUIRE(next.fee - pieces.fee <= next.charged - pieces.charged);
@@ -63,10 +64,36 @@ TEST_CASE("However a span is cut into pieces, it costs the same") {
 }
 
 TEST_CASE("A meter adds segments of different prices before it rounds") {
-    Meter meter = advance(Meter{}, Price(1'800'000), 1000, Millis(1), 0);
+    Meter meter = advance(Meter{}, {Price(1'800'000), 1000}, Millis(1), 0);
     CHECK(meter.charged.count == 0);
-    meter = advance(meter, Price(1'800'001), 1000, Millis(1), 0);
+    meter = advance(meter, {Price(1'800'001), 1000}, Millis(1), 0);
     CHECK(meter.charged.count == 1);
+}
+
+TEST_CASE("Storage costs its price for 730 hours, to a thousandth of a micro per hour") {
+    for (const auto& row : text_table(R"(
+        per GiB-month | bytes          | nanos per hour
+        730           | 1073741824     | 1000
+        730           | 1073741823     | 999
+        70000         | 107374182400   | 9589041
+        1             | 1073741824     | 1
+        1             | 1048576        | 0
+        0             | 17592186044416 | 0
+        1000000000    | 17592186044416 | 22443835616438
+    )")) {
+        INFO(row["per GiB-month"] << " for " << row["bytes"]);
+        CHECK(storage_nanos_per_hour(Micros(row.number("per GiB-month")), row.number("bytes")) ==
+              row.number("nanos per hour"));
+    }
+}
+
+TEST_CASE("A month of a GiB costs the price of a GiB-month, beside the cards and in one sum with them") {
+    const std::int64_t storage = storage_nanos_per_hour(Micros(73'000), std::int64_t{1} << 30);
+    CHECK(advance(Meter{}, {Price(0), 1000, storage}, hours(730), 0).charged == Micros(73'000));
+    CHECK(hourly({Price(2'000'000), 500, storage}) == Micros(1'000'100));
+    CHECK(hourly({Price(0), 500, 1}) == Micros(1));
+    // Half a micro of each makes one.
+    CHECK(advance(Meter{}, {Price(1), 500, 500}, hours(1), 0).charged == Micros(1));
 }
 
 TEST_CASE("covered_by is the longest span that the funds pay") {
@@ -74,14 +101,15 @@ TEST_CASE("covered_by is the longest span that the funds pay") {
     for (int round = 0; round < 2000; ++round) {
         const Price price(static_cast<std::int64_t>(1 + random() % 5'000'000'000));
         const auto thousandths = static_cast<std::int32_t>(1 + random() % 8000);
-        const Meter meter = advance(Meter{}, price, thousandths,
+        const auto storage = static_cast<std::int64_t>(random() % 2 * (random() % 9'000'000'000));
+        const Meter meter = advance(Meter{}, {price, thousandths, storage},
                                     Millis(static_cast<std::int64_t>(random() % 10'000'000)), 0);
         const Micros funds(static_cast<std::int64_t>(random() % 50'000'000));
-        const Millis span = covered_by(meter, price, thousandths, funds);
+        const Millis span = covered_by(meter, {price, thousandths, storage}, funds);
         REQUIRE(span.count >= 0);
         if (span.count == limits::term_ms_max) continue;
         const auto cost = [&](Millis of) {
-            return advance(meter, price, thousandths, of, 0).charged - meter.charged;
+            return advance(meter, {price, thousandths, storage}, of, 0).charged - meter.charged;
         };
         CHECK(cost(span) <= funds);
         CHECK(cost(span + Millis(1)) > funds);
@@ -89,8 +117,9 @@ TEST_CASE("covered_by is the longest span that the funds pay") {
 }
 
 TEST_CASE("What is free is covered for as long as a lease can last") {
-    CHECK(covered_by(Meter{}, Price(0), 1000, Micros(0)).count == limits::term_ms_max);
-    CHECK(covered_by(Meter{}, Price(1), 1, Micros(limits::amount_micros_max)).count == limits::term_ms_max);
+    CHECK(covered_by(Meter{}, {Price(0), 1000}, Micros(0)).count == limits::term_ms_max);
+    CHECK(covered_by(Meter{}, {Price(1), 1}, Micros(limits::amount_micros_max)).count ==
+          limits::term_ms_max);
 }
 
 TEST_CASE("cost_ceiling is enough for its span, and one micro less may not be") {
@@ -98,13 +127,14 @@ TEST_CASE("cost_ceiling is enough for its span, and one micro less may not be") 
     for (int round = 0; round < 2000; ++round) {
         const Price price(static_cast<std::int64_t>(random() % 5'000'000'000));
         const auto thousandths = static_cast<std::int32_t>(1 + random() % 8000);
+        const auto storage = static_cast<std::int64_t>(random() % 2 * (random() % 9'000'000'000));
         const Millis span(static_cast<std::int64_t>(random() % 10'000'000));
-        const Micros ceiling = cost_ceiling(price, thousandths, span);
-        const Meter meter = advance(Meter{}, price, thousandths,
+        const Micros ceiling = cost_ceiling({price, thousandths, storage}, span);
+        const Meter meter = advance(Meter{}, {price, thousandths, storage},
                                     Millis(static_cast<std::int64_t>(random() % 10'000'000)), 0);
-        CHECK(advance(meter, price, thousandths, span, 0).charged - meter.charged <= ceiling);
-        CHECK(covered_by(meter, price, thousandths, ceiling) >= span);
-        CHECK(ceiling - advance(Meter{}, price, thousandths, span, 0).charged <= Micros(1));
+        CHECK(advance(meter, {price, thousandths, storage}, span, 0).charged - meter.charged <= ceiling);
+        CHECK(covered_by(meter, {price, thousandths, storage}, ceiling) >= span);
+        CHECK(ceiling - advance(Meter{}, {price, thousandths, storage}, span, 0).charged <= Micros(1));
     }
 }
 

@@ -13,16 +13,13 @@ QuoteFacts facts() {
     facts.server_key = "c2VydmVyLWtleQ==";
     facts.quote = QuoteId(RawId{0, 1});
     facts.renter = OrganizationId(RawId{0, 2});
-    facts.seller = OrganizationId(RawId{0, 3});
-    facts.listing = ListingId(RawId{0, 4});
     facts.count = 2;
     facts.term = minutes(90);
-    facts.price = Price(1'000'001);
     facts.fee_ppm = 100'000;
     facts.stored_gib = 100;
-    facts.storage_price = Micros(70'000);
     facts.moved_gib = 10;
-    facts.egress_price = Micros(20'000);
+    facts.hosts = {{ListingId(RawId{0, 4}), OrganizationId(RawId{0, 3}), Price(1'000'001), Micros(70'000),
+                    Micros(20'000)}};
     facts.quoted_at = Time(1'767'323'045'678);
     facts.expires_at = Time(1'767'323'345'678);
     return facts;
@@ -32,25 +29,22 @@ QuoteFacts facts() {
 
 TEST_CASE("A quote's text is exactly these bytes") {
     CHECK(quote_text(facts()) ==
-          "fallow-quote-v1\n"
+          "fallow-quote-v2\n"
           "server_key: c2VydmVyLWtleQ==\n"
           "quote: quote_00000000000000000000000001\n"
           "renter: org_00000000000000000000000002\n"
-          "seller: org_00000000000000000000000003\n"
-          "listing: listing_00000000000000000000000004\n"
           "count: 2\n"
+          "thousandths: 1000\n"
           "term_ms: 5400000\n"
-          "price_micros_per_hour: 1000001\n"
           "fee_ppm: 100000\n"
           "stored_gib: 100\n"
-          "storage_micros_per_gib_month: 70000\n"
           "moved_gib: 10\n"
-          "egress_micros_per_gib: 20000\n"
+          "host: listing_00000000000000000000000004 org_00000000000000000000000003 1000001 70000 20000\n"
           "cards_micros: 3000003\n"
-          "storage_micros: 14584\n"
+          "storage_micros: 14384\n"
           "traffic_micros: 200000\n"
-          "total_micros: 3214587\n"
-          "fee_micros: 321458\n"
+          "total_micros: 3214387\n"
+          "fee_micros: 321438\n"
           "quoted_at: 2026-01-02T03:04:05.678Z\n"
           "expires_at: 2026-01-02T03:09:05.678Z\n");
 }
@@ -59,19 +53,22 @@ TEST_CASE("The largest quote fits") {
     QuoteFacts largest = facts();
     largest.count = limits::cards_per_order_max;
     largest.term = Millis(limits::term_ms_max);
-    largest.price = Price(limits::price_micros_per_hour_max);
     largest.fee_ppm = 1'000'000;
     largest.stored_gib = largest.moved_gib = limits::quoted_gib_max;
-    largest.storage_price = Micros(limits::storage_micros_per_gib_month_max);
-    largest.egress_price = Micros(limits::egress_micros_per_gib_max);
+    QuotedHost dearest = largest.hosts.front();
+    dearest.price = Price(limits::price_micros_per_hour_max);
+    dearest.storage_price = Micros(limits::storage_micros_per_gib_month_max);
+    dearest.egress_price = Micros(limits::egress_micros_per_gib_max);
+    largest.hosts.assign(limits::hosts_per_order_max, dearest);
     const QuoteCost cost = cost_of(largest);
-    CHECK(cost.cards.count == 562'176'000'000'000'000);
-    CHECK(cost.storage.count == 12'200'000'000'000'000);
-    CHECK(cost.traffic.count == 1'000'000'000'000'000);
+    CHECK(cost.cards.count == 16 * 562'176'000'000'000'000);
+    CHECK(cost.storage.count == 16 * 12'032'876'712'328'766);
+    CHECK(cost.traffic.count == 16 * 1'000'000'000'000'000);
+    CHECK(cost.total > cost.cards);
     CHECK(cost.fee == cost.total);
 }
 
-TEST_CASE("The cards' part covers every charge of the term, 10,000 generated quotes") {
+TEST_CASE("A quote covers every charge of the term, 10,000 generated quotes") {
     std::mt19937_64 random(20'260'101);
     const auto below = [&](std::int64_t n) {
         return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n));
@@ -79,17 +76,25 @@ TEST_CASE("The cards' part covers every charge of the term, 10,000 generated quo
     for (int i = 0; i < 10'000; ++i) {
         QuoteFacts quote = facts();
         quote.count = static_cast<std::int32_t>(1 + below(limits::cards_per_order_max));
+        quote.thousandths = quote.count == 1 ? static_cast<std::int32_t>(1 + below(1000)) : 1000;
+        quote.stored_gib = below(100);
+        QuotedHost& host = quote.hosts.front();
+        host.storage_price = Micros(below(limits::storage_micros_per_gib_month_max));
+        const std::int64_t bytes = below(quote.stored_gib * bytes_per_gib + 1);
         quote.term = Millis(limits::term_ms_min + below(days(30).count));
-        quote.price = Price(below(limits::price_micros_per_hour_max));
+        host.price = Price(below(limits::price_micros_per_hour_max));
+        const Rate rate{host.price, quote.count * quote.thousandths,
+                        storage_nanos_per_hour(host.storage_price, bytes)};
         Meter meter;
         for (Millis left = quote.term; left.count > 0;) {
             const Millis step(1 + below(left.count));
-            meter = advance(meter, quote.price, quote.count * 1000, step, quote.fee_ppm);
+            meter = advance(meter, rate, step, quote.fee_ppm);
             left = left - step;
         }
         const QuoteCost cost = cost_of(quote);
-        REQUIRE(meter.charged <= cost.cards);
-        REQUIRE(cost.cards.count - meter.charged.count <= 1);
+        REQUIRE(meter.charged <= cost.cards + cost.storage);
+        const Rate cards{host.price, rate.thousandths};
+        REQUIRE((cost.cards - advance({}, cards, quote.term, 0).charged).count <= 1);
         REQUIRE(meter.fee <= cost.fee);
     }
 }

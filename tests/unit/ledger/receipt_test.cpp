@@ -66,3 +66,24 @@ TEST_CASE("A receipt that no host stands behind says so") {
     CHECK(text.find("usage_sha256: none\nsigners: server\n") != std::string::npos);
     CHECK(text.ends_with("signers: server\n"));
 }
+
+TEST_CASE("A receipt tells what storage cost, where it cost something") {
+    ReceiptFacts stored = facts();
+    stored.storage_bytes = std::int64_t{100} << 30;
+    stored.storage_price = Micros(70'000);
+    Meter& meter = stored.meter;
+    meter = {};
+    const std::int64_t nanos = storage_nanos_per_hour(stored.storage_price, stored.storage_bytes);
+    for (const Segment& segment : stored.segments)
+        meter = advance(meter, {segment.price, stored.thousandths, nanos}, segment.running, 0);
+    const std::string text = receipt_text(stored);
+    CHECK(text.find("segment: 2000000 600000\n"
+                    "storage_bytes: 107374182400\n"
+                    "storage_micros_per_gib_month: 70000\n"
+                    "storage_nanos_per_hour: 9589041\n"
+                    "storage_micros: 9589\n"
+                    "running_ms: 3600000\n"
+                    "charged_micros: 4842922\n") != std::string::npos);
+    stored.storage_price = Micros(0);
+    CHECK(receipt_text(stored).find("storage") == std::string::npos);
+}

@@ -48,6 +48,7 @@ class Bazaar {
             order.hosts(2 + static_cast<std::int32_t>(random_() % 2));
         else if (random_() % 8 == 0)
             order.cards(1).share(100 * (1 + static_cast<std::int32_t>(random_() % 9)));
+        if (random_() % 6 == 0) order.storage_max(usd(static_cast<std::int64_t>(random_() % 3)));
         PlaceOrder command = order;
         if (random_() % 2 == 0) {
             command.requirements.query = query();
@@ -92,6 +93,7 @@ class Bazaar {
         const HostId host = world_.host(seller_, builder);
         ListingBuilder listing = a_listing().ask(usd(static_cast<std::int64_t>(random_() % 4)));
         if (random_() % 3 == 0) listing.terms(hours(2), days(1));
+        if (random_() % 2 == 0) listing.storage(usd(static_cast<std::int64_t>(random_() % 3)));
         if (random_() % 3 == 0)
             listing.shares_from(one_of(random_, std::vector{200, 500}));
         else if (random_() % 4 == 0 && builder.inventory(Time()).cards.size() > 1)
@@ -118,6 +120,7 @@ Order order_of(const PlaceOrder& command, OrganizationId renter) {
     order.count = command.count;
     order.thousandths = command.thousandths;
     order.hosts = command.hosts;
+    order.storage_price_max = command.storage_price_max;
     order.price_max = command.price_max;
     order.term = command.term;
     return order;
@@ -139,6 +142,7 @@ std::vector<std::string> missed(const State& state, const Order& order, const Li
     note(listing.state != ListingState::open, "listing_state");
     note(host.state != HostState::online || host.unreachable_since, "host_state");
     note(listing.ask.micros_per_hour > order.price_max.micros_per_hour, "price");
+    note(order.storage_price_max && listing.storage_price > *order.storage_price_max, "storage_price");
     note(order.term < listing.term_min || listing.term_max < order.term, "term");
     note((listing.available_from && *listing.available_from > now) ||
              (listing.available_until && *listing.available_until < now + order.term),
@@ -251,7 +255,7 @@ TEST_CASE("Counts equal brute force and every change matches at its price: 2,000
     CHECK(unmatched > 300);
     CHECK(changes > 300);
     for (const char* kind : {"bundle", "cards", "country", "hosts", "listing", "price", "product", "query",
-                             "share", "term", "vram"})
+                             "share", "storage_price", "term", "vram"})
         CHECK(kinds.contains(kind));
 }
 

@@ -52,6 +52,7 @@ TEST_CASE("Each constraint refuses what it should, at its boundary") {
                                 .ask(usd(2, 50))
                                 .terms(minutes(10), hours(10))
                                 .bundle(2)
+                                .storage(usd(0, 10))
                                 .available(world.now() - hours(1), world.now() + hours(5)));
     const ListingId elsewhere = world.listing(other);
     const auto fitting = [] { return an_order().cards(2).price_max(usd(2, 50)).term(hours(1)); };
@@ -66,6 +67,8 @@ TEST_CASE("Each constraint refuses what it should, at its boundary") {
         {"this host", "fits", fitting().on(host)},
         {"another host", "host", fitting().on(other)},
         {"a cent too little", "price", fitting().price_max(usd(2, 49))},
+        {"its storage price", "fits", fitting().storage_max(usd(0, 10))},
+        {"less for storage", "storage_price", fitting().storage_max(usd(0, 9))},
         {"the shortest term", "fits", fitting().term(minutes(10))},
         {"shorter", "term", fitting().term(minutes(10) - Millis(1))},
         {"up to the window's end", "fits", fitting().term(hours(5))},

@@ -33,10 +33,26 @@ struct Scene {
     static PlaceOrder order(const QuoteFacts& quote) {
         PlaceOrder command;
         command.count = quote.count;
+        command.thousandths = quote.thousandths;
+        command.hosts = static_cast<std::int32_t>(quote.hosts.size());
         command.term = quote.term;
         command.expires_in = days(7);
         command.quote = quote;
         return command;
+    }
+    void share_from(std::int32_t thousandths) {
+        UpdateListing change;
+        change.listing = listing;
+        change.version = world.listing_row(listing).version;
+        change.terms.share_min = thousandths;
+        static_cast<void>(world.must<ListingView>(change, World::by(seller)));
+    }
+    void set_storage(ledger::Micros price) {
+        UpdateListing change;
+        change.listing = listing;
+        change.version = world.listing_row(listing).version;
+        change.terms.storage_price = price;
+        static_cast<void>(world.must<ListingView>(change, World::by(seller)));
     }
     void set_ask(ledger::Micros ask, ListingState state = ListingState::open) {
         UpdateListing change;
@@ -65,10 +81,11 @@ TEST_CASE("A quote states the cheapest listing that fits, and changes nothing") 
     wanted.moved_gib = 7;
     const QuoteFacts cheap = scene.quote(wanted);
     CHECK(world.last_entries().empty());
-    CHECK(cheap.listing == scene.listing);
-    CHECK(cheap.seller == scene.seller);
+    REQUIRE(cheap.hosts.size() == 1);
+    CHECK(cheap.hosts.front().listing == scene.listing);
+    CHECK(cheap.hosts.front().seller == scene.seller);
     CHECK(cheap.renter == scene.renter);
-    CHECK(cheap.price == ledger::Price(usd(1).count));
+    CHECK(cheap.hosts.front().price == ledger::Price(usd(1).count));
     CHECK(cheap.fee_ppm == 50'000);
     CHECK(cheap.stored_gib == 50);
     CHECK(cheap.moved_gib == 7);
@@ -85,7 +102,7 @@ TEST_CASE("A listing's storage and egress prices are in its quotes") {
     UpdateListing change;
     change.listing = scene.listing;
     change.version = 1;
-    change.terms.storage_price = ledger::Micros(72'000);
+    change.terms.storage_price = ledger::Micros(73'000);
     change.terms.egress_price = ledger::Micros(10'000);
     static_cast<void>(scene.world.must<ListingView>(change, World::by(scene.seller)));
     MakeQuote wanted = Scene::wanted(1, hours(10));
@@ -116,7 +133,7 @@ TEST_CASE("An order with a quote pays the quoted price and fee, or a lower ask")
         CHECK(scene.world.lease(lease).fee_ppm == row.number("fee ppm"));
         const Order& order = scene.world.order(scene.world.lease(lease).order);
         CHECK(order.quote == quote.quote);
-        CHECK(order.price_max == quote.price);
+        CHECK(order.price_max == quote.hosts.front().price);
         CHECK(order.fill_or_kill);
     }
 }
@@ -194,6 +211,93 @@ TEST_CASE("A lost job goes on within its quote: at no higher price, and for what
     CHECK(world.job(job).reason == EndReason::host_lost);
 }
 
+TEST_CASE("A quote for a share and one for several hosts are good for an order like them, or for less") {
+    Scene scene;
+    World& world = scene.world;
+    const ListingId shared = world.listing(world.host(scene.seller, a_host().name("shared")),
+                                           a_listing().ask(usd(2)).shares_from(200));
+    const ListingId dear =
+        world.listing(world.host(scene.seller, a_host().name("dear").cards(2)), a_listing().ask(usd(3)));
+    MakeQuote wanted = Scene::wanted();
+    wanted.thousandths = 250;
+    const QuoteFacts share = scene.quote(wanted);
+    CHECK(share.hosts.front().listing == shared);
+    CHECK(ledger::cost_of(share).total == usd(1));
+    wanted = Scene::wanted(2);
+    wanted.hosts = 2;
+    const QuoteFacts gang = scene.quote(wanted);
+    REQUIRE(gang.hosts.size() == 2);
+    CHECK(gang.hosts[0].listing == scene.listing);
+    CHECK(gang.hosts[1].listing == dear);
+    CHECK(ledger::cost_of(gang).total == usd(16));
+    CHECK(ledger::cost_of(gang).hourly == usd(8));
+
+    scene.set_ask(usd(9));
+    const auto placed = world.place(scene.renter, Scene::order(gang));
+    REQUIRE(placed.members.size() == 2);
+    CHECK(placed.members[0].price == ledger::Price(usd(1).count));
+    CHECK(placed.members[1].price == ledger::Price(usd(3).count));
+    CHECK(placed.order.hourly == usd(8));
+    PlaceOrder part = Scene::order(share);
+    part.thousandths = 200;
+    CHECK(world.place(scene.renter, part).order.hourly == usd(0, 40));
+    PlaceOrder more = Scene::order(share);
+    more.thousandths = 251;
+    CHECK(world.attempt(more, World::by(scene.renter)) == "invalid_field");
+    more = Scene::order(gang);
+    more.hosts = 3;
+    CHECK(world.attempt(more, World::by(scene.renter)) == "invalid_field");
+    // The dear one is taken: one host of the quote is left for an order that asks for one.
+    CHECK(world.attempt(Scene::order(gang), World::by(scene.renter)) == "no_match");
+    PlaceOrder one = Scene::order(gang);
+    one.hosts = 1;
+    CHECK(world.lease(world.rent(scene.renter, one)).listing == scene.listing);
+}
+
+TEST_CASE("Shapes that no order has are not quoted") {
+    Scene scene;
+    MakeQuote wanted = Scene::wanted(2);
+    wanted.thousandths = 500;
+    CHECK(scene.world.attempt(wanted, World::by(scene.renter)) == "invalid_field");
+    wanted = Scene::wanted();
+    wanted.hosts = 2;
+    CHECK(scene.world.attempt(wanted, World::by(scene.renter)) == "no_match");
+    wanted.requirements.host = scene.host;
+    CHECK(scene.world.attempt(wanted, World::by(scene.renter)) == "invalid_field");
+    for (auto part : {&MakeQuote::hosts, &MakeQuote::thousandths}) {
+        wanted = Scene::wanted();
+        wanted.*part = 2;
+        wanted.starts_at = scene.world.now() + hours(1);
+        CHECK(scene.world.attempt(wanted, World::by(scene.renter)) == "invalid_field");
+    }
+}
+
+TEST_CASE("A gang that is lost goes on within its quote: at the mean of its prices, for what is left") {
+    Scene scene;
+    World& world = scene.world;
+    const HostId dear = world.host(scene.seller, a_host().name("dear").cards(2));
+    world.listing(dear, a_listing().ask(usd(3)));
+    MakeQuote wanted = Scene::wanted(1, hours(1));
+    wanted.hosts = 2;
+    PlaceOrder order = Scene::order(scene.quote(wanted));
+    order.job = JobRequest{"busybox", hours(1), 3, "{}"};
+    const auto placed = world.place(scene.renter, order);
+    for (const Lease& lease : placed.members)
+        world.run(lease.id);
+    world.pass(minutes(20));
+    world.state_usage(placed.members[0].id, minutes(20));
+    world.state_usage(placed.members[1].id, minutes(15));
+    world.lost(dear);
+    world.tick_after(minutes(1));
+    world.exited(placed.members[0].id, 1);
+    for (const Lease& lease : placed.members)
+        if (!world.lease(lease.id).released) world.reported(lease.id, AgentPhase::gone);
+    const Order& again = world.order(*world.job(*placed.order.job).order);
+    REQUIRE(again.id != placed.order.id);
+    CHECK(again.price_max == ledger::Price(usd(2).count));
+    CHECK(again.term == minutes(40));
+}
+
 TEST_CASE("Nothing placed with a quote costs more than it says, 3,000 generated orders") {
     std::mt19937_64 random(20'260'102);
     const auto below = [&](std::int64_t n) {
@@ -202,18 +306,24 @@ TEST_CASE("Nothing placed with a quote costs more than it says, 3,000 generated 
     Scene scene;
     World& world = scene.world;
     world.check_every(500);
-    world.deposit(scene.renter, usd(1'000'000));
+    world.deposit(scene.renter, usd(20'000'000));
+    scene.share_from(200);
     int placed = 0;
     for (int i = 0; i < 3000; ++i) {
         scene.set_ask(ledger::Micros(below(5'000'000)));
         world.set_fee(static_cast<std::int32_t>(below(500'001)));
-        const QuoteFacts quote = scene.quote(
-            Scene::wanted(static_cast<std::int32_t>(1 + below(4)), Millis(60'000 + below(7'200'000))));
+        MakeQuote wanted =
+            Scene::wanted(static_cast<std::int32_t>(1 + below(4)), Millis(60'000 + below(7'200'000)));
+        if (wanted.count == 1) wanted.thousandths = static_cast<std::int32_t>(200 + below(801));
+        wanted.stored_gib = below(1000);
+        scene.set_storage(ledger::Micros(below(1'000'000'000)));
+        const QuoteFacts quote = scene.quote(wanted);
         world.pass(Millis(below(400'000)));
         scene.set_ask(ledger::Micros(below(5'000'000)));
         world.set_fee(static_cast<std::int32_t>(below(500'001)));
+        scene.set_storage(ledger::Micros(below(1'000'000'000)));
         PlaceOrder order = Scene::order(quote);
-        order.job = JobRequest{"busybox", hours(3), 2, "{}"};
+        order.job = JobRequest{"busybox", hours(3), 2, "{}", below(gib(quote.stored_gib) + 1)};
         const auto before = world.balance(scene.renter, AccountKind::available);
         const std::string outcome = world.attempt(order, World::by(scene.renter));
         REQUIRE((outcome == "ok") == (world.now() < quote.expires_at));
@@ -229,7 +339,8 @@ TEST_CASE("Nothing placed with a quote costs more than it says, 3,000 generated 
             static_cast<void>(world.attempt(world.usage(lease, ran), world.agent_of(scene.host)));
             world.tick();
         }
-        REQUIRE(world.lease(lease).meter.charged <= ledger::cost_of(quote).cards);
+        const ledger::QuoteCost cost = ledger::cost_of(quote);
+        REQUIRE(world.lease(lease).meter.charged <= cost.cards + cost.storage);
         world.reported(lease, AgentPhase::gone);
         REQUIRE(before - world.balance(scene.renter, AccountKind::available) <=
                 ledger::cost_of(quote).total);

@@ -25,6 +25,12 @@ std::vector<Row> rows_by_id(const State& state) {
     return rows;
 }
 
+/// By the published rule, for a millisecond.
+Int128 storage_of(const Lease& lease) {
+    return static_cast<Int128>(lease.storage_price.count) * lease.storage_bytes * 1000 /
+           (Int128{730} << 30);
+}
+
 bool is_live(const Lease& lease) {
     return lease.spot_floor && !lease.stop_reason && lease.state != LeaseState::ended &&
            lease.state != LeaseState::reclaiming;
@@ -40,7 +46,11 @@ class SpotMarket {
             const auto builder =
                 a_host().name("host " + std::to_string(i)).cards(3).product(i < 2 ? "H100" : "A100");
             const HostId host = world_.host(organizations_[static_cast<std::size_t>(i) % 2], builder);
-            const auto terms = a_listing().ask(price(150)).floor(price(60)).notice(seconds(below(30)));
+            const auto terms = a_listing()
+                                   .ask(price(150))
+                                   .floor(price(60))
+                                   .storage(usd(below(200)))
+                                   .notice(seconds(below(30)));
             world_.listing(host, terms);
         }
     }
@@ -77,7 +87,7 @@ class SpotMarket {
         OrderBuilder order = an_order().cards(below(4) == 0 ? 2 : 1).term(minutes(5 + below(100)));
         below(5) == 0 ? order.price_max(price(150)) : order.bid(price(150));
         if (below(3) == 0) order.product(below(2) == 0 ? "H100" : "A100");
-        order.job("busybox", 3);
+        order.job("busybox", 3).storing(gib(below(20)));
         static_cast<void>(world_.attempt(PlaceOrder(order), World::by(somebody())));
     }
     void change_bid() {
@@ -134,7 +144,7 @@ class SpotMarket {
                std::ssize(listing.cards) >= order.count;
     }
     [[nodiscard]] bool loses(const Order& order) const {
-        const auto hold = ledger::cost_ceiling(order.price_max, order.count * 1000,
+        const auto hold = ledger::cost_ceiling({order.price_max, order.count * 1000},
                                                std::min(order.term, minutes(40) + seconds(10)));
         return order.state == OrderState::standing && order.pricing == OrderPricing::spot &&
                order.promised.empty() && order.expires_at > world_.now() &&
@@ -161,8 +171,9 @@ class SpotMarket {
     void check_price(const Lease& before, bool is_priced) {
         if (!before.spot_floor || before.stop_reason) return;
         const Lease& after = world_.lease(before.id);
-        const Int128 added = static_cast<Int128>(before.price.micros_per_hour) * before.thousandths *
-                             (after.meter.running - before.meter.running).count;
+        const Int128 rate =
+            static_cast<Int128>(before.price.micros_per_hour) * before.thousandths + storage_of(before);
+        const Int128 added = rate * (after.meter.running - before.meter.running).count;
         CHECK(after.meter.numerator - before.meter.numerator == added);
         if (is_priced && after.state == LeaseState::running) {
             CHECK(after.price == price_by_the_rule(after));
@@ -229,7 +240,7 @@ class SpotMarket {
                 most += static_cast<Int128>(segment.bid.micros_per_hour) * (end - segment.from).count *
                         lease.thousandths;
             }
-            CHECK(lease.meter.numerator <= most);
+            CHECK(lease.meter.numerator <= most + storage_of(lease) * lease.meter.running.count);
         }
     }
 

@@ -88,7 +88,8 @@ TEST_CASE("What is held is held at the bid, and what is paid is the price") {
     Market market;
     World& world = market.world;
     const LeaseId lease = market.lease_of(market.bid(market.ann, usd(3)));
-    CHECK(world.lease(lease).held == ledger::cost_ceiling(ledger::Price(usd(3).count), 1000, minutes(42)));
+    CHECK(world.lease(lease).held ==
+          ledger::cost_ceiling({ledger::Price(usd(3).count), 1000}, minutes(42)));
     world.run(lease);
     market.minute(lease);
     CHECK(world.lease(lease).meter.charged.count == usd(0, 50).count / 60);

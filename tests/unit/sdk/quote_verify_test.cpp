@@ -12,13 +12,11 @@ using testing::replaced;
 using testing::SigningKey;
 
 std::string quote_of(const SigningKey& key) {
-    return "fallow-quote-v1\nserver_key: " + key.public_base64() +
-           "\nquote: quote_1\nrenter: org_r\nseller: org_s\nlisting: listing_1\ncount: 2\nterm_ms: "
-           "5400000\n"
-           "price_micros_per_hour: 1000001\nfee_ppm: 100000\nstored_gib: 100\n"
-           "storage_micros_per_gib_month: 70000\nmoved_gib: 10\negress_micros_per_gib: 20000\n"
-           "cards_micros: 3000003\nstorage_micros: 14584\ntraffic_micros: 200000\ntotal_micros: 3214587\n"
-           "fee_micros: 321458\nquoted_at: 2026-01-02T03:04:05.678Z\nexpires_at: "
+    return "fallow-quote-v2\nserver_key: " + key.public_base64() +
+           "\nquote: quote_1\nrenter: org_r\ncount: 2\nthousandths: 1000\nterm_ms: 5400000\n"
+           "fee_ppm: 100000\nstored_gib: 100\nmoved_gib: 10\nhost: listing_1 org_s 1000001 70000 20000\n"
+           "cards_micros: 3000003\nstorage_micros: 14384\ntraffic_micros: 200000\ntotal_micros: 3214387\n"
+           "fee_micros: 321438\nquoted_at: 2026-01-02T03:04:05.678Z\nexpires_at: "
            "2026-01-02T03:09:05.678Z\n";
 }
 
@@ -42,8 +40,8 @@ TEST_CASE("a genuine quote passes every check") {
     CHECK(failed(report).empty());
     CHECK(report.passed());
     CHECK(report.checks.size() == 6);
-    CHECK(report.facts->total_micros == 3'214'587);
-    CHECK(report.facts->listing == "listing_1");
+    CHECK(report.facts->total_micros == 3'214'387);
+    CHECK(report.facts->hosts.front().listing == "listing_1");
 }
 
 TEST_CASE("each thing that is wrong with a quote fails its own check") {
@@ -54,16 +52,21 @@ TEST_CASE("each thing that is wrong with a quote fails its own check") {
     const std::string all = "form server_key server_signature parts total period";
     for (const Row& row : std::vector<Row>{
              {"cards_micros: 3000003", "cards_micros: 3000002", "parts total"},
-             {"storage_micros: 14584", "storage_micros: 14585", "parts total"},
+             {"storage_micros: 14384", "storage_micros: 14385", "parts total"},
              {"traffic_micros: 200000", "traffic_micros: 0", "parts total"},
-             {"total_micros: 3214587", "total_micros: 3214586", "total"},
-             {"fee_micros: 321458", "fee_micros: 321459", "total"},
+             {"total_micros: 3214387", "total_micros: 3214386", "total"},
+             {"fee_micros: 321438", "fee_micros: 321439", "total"},
              {"count: 2", "count: 1", "parts"},
              {"expires_at: 2026-01-02T03:09:05.678Z", "expires_at: 2026-01-02T03:04:05.678Z", "period"},
              {"count: 2", "count: two", all},
              {"count: 2\n", "", all},
-             {"fallow-quote-v1", "fallow-receipt-v1", all},
-             {"price_micros_per_hour: 1000001", "price_micros_per_hour: 9223372036854775807", "parts"},
+             {"fallow-quote-v2", "fallow-receipt-v1", all},
+             {" 1000001 70000 ", " 9223372036854775807 70000 ", "parts"},
+             {"thousandths: 1000", "thousandths: 500", "parts"},
+             {" 70000 20000\n", " 70000 20000\nhost: listing_2 org_s 1 0 0\n", "parts"},
+             {" 70000 20000\n", " 70000\n", all},
+             {" 70000 20000\n", " 70000 20000 1\n", all},
+             {"host: listing_1 org_s 1000001 70000 20000\n", "", all},
          }) {
         INFO(row.to);
         const std::string text = replaced(quote_of(key), row.from, row.to);

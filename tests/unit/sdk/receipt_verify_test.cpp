@@ -41,7 +41,7 @@ TEST_CASE("a genuine receipt passes every check") {
     const ReceiptReport report = world.verify(receipt_json(world.texts, world.server, world.host));
     CHECK(failed_checks(report).empty());
     CHECK(report.passed());
-    CHECK(report.checks.size() == 12);
+    CHECK(report.checks.size() == 13);
     REQUIRE(report.facts);
     CHECK(report.facts->charged_micros == 6'250'002);
     CHECK(report.facts->segments.size() == 2);
@@ -175,7 +175,7 @@ TEST_CASE("a text that is no receipt is not interpreted") {
         const ReceiptReport report = world.verify(receipt_json(world.texts, world.server, world.host));
         CHECK_FALSE(report.passed());
         CHECK_FALSE(report.facts);
-        CHECK(report.checks.size() == 12);
+        CHECK(report.checks.size() == 13);
         CHECK(report.checks.front().name == "form");
         CHECK_FALSE(report.checks.front().passed);
     };
@@ -334,6 +334,37 @@ TEST_CASE("no single byte of what is signed, and of no signature, can change") {
     expect_refused_everywhere(json::json_pointer("/host_key"));
     expect_refused_everywhere(json::json_pointer("/host_key_certificate/statement"));
     expect_refused_everywhere(json::json_pointer("/host_key_certificate/signature"));
+}
+
+TEST_CASE("what storage cost is recomputed from its size, its price and the time") {
+    // 100 GiB at 0.07 for 730 hours are 9,589.041 micros an hour, and 1.5 hours ran.
+    const std::string lines =
+        "storage_bytes: 107374182400\nstorage_micros_per_gib_month: 70000\n"
+        "storage_nanos_per_hour: 9589041\nstorage_micros: 14383\n";
+    const auto with = [](World& world, const std::string& text) {
+        world.texts.head = replaced(world.texts.head, "\nrunning_ms:", "\n" + text + "running_ms:");
+        world.texts.head = replaced(world.texts.head, "charged_micros: 6250002", "charged_micros: 6264385");
+        return failed_checks(world.verify(receipt_json(world.texts, world.server, world.host)));
+    };
+    struct Row {
+        std::string from, to, failed;
+    };
+    const std::string all =
+        "form server_key server_signature signers host_key usage_digest usage_signature usage_lease "
+        "usage_running running_sum charge storage period";
+    for (const Row& row : std::vector<Row>{
+             {"storage_micros: 14383", "storage_micros: 14383", ""},
+             {"storage_micros: 14383", "storage_micros: 14384", "storage"},
+             {"storage_bytes: 107374182400", "storage_bytes: 207374182400", "storage"},
+             {"per_gib_month: 70000", "per_gib_month: 69999", "storage"},
+             {"per_gib_month: 70000", "per_gib_month: 9223372036854775807", "storage"},
+             {"nanos_per_hour: 9589041", "nanos_per_hour: 9590000", "charge storage"},
+             {"storage_nanos_per_hour: 9589041\n", "", all},
+         }) {
+        CAPTURE(row.to);
+        World world;
+        CHECK(with(world, replaced(lines, row.from, row.to)) == row.failed);
+    }
 }
 
 TEST_CASE("the charge is a floor over the whole lease, in 128 bits") {
