@@ -6,6 +6,7 @@
 #include <set>
 
 #include "accounts/artifacts.hpp"
+#include "accounts/checkpoints.hpp"
 #include "api/json_writer.hpp"
 #include "base/limits.hpp"
 
@@ -18,6 +19,9 @@ constexpr std::int64_t container_bytes_max = 16 * 1024 * gib;
 constexpr std::int64_t cpu_millis_max = 1'024'000;
 constexpr std::int64_t pids_max_max = 65'536;
 constexpr std::int64_t duration_ms_min = 1000;
+constexpr std::int64_t checkpoint_interval_ms_min = 1000;
+constexpr std::int64_t checkpoint_interval_ms_max = 24LL * 3600 * 1000;
+constexpr std::int64_t checkpoint_interval_ms_default = 5LL * 60 * 1000;
 
 bool is_letter(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -83,6 +87,32 @@ std::vector<std::string> read_outputs(FieldReader& reader) {
     return outputs;
 }
 
+std::optional<CheckpointSpec> read_checkpoint(FieldReader& reader, std::int64_t disk_bytes) {
+    auto object = reader.optional_object("checkpoint");
+    if (!object) return std::nullopt;
+    CheckpointSpec checkpoint;
+    checkpoint.path = object->text("path", {.bytes_max = limits::text_field_bytes_max});
+    if (const Status good = accounts::check_job_path(checkpoint.path); !good && !object->has_failed())
+        object->fail(good.error().code, "path", good.error().detail);
+    checkpoint.interval =
+        Millis(object->integer_or("interval_ms", checkpoint_interval_ms_default, checkpoint_interval_ms_min,
+                                  checkpoint_interval_ms_max));
+    checkpoint.bytes_max =
+        object->integer_or("bytes_max", std::min(disk_bytes, accounts::checkpoint_bytes_max), 1,
+                           accounts::checkpoint_bytes_max);
+    static_cast<void>(object->finish());
+    return checkpoint;
+}
+
+void write_checkpoint(JsonWriter& json, const CheckpointSpec& checkpoint) {
+    json.key("checkpoint")
+        .begin_object()
+        .field("path", checkpoint.path)
+        .field("interval_ms", checkpoint.interval)
+        .field("bytes_max", checkpoint.bytes_max)
+        .end_object();
+}
+
 }  // namespace
 
 JobSpec read_job_spec(FieldReader& reader) {
@@ -99,11 +129,14 @@ JobSpec read_job_spec(FieldReader& reader) {
     spec.inputs = read_inputs(reader);
     spec.outputs = read_outputs(reader);
     spec.max_duration = Millis(reader.integer("max_duration_ms", duration_ms_min, limits::term_ms_max));
-    spec.attempts_max = reader.integer32_or("attempts_max", 1, 1, limits::job_attempts_max);
     spec.memory_bytes = reader.integer_or("memory_bytes", gib, 8 * mib, container_bytes_max);
     spec.cpu_millis = reader.integer_or("cpu_millis", 1000, 10, cpu_millis_max);
     spec.pids_max = reader.integer_or("pids_max", 256, 1, pids_max_max);
     spec.disk_bytes = reader.integer_or("disk_bytes", gib, mib, limits::working_storage_bytes_max);
+    spec.checkpoint = read_checkpoint(reader, spec.disk_bytes);
+    // Whoever saves a job's work wants it to go on elsewhere.
+    const std::int32_t attempts = spec.checkpoint ? limits::job_attempts_max : 1;
+    spec.attempts_max = reader.integer32_or("attempts_max", attempts, 1, limits::job_attempts_max);
     if (!reader.has_failed() && job_spec_json(spec).size() > limits::job_spec_bytes_max)
         reader.fail(ErrorCode::invalid_field, "",
                     fmt::format("Keep the job's description under {} bytes.", limits::job_spec_bytes_max));
@@ -128,8 +161,9 @@ std::string job_spec_json(const JobSpec& spec) {
         .field("memory_bytes", spec.memory_bytes)
         .field("cpu_millis", spec.cpu_millis)
         .field("pids_max", spec.pids_max)
-        .field("disk_bytes", spec.disk_bytes)
-        .end_object();
+        .field("disk_bytes", spec.disk_bytes);
+    if (spec.checkpoint) write_checkpoint(json, *spec.checkpoint);
+    json.end_object();
     return json.take();
 }
 

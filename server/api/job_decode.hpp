@@ -2,6 +2,7 @@
 // does not read.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +17,13 @@ struct JobInput {
     ArtifactId artifact;
 };
 
+/// A folder below /work/out that is saved while the job runs, and restored for its next attempt.
+struct CheckpointSpec {
+    std::string path;
+    Millis interval;
+    std::int64_t bytes_max = 0;
+};
+
 struct JobSpec {
     std::string image;
     std::vector<std::string> command;
@@ -28,6 +36,7 @@ struct JobSpec {
     std::int64_t cpu_millis = 0;
     std::int64_t pids_max = 0;
     std::int64_t disk_bytes = 0;
+    std::optional<CheckpointSpec> checkpoint;
 };
 
 /// Reads the fields of a JobSpec and finishes the reader's object; errors stay in the reader.

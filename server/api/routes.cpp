@@ -23,6 +23,7 @@ std::vector<Route> make_routes() {
     add_admin_routes(routes);
     add_policy_routes(routes);
     add_price_routes(routes);
+    add_checkpoint_routes(routes);
     return routes;
 }
 

@@ -6,6 +6,7 @@ import ssl
 import zlib
 
 from routes_fixture import RENTER, SELLER, run_tests
+import routes_checkpoints  # noqa: F401
 from routes_objects import EXAMPLES, ObjectsTest
 from simulated_host import HostKeys, openssl
 

@@ -7,6 +7,7 @@ import copy
 import json
 
 from routes_fixture import SLOW_HEART, run_tests
+import routes_checkpoints  # noqa: F401
 from routes_objects import ObjectsTest
 
 MISSING = object()

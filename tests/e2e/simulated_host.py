@@ -189,3 +189,40 @@ class LeaseOnHost:
             self.host.expect(204, "PUT", f"{self.path}/outputs/{artifact['id']}/parts/{part}",
                              content[part << 20:(part + 1) << 20])
         return self.host.expect(200, "POST", f"{self.path}/outputs/{artifact['id']}/complete", {})
+
+    @staticmethod
+    def chunks_of(content):
+        return {hashlib.sha256(piece).hexdigest(): piece
+                for piece in (content[at:at + (1 << 20)] for at in range(0, len(content), 1 << 20))}
+
+    @staticmethod
+    def file_entry(path, content, **changes):
+        pieces = (content[at:at + (1 << 20)] for at in range(0, len(content), 1 << 20))
+        return {"path": path, "kind": "file", "mode": 0o644, "bytes": len(content),
+                "modified_at": "2026-01-01T00:00:00.000Z",
+                "chunks": [hashlib.sha256(piece).hexdigest() for piece in pieces], **changes}
+
+    def begin_save(self, names):
+        return self.host.expect(200, "POST", self.path + "/checkpoint/begin",
+                                {"lease_epoch": self.epoch, "chunks": list(names)})["missing"]
+
+    def put_chunk(self, name, octets):
+        return self.host.call("PUT", f"{self.path}/checkpoint/chunks/{name}", octets)
+
+    def commit_save(self, entries, epoch=None):
+        """The reply, whatever it is."""
+        return self.host.call("POST", self.path + "/checkpoint", {
+            "lease_epoch": self.epoch if epoch is None else epoch, "entries": entries})
+
+    def save(self, path, content):
+        """A checkpoint of one file; returns which chunks had to be sent."""
+        chunks = self.chunks_of(content)
+        missing = self.begin_save(chunks)
+        for name in missing:
+            reply = self.put_chunk(name, chunks[name])
+            if reply.status != 204:
+                raise AssertionError(f"a chunk was answered {reply}")
+        reply = self.commit_save([self.file_entry(path, content)])
+        if reply.status != 201:
+            raise AssertionError(f"a checkpoint was answered {reply}")
+        return missing
