@@ -104,6 +104,7 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
     for (const auto& [name, value] : lease.environment)
         profile.env[name] = value;
     profile.env["FALLOW_NOTICE_FILE"] = "/work/notice/" + std::string(notice_file);
+    if (spec.checkpoint) profile.env["FALLOW_CHECKPOINT_DIR"] = "/work/out/" + spec.checkpoint->path;
     profile.env["FALLOW_RECLAIM_NOTICE_MS"] = std::to_string(lease.reclaim_notice_ms);
     profile.hidden_volumes = {"/run", "/var/tmp"};
     for (const std::string& path : image.volumes) {

@@ -20,6 +20,14 @@ struct JobInput {
     friend bool operator==(const JobInput&, const JobInput&) = default;
 };
 
+/// A folder below /work/out that is saved while the job runs, and restored for its next attempt.
+struct CheckpointSpec {
+    std::string path;
+    std::int64_t interval_ms = 0;
+    std::int64_t bytes_max = 0;
+    friend bool operator==(const CheckpointSpec&, const CheckpointSpec&) = default;
+};
+
 struct JobSpec {
     std::string image;
     std::vector<std::string> command;
@@ -31,6 +39,7 @@ struct JobSpec {
     std::int64_t cpu_millis = 0;
     std::int64_t pids_max = 0;
     std::int64_t disk_bytes = 0;
+    std::optional<CheckpointSpec> checkpoint;
     friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 
@@ -102,8 +111,9 @@ struct LeaseRecord {
     std::string boot_id;  ///< every boot-clock time in here belongs to it
 
     // What has been done on the host, in this order.
-    std::vector<std::string> outputs;  ///< kept from the spec: a stopped lease may come without one
-    std::string container_id;          ///< created
+    std::vector<std::string> outputs;          ///< kept from the spec: a stopped lease may come without one
+    std::optional<CheckpointSpec> checkpoint;  ///< kept from the spec as well
+    std::string container_id;                  ///< created
     bool started = false;
     std::int64_t started_boot_ms = 0;
     StopCause stop_cause = StopCause::none;
@@ -117,7 +127,9 @@ struct LeaseRecord {
     std::optional<LeaseFailure> failure;
     bool logs_drained = false;
     bool outputs_uploaded = false;
-    bool removed = false;  ///< container removed and working storage wiped
+    std::int64_t checkpoint_boot_ms = 0;  ///< when the last save began while it ran; 0: none yet
+    bool checkpoint_saved = false;        ///< after the exit, for the last time
+    bool removed = false;                 ///< container removed and working storage wiped
 
     // What the server has acknowledged.
     bool accepted = false;

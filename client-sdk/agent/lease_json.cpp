@@ -38,6 +38,19 @@ std::int64_t time_of(const json& object, const char* name) {
     return *parsed;
 }
 
+std::optional<CheckpointSpec> checkpoint_from(const json& object) {
+    const auto found = object.find("checkpoint");
+    if (found == object.end() || found->is_null()) return std::nullopt;
+    return CheckpointSpec{found->at("path").get<std::string>(),
+                          found->at("interval_ms").get<std::int64_t>(),
+                          found->at("bytes_max").get<std::int64_t>()};
+}
+
+json checkpoint_json(const std::optional<CheckpointSpec>& spec) {
+    if (!spec) return nullptr;
+    return {{"path", spec->path}, {"interval_ms", spec->interval_ms}, {"bytes_max", spec->bytes_max}};
+}
+
 JobSpec spec_from(const json& object) {
     JobSpec spec;
     spec.image = object.at("image").get<std::string>();
@@ -52,6 +65,7 @@ JobSpec spec_from(const json& object) {
     spec.cpu_millis = value_or<std::int64_t>(object, "cpu_millis", 1000);
     spec.pids_max = value_or<std::int64_t>(object, "pids_max", 256);
     spec.disk_bytes = value_or<std::int64_t>(object, "disk_bytes", std::int64_t{1} << 30);
+    spec.checkpoint = checkpoint_from(object);
     return spec;
 }
 
@@ -68,7 +82,8 @@ json spec_json(const JobSpec& spec) {
             {"memory_bytes", spec.memory_bytes},
             {"cpu_millis", spec.cpu_millis},
             {"pids_max", spec.pids_max},
-            {"disk_bytes", spec.disk_bytes}};
+            {"disk_bytes", spec.disk_bytes},
+            {"checkpoint", checkpoint_json(spec.checkpoint)}};
 }
 
 std::vector<LeaseCard> cards_from(const json& array) {
@@ -196,6 +211,9 @@ std::string encode_record(const LeaseRecord& r) {
     const json object = {{"desired", desired_json(r.desired)},
                          {"boot_id", r.boot_id},
                          {"outputs", r.outputs},
+                         {"checkpoint", checkpoint_json(r.checkpoint)},
+                         {"checkpoint_boot_ms", r.checkpoint_boot_ms},
+                         {"checkpoint_saved", r.checkpoint_saved},
                          {"container_id", r.container_id},
                          {"started", r.started},
                          {"started_boot_ms", r.started_boot_ms},
@@ -246,6 +264,10 @@ LeaseRecord parse_record(std::string_view text) {
         // Records of before an update have neither of the two.
         r.reclaim_until_boot_ms = maybe_number(object, "reclaim_until_boot_ms");
         r.reclaim_reported = value_or(object, "reclaim_reported", false);
+        // Nor any of these.
+        r.checkpoint = checkpoint_from(object);
+        r.checkpoint_boot_ms = value_or<std::int64_t>(object, "checkpoint_boot_ms", 0);
+        r.checkpoint_saved = value_or(object, "checkpoint_saved", false);
         read_outcome(object, r);
         r.logs_drained = flag("logs_drained");
         r.outputs_uploaded = flag("outputs_uploaded");

@@ -39,6 +39,7 @@ void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot
     record.started_boot_ms = 0;
     record.paused_boot_ms = 0;
     record.usage_stated_boot_ms = 0;
+    record.checkpoint_boot_ms = 0;
     record.paid_until_boot_ms = 0;
     if (record.reclaim_until_boot_ms) record.reclaim_until_boot_ms = 0;
     record.desired.paid_until_boot_ms.reset();
@@ -67,18 +68,21 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
       storage_(context.state.lease_folder(record_.desired.lease_id)),
       engine_(context.engine_socket),
       server_(context.state, context.server_unix_ms),
-      inputs_(context.state, context.server_unix_ms) {
+      inputs_(context.state, context.server_unix_ms),
+      checkpoints_(context.state, context.server_unix_ms) {
     forget_moments_of_another_boot(record_, context_.boot_id);
     context_.state.save_record(record_);
     if (record_.started && !record_.logs_drained) ship_logs();
     const std::string& id = record_.desired.lease_id;
     engine_lane_ = std::make_unique<Lane>(id, context_.wake);
     server_lane_ = std::make_unique<Lane>(id, context_.wake);
+    checkpoint_lane_ = std::make_unique<Lane>(id, context_.wake);
 }
 
 LeaseTask::~LeaseTask() {
     engine_lane_.reset();
     server_lane_.reset();
+    checkpoint_lane_.reset();
     log_shipper_.reset();
 }
 
@@ -89,6 +93,9 @@ LeaseSeen LeaseTask::seen() const {
     seen.engine_lane_busy = !doing.empty();
     seen.preparing = doing == name_of(ActionKind::prepare);
     seen.server_lane_busy = server_lane_->busy();
+    const std::string saving = checkpoint_lane_->current();
+    seen.checkpoint_lane_busy = !saving.empty();
+    seen.saving_running = saving == name_of(ActionKind::save_checkpoint);
     seen.record = record();
     return seen;
 }
@@ -132,6 +139,10 @@ void LeaseTask::carry_out(const Action& action) {
         server_lane_->post(std::string(name_of(action.kind)),
                            [work = std::move(work)](std::stop_token) { work(); });
     };
+    const auto on_checkpoints = [&](bool is_last) {
+        checkpoint_lane_->post(std::string(name_of(action.kind)),
+                               [this, is_last](std::stop_token stop) { save_checkpoint(is_last, stop); });
+    };
     const StopCause cause = action.cause;
     switch (action.kind) {
         case ActionKind::cancel_prepare:
@@ -173,6 +184,12 @@ void LeaseTask::carry_out(const Action& action) {
             return on_server([this] { state_usage(true); });
         case ActionKind::upload_outputs:
             return on_server([this] { upload(); });
+        case ActionKind::save_checkpoint:
+            return on_checkpoints(false);
+        case ActionKind::save_last_checkpoint:
+            return on_checkpoints(true);
+        case ActionKind::cancel_checkpoint:
+            return checkpoint_lane_->interrupt();
         case ActionKind::adopt:
         case ActionKind::update:
         case ActionKind::reclaim:
@@ -206,14 +223,25 @@ void LeaseTask::prepare(std::stop_token stop) {
     try {
         storage_.make(context_.storage, spec.disk_bytes);
         if (!spec.inputs.empty()) download_inputs(inputs_, r.desired.lease_id, storage_, stop);
+        DesiredLease lease = r.desired;
+        if (spec.checkpoint) {
+            storage_.make_output_folder(spec.checkpoint->path);
+            const auto number =
+                restore_checkpoint(inputs_, lease.lease_id, *spec.checkpoint, storage_, stop);
+            if (number) {
+                lease.environment["FALLOW_CHECKPOINT_RESTORED"] = std::to_string(*number);
+                spdlog::info("lease {} goes on from checkpoint {}", lease.lease_id, *number);
+            }
+        }
         if (stop.stop_requested()) return;
         const GuestProfile profile = guest_profile(
-            r.desired, image, context_.host,
+            lease, image, context_.host,
             {storage_.inputs().string(), storage_.outputs().string(), storage_.notices().string()});
         const std::string id = engine_.create(profile, context_.flavour);
         change([&](LeaseRecord& changed) {
             changed.container_id = id;
             changed.outputs = spec.outputs;
+            changed.checkpoint = spec.checkpoint;
         });
     } catch (const sdk::TransportError&) {
         throw;  // the server or the engine is out of reach: the same may work in a moment

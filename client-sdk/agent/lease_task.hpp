@@ -1,5 +1,5 @@
-// One lease on this host: its record, its two lanes, its log shipper. It carries out the planner's actions
-// and decides nothing; every fact it brings about is on disk before the next action is planned.
+// One lease on this host: its record, its three lanes, its log shipper. It carries out the planner's
+// actions and decides nothing; every fact it brings about is on disk before the next action is planned.
 #pragma once
 
 #include <atomic>
@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/checkpoint.hpp"
 #include "agent/crypto.hpp"
 #include "agent/engine.hpp"
 #include "agent/guard_link.hpp"
@@ -85,6 +86,10 @@ class LeaseTask {
     void read_nonce();
     void upload();
 
+    // The checkpoints' lane.
+    void save_checkpoint(bool is_last, std::stop_token stop);
+    void report_checkpoint_problem(const std::string& problem);
+
     void watch(const std::optional<ContainerInspection>& inspection);
     void ask_guard();
     void take_over(const guard::Watched& watched);
@@ -99,9 +104,12 @@ class LeaseTask {
     Engine engine_;                            ///< of the engine's lane
     ServerLink server_;                        ///< of the server's lane
     ServerLink inputs_;                        ///< of the engine's lane, for downloads
+    ServerLink checkpoints_;                   ///< of the checkpoints' lane
+    std::unique_ptr<CheckpointSaver> saver_;   ///< of that lane, made when it first saves
     std::unique_ptr<LogShipper> log_shipper_;  ///< touched by the engine's lane and at construction only
     std::unique_ptr<Lane> engine_lane_;
     std::unique_ptr<Lane> server_lane_;
+    std::unique_ptr<Lane> checkpoint_lane_;
 };
 
 }  // namespace fallow::agent

@@ -93,8 +93,14 @@ bool is_wanted(const LeaseRecord& r) {
     return r.desired.run && !r.reclaim_until_boot_ms;
 }
 
+/// Of a job that has ended by itself nothing is to go on from; its last checkpoint stays what it is.
+bool is_last_checkpoint_due(const LeaseRecord& r) {
+    return r.checkpoint && r.exit && r.stop_cause != StopCause::none && !r.checkpoint_saved;
+}
+
 /// True when nothing more has to be read from the container or its storage.
 bool may_remove(const LeaseRecord& r) {
+    if (is_last_checkpoint_due(r)) return false;
     if (r.exit) return r.exit_reported && r.outputs_uploaded;
     if (r.failure) return r.failure_reported;
     return !is_wanted(r) && !r.started;
@@ -109,7 +115,8 @@ std::optional<Action> plan_engine(const Situation& s) {
         return std::nullopt;
     }
     if (!s.engine_reachable) return std::nullopt;
-    if (may_remove(r)) return act(ActionKind::remove);
+    if (may_remove(r))
+        return s.seen.checkpoint_lane_busy ? std::nullopt : std::optional(act(ActionKind::remove));
     if (r.exit || r.failure) return std::nullopt;
     if (r.started && (s.container == nullptr || s.container->state == ContainerState::exited))
         return act(ActionKind::record_exit);
@@ -155,6 +162,24 @@ std::optional<Action> plan_server(const Situation& s) {
     return std::nullopt;
 }
 
+std::optional<Action> plan_checkpoint(const Situation& s) {
+    const LeaseRecord& r = s.record;
+    const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
+    const bool is_over = r.exit || r.failure;
+    if (s.seen.checkpoint_lane_busy) {
+        const bool is_late = is_over && s.seen.saving_running;
+        return is_late ? std::optional(act(ActionKind::cancel_checkpoint)) : std::nullopt;
+    }
+    if (!r.checkpoint || r.removed) return std::nullopt;
+    if (is_last_checkpoint_due(r)) return act(ActionKind::save_last_checkpoint);
+    const bool runs = s.container != nullptr && s.container->state == ContainerState::running;
+    const bool is_stopping = r.terminated_boot_ms != 0 || r.kill_sent;
+    if (is_over || !runs || !r.running_reported || is_stopping || s.fenced) return std::nullopt;
+    const std::int64_t since = std::max(r.started_boot_ms, r.checkpoint_boot_ms);
+    if (s.now - since < r.checkpoint->interval_ms) return std::nullopt;
+    return act(ActionKind::save_checkpoint);
+}
+
 const DesiredLease* find_desired(const Desired* desired, const std::string& lease_id) {
     if (desired == nullptr) return nullptr;
     const auto found = std::find_if(desired->leases.begin(), desired->leases.end(),
@@ -191,7 +216,9 @@ bool plan_bookkeeping(const Desired* desired, const LeaseSeen& seen, std::vector
     const bool taken = wanted == nullptr || wanted->lease_epoch > r.desired.lease_epoch;
     if (taken) {
         if (seen.preparing) actions.push_back({ActionKind::cancel_prepare, r.desired.lease_id, {}, {}});
-        if (seen.engine_lane_busy || seen.server_lane_busy) return true;
+        if (seen.saving_running)
+            actions.push_back({ActionKind::cancel_checkpoint, r.desired.lease_id, {}, {}});
+        if (seen.engine_lane_busy || seen.server_lane_busy || seen.checkpoint_lane_busy) return true;
         const ActionKind kind = r.removed ? ActionKind::forget : ActionKind::discard;
         actions.push_back({kind, r.desired.lease_id, {}, {}});
         return true;
@@ -286,6 +313,12 @@ std::string_view name_of(ActionKind kind) {
             return "state_final_usage";
         case ActionKind::upload_outputs:
             return "upload_outputs";
+        case ActionKind::save_checkpoint:
+            return "save_checkpoint";
+        case ActionKind::save_last_checkpoint:
+            return "save_last_checkpoint";
+        case ActionKind::cancel_checkpoint:
+            return "cancel_checkpoint";
     }
     return "unknown";
 }
@@ -309,6 +342,7 @@ std::vector<Action> reconcile(const Desired* desired, const Observed& observed, 
             .limits = limits};
         if (const auto action = plan_engine(situation)) actions.push_back(*action);
         if (const auto action = plan_server(situation)) actions.push_back(*action);
+        if (const auto action = plan_checkpoint(situation)) actions.push_back(*action);
     }
     if (desired == nullptr) return actions;
     plan_new(*desired, observed, actions);

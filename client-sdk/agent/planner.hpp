@@ -21,13 +21,16 @@ struct ContainerSeen {
     ContainerState state = ContainerState::unknown;
 };
 
-/// A lease has two lanes, each doing one thing at a time: one talks to the container engine, one to the
-/// server.
+/// A lease has three lanes, each doing one thing at a time: one talks to the container engine, one to the
+/// server, one saves checkpoints.
 struct LeaseSeen {
     LeaseRecord record;
     bool engine_lane_busy = false;
     bool server_lane_busy = false;
     bool preparing = false;  ///< what keeps the engine lane busy is `prepare`, which can be cancelled
+    /// The lane that saves checkpoints, so that a long one keeps nothing else waiting.
+    bool checkpoint_lane_busy = false;
+    bool saving_running = false;  ///< what keeps it busy is `save_checkpoint`, which can be cancelled
 };
 
 /// The owner wants a card for itself: see owner_desk.hpp. It goes before anything that the server wants.
@@ -81,6 +84,10 @@ enum class ActionKind {
     state_usage,
     state_final_usage,
     upload_outputs,
+    // Of the checkpoint lane.
+    save_checkpoint,       ///< while the job runs
+    save_last_checkpoint,  ///< of a job that was stopped, after its exit
+    cancel_checkpoint,     ///< interrupt a save_checkpoint: done at once
 };
 [[nodiscard]] std::string_view name_of(ActionKind kind);
 

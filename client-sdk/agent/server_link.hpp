@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/checkpoint_folder.hpp"
 #include "agent/lease.hpp"
 #include "agent/log_frames.hpp"
 #include "agent/state.hpp"
@@ -94,6 +95,23 @@ struct InputArtifact {
     std::string sha256;
 };
 
+/// A file, folder or link of a checkpoint.
+struct CheckpointEntry {
+    std::string path;  ///< below the checkpoint's folder
+    EntryKind kind = EntryKind::file;
+    std::int32_t mode = 0;
+    std::int64_t bytes = 0;
+    std::int64_t modified_unix_ms = 0;
+    std::string target;               ///< of a link
+    std::vector<std::string> chunks;  ///< of a file: the SHA-256 of each 1 MiB
+    friend bool operator==(const CheckpointEntry&, const CheckpointEntry&) = default;
+};
+
+struct StoredCheckpoint {
+    std::int64_t number = 0;
+    std::vector<CheckpointEntry> entries;
+};
+
 inline constexpr std::string_view agent_version = "0.1.0";
 
 /// One thread at a time. Throws ServerError and sdk::TransportError.
@@ -133,6 +151,22 @@ class ServerLink {
     void put_output_part(const std::string& lease_id, const std::string& artifact_id, std::int64_t part,
                          std::string octets);
     void complete_output(const std::string& lease_id, const std::string& artifact_id);
+
+    /// What the lease's job goes on from.
+    [[nodiscard]] std::optional<StoredCheckpoint> newest_checkpoint(const std::string& lease_id);
+    [[nodiscard]] std::string checkpoint_chunk(const std::string& lease_id, const std::string& sha256,
+                                               std::stop_token stop);
+    /// Which of them the server has not.
+    [[nodiscard]] std::vector<std::string> begin_checkpoint(const std::string& lease_id,
+                                                            std::int64_t lease_epoch,
+                                                            const std::vector<std::string>& chunks);
+    void put_checkpoint_chunk(const std::string& lease_id, const std::string& sha256, std::string octets,
+                              std::stop_token stop);
+    /// Its number.
+    [[nodiscard]] std::int64_t commit_checkpoint(const std::string& lease_id, std::int64_t lease_epoch,
+                                                 const std::vector<CheckpointEntry>& entries);
+    void note_checkpoint_problem(const std::string& lease_id, std::int64_t lease_epoch,
+                                 const std::string& problem);
 
   private:
     sdk::HttpResponse send(sdk::HttpRequest request);

@@ -132,6 +132,23 @@ void WorkingStorage::wipe() {
     fs::remove_all(inputs());
     fs::remove_all(outputs());
     fs::remove_all(notices());
+    fs::remove_all(spool());
+}
+
+void WorkingStorage::clear_spool() const {
+    fs::remove_all(spool());
+    fs::create_directory(spool());
+    fs::permissions(spool(), fs::perms::owner_all);
+}
+
+void WorkingStorage::make_output_folder(const std::string& path) const {
+    if (!is_safe_path(path)) throw std::runtime_error("a folder's path is not allowed: " + path);
+    fs::path folder = outputs();
+    for (const fs::path& part : fs::path(path)) {
+        folder /= part;
+        fs::create_directory(folder);
+        fs::permissions(folder, fs::perms::all);
+    }
 }
 
 void WorkingStorage::write_notice(std::string_view text) const {
@@ -146,20 +163,29 @@ void WorkingStorage::write_notice(std::string_view text) const {
     fs::rename(fresh, notices() / notice_file);
 }
 
-std::optional<int> WorkingStorage::open_output(const std::string& path) const {
+std::optional<int> WorkingStorage::open_below_outputs(const std::string& path, std::uint64_t flags) const {
     if (!is_safe_path(path)) return std::nullopt;
     const int folder = ::open(outputs().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0) return std::nullopt;
     open_how how{};
-    how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;  // a FIFO must not make us wait
+    how.flags = flags | O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;  // a FIFO must not make us wait
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
     const long fd = ::syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
     ::close(folder);
-    if (fd < 0) return std::nullopt;
+    return fd < 0 ? std::nullopt : std::optional(static_cast<int>(fd));
+}
+
+std::optional<int> WorkingStorage::open_output(const std::string& path) const {
+    const std::optional<int> fd = open_below_outputs(path, 0);
+    if (!fd) return std::nullopt;
     struct stat facts {};
-    if (::fstat(static_cast<int>(fd), &facts) == 0 && S_ISREG(facts.st_mode)) return static_cast<int>(fd);
-    ::close(static_cast<int>(fd));
+    if (::fstat(*fd, &facts) == 0 && S_ISREG(facts.st_mode)) return fd;
+    ::close(*fd);
     return std::nullopt;
+}
+
+std::optional<int> WorkingStorage::open_output_folder(const std::string& path) const {
+    return open_below_outputs(path, O_DIRECTORY);
 }
 
 }  // namespace fallow::agent

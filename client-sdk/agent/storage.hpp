@@ -33,6 +33,9 @@ class WorkingStorage {
     [[nodiscard]] std::filesystem::path inputs() const { return folder_ / "in"; }
     [[nodiscard]] std::filesystem::path outputs() const { return folder_ / "out"; }
     [[nodiscard]] std::filesystem::path notices() const { return folder_ / "notice"; }
+    /// What of a checkpoint is on its way to the server. On the host's own disk: the guest's is as full as
+    /// it likes.
+    [[nodiscard]] std::filesystem::path spool() const { return folder_ / "spool"; }
 
     /// Fresh and empty, whatever was there. Throws std::runtime_error.
     void make(StorageKind kind, std::int64_t disk_bytes);
@@ -46,9 +49,15 @@ class WorkingStorage {
     /// what a guest left there is not to be trusted. Nothing when it is not there or not a regular file.
     /// The caller closes it.
     [[nodiscard]] std::optional<int> open_output(const std::string& path) const;
+    /// A folder there, by the same rules.
+    [[nodiscard]] std::optional<int> open_output_folder(const std::string& path) const;
+    /// In fresh storage, which no guest has seen yet, and writable for it. Throws std::runtime_error.
+    void make_output_folder(const std::string& path) const;
+    void clear_spool() const;
 
   private:
     [[nodiscard]] bool is_mounted() const;
+    [[nodiscard]] std::optional<int> open_below_outputs(const std::string& path, std::uint64_t flags) const;
 
     std::filesystem::path folder_;
 };

@@ -13,7 +13,8 @@ const char* const reply = R"({
     "grace_ms": 2500, "attempt": 2, "job_id": "job_1",
     "spec": {"image": "busybox", "command": ["sh", "-c", "true"], "env": {"A": "b"},
              "inputs": [{"path": "in.txt", "artifact_id": "artifact_1"}], "outputs": ["out.txt"],
-             "max_duration_ms": 60000, "memory_bytes": 1, "cpu_millis": 2, "pids_max": 3, "disk_bytes": 4},
+             "max_duration_ms": 60000, "memory_bytes": 1, "cpu_millis": 2, "pids_max": 3, "disk_bytes": 4,
+             "checkpoint": {"path": "saved", "interval_ms": 5000, "bytes_max": 6}},
     "cards": [{"card_id": "card_1", "uuid": "GPU-1", "backend": "nvml", "index": 3, "device_class": "gpu"}],
     "nonce": "0123456789abcdef0123456789abcdef", "usage_sequence": 4,
     "paid_until": "2026-01-02T03:05:05.250Z", "run_until": null, "max_duration_ms": 60000,
@@ -55,6 +56,7 @@ TEST_CASE("the desired state's moments become moments of the boot clock") {
     REQUIRE(lease.spec);
     CHECK(lease.spec->command == std::vector<std::string>{"sh", "-c", "true"});
     CHECK(lease.spec->inputs == std::vector<JobInput>{{"in.txt", "artifact_1"}});
+    CHECK(lease.spec->checkpoint == CheckpointSpec{"saved", 5000, 6});
     REQUIRE(lease.cards.size() == 1);
     CHECK(lease.cards[0].uuid == "GPU-1");
     CHECK(lease.environment.at("FALLOW_THOUSANDTHS") == "250");

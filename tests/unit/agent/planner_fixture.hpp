@@ -65,6 +65,14 @@ struct PlannedHost {
         record().meter.counting = false;
         observed.containers[0].state = ContainerState::exited;
     }
+    /// Its job has a folder that is saved so often.
+    void saves(std::int64_t interval_ms) { record().checkpoint = CheckpointSpec{"saved", interval_ms, 1}; }
+    /// Exited, and everything but its checkpoint has been dealt with.
+    void through() {
+        exited();
+        record().logs_drained = record().final_usage_stated = true;
+        record().exit_reported = record().outputs_uploaded = true;
+    }
     void frozen(std::int64_t at) {
         record().paused_boot_ms = at;
         record().meter.counting = false;

@@ -326,6 +326,84 @@ const Row rows[] = {
      },
      "resume"},
 
+    // Checkpoints.
+    {"nothing was saved for as long as the interval", [](Host& h) { h.saves(10'000); }, "save_checkpoint"},
+    {"a save began a moment ago",
+     [](Host& h) {
+         h.saves(10'000);
+         h.record().checkpoint_boot_ms = now - 9'999;
+     },
+     ""},
+    {"the interval is not over", [](Host& h) { h.saves(10'001); }, ""},
+    {"a save is under way",
+     [](Host& h) {
+         h.saves(10'000);
+         h.seen().checkpoint_lane_busy = h.seen().saving_running = true;
+     },
+     ""},
+    {"a save is due while the server is silent",
+     [](Host& h) {
+         h.saves(10'000);
+         h.silent();
+     },
+     ""},
+    {"a save is due of a container that is frozen",
+     [](Host& h) {
+         h.saves(10'000);
+         h.frozen(now - 1000);
+         h.desired.asked_boot_ms = now - 2000;
+     },
+     ""},
+    {"a save is due of a job that has been told to stop",
+     [](Host& h) {
+         h.saves(10'000);
+         h.record().terminated_boot_ms = now - 1;
+     },
+     ""},
+    {"a job has ended by itself: nothing is saved",
+     [](Host& h) {
+         h.saves(10'000);
+         h.through();
+     },
+     "remove"},
+    {"a job that was stopped is saved before anything goes",
+     [](Host& h) {
+         h.saves(10'000);
+         h.through();
+         h.record().stop_cause = StopCause::reclaimed;
+     },
+     "save_last_checkpoint"},
+    {"its save is under way",
+     [](Host& h) {
+         h.saves(10'000);
+         h.through();
+         h.record().stop_cause = StopCause::reclaimed;
+         h.seen().checkpoint_lane_busy = true;
+     },
+     ""},
+    {"it is saved",
+     [](Host& h) {
+         h.saves(10'000);
+         h.through();
+         h.record().stop_cause = StopCause::reclaimed;
+         h.record().checkpoint_saved = true;
+     },
+     "remove"},
+    {"a save is under way when the job ends: it is broken off first",
+     [](Host& h) {
+         h.saves(10'000);
+         h.through();
+         h.seen().checkpoint_lane_busy = h.seen().saving_running = true;
+     },
+     "cancel_checkpoint"},
+    {"a save is under way when the lease is taken from us",
+     [](Host& h) {
+         h.saves(10'000);
+         h.seen().checkpoint_lane_busy = h.seen().saving_running = true;
+         h.desired.leases.clear();
+     },
+     "cancel_checkpoint"},
+
     // Epochs and orphans.
     {"the lease is no longer ours", [](Host& h) { h.desired.leases.clear(); }, "discard"},
     {"the lease is no longer ours, while preparing",
