@@ -164,6 +164,7 @@ Columns<Job> job_fields() {
         {"memory", [](const Job& job) { return format_size(job.memory_bytes); }},
         {"cpus", [](const Job& job) { return format_thousandths(job.cpu_millis); }},
         {"disk", [](const Job& job) { return format_size(job.disk_bytes); }},
+        {"checkpoint", [](const Job& job) { return job.checkpoint ? job.checkpoint->path : "-"; }},
         {"queued at", [](const Job& job) { return job.queued_at; }},
         {"started at", [](const Job& job) { return or_dash(job.started_at); }},
         {"finished at", [](const Job& job) { return or_dash(job.finished_at); }},

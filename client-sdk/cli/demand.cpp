@@ -113,8 +113,9 @@ void add_job_options(CLI::App& command, JobArguments& arguments) {
         ->allow_extra_args(false);
     add_duration(command, "--max-duration", arguments.max_duration_ms,
                  "Stop the job after this long; the default is the term");
-    command.add_option("--attempts", spec.attempts_max,
-                       "How often to try when a host is lost; the default is 1");
+    command.add_option(
+        "--attempts", spec.attempts_max,
+        "How often to try when a host is lost or taken back; the default is 1, with --checkpoint 10");
     add_size(command, "--memory", spec.memory_bytes, "The default is 1GiB");
     command
         .add_option_function<std::string>(
@@ -127,6 +128,16 @@ void add_job_options(CLI::App& command, JobArguments& arguments) {
             "Cores, like 2 or 0.5; the default is 1")
         ->type_name("CORES");
     command.add_option("--pids", spec.pids_max, "Processes and threads at most; the default is 256");
+    command
+        .add_option(
+            "--checkpoint", arguments.checkpoint.path,
+            "A folder below /work/out that is saved while the job runs, and when it has to stop; the "
+            "next attempt finds it there again")
+        ->type_name("PATH");
+    add_duration(command, "--checkpoint-interval", arguments.checkpoint.interval_ms,
+                 "How often it is saved; the default is 5m");
+    add_size(command, "--checkpoint-max", arguments.checkpoint.bytes_max,
+             "What it may hold; the default is the size of the disk, at most 4GiB");
     add_size(
         command, "--disk", spec.disk_bytes,
         "Space below /work/out and /tmp, which the listing's storage price bills; the default is 1GiB");
@@ -138,6 +149,10 @@ JobSpec job_of(const JobArguments& arguments, std::optional<std::int64_t> term_m
     const auto max_duration_ms = arguments.max_duration_ms ? arguments.max_duration_ms : term_ms;
     if (!max_duration_ms) throw UsageError("a job needs --max-duration");
     spec.max_duration_ms = *max_duration_ms;
+    if (!arguments.checkpoint.path.empty())
+        spec.checkpoint = arguments.checkpoint;
+    else if (arguments.checkpoint.interval_ms || arguments.checkpoint.bytes_max)
+        throw UsageError("--checkpoint-interval and --checkpoint-max need --checkpoint");
     if (!arguments.env_file.empty()) {
         std::istringstream lines(read_text(arguments.env_file));
         for (std::string line; std::getline(lines, line);)

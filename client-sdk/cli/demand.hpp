@@ -36,6 +36,7 @@ struct LocalInput {
 
 struct JobArguments {
     JobSpec spec;
+    CheckpointSpec checkpoint;
     std::vector<std::string> env;     ///< "NAME=VALUE"
     std::string env_file;             ///< such lines
     std::vector<std::string> inputs;  ///< "FILE[:PATH]"

@@ -1,3 +1,4 @@
+#include <fallow/artifacts.hpp>
 #include <memory>
 
 #include "columns.hpp"
@@ -115,6 +116,46 @@ void add_outputs(CLI::App& job, Context& context) {
     });
 }
 
+Columns<Checkpoint> checkpoint_list() {
+    return {
+        {"number", [](const Checkpoint& checkpoint) { return std::to_string(checkpoint.number); }},
+        {"attempt", [](const Checkpoint& checkpoint) { return std::to_string(checkpoint.attempt); }},
+        {"bytes", [](const Checkpoint& checkpoint) { return std::to_string(checkpoint.bytes); }},
+        {"entries", [](const Checkpoint& checkpoint) { return std::to_string(checkpoint.entry_count); }},
+        {"saved", [](const Checkpoint& checkpoint) { return checkpoint.created_at; }},
+    };
+}
+
+struct CheckpointArguments {
+    std::string job_id;
+    std::string folder;
+    std::int64_t number = 0;
+};
+
+void show_checkpoints(Context& context, const CheckpointArguments& arguments) {
+    const CheckpointList list = context.client().job_checkpoints(arguments.job_id);
+    if (list.problem)
+        Context::message("not saved at " + list.problem->at + ": " + printable(list.problem->text));
+    if (arguments.folder.empty()) return print_rows(context, list.items, checkpoint_list());
+    if (list.items.empty()) throw CommandFailed("the job has no checkpoint");
+    const std::int64_t number = arguments.number == 0 ? list.items.front().number : arguments.number;
+    download_checkpoint(context.client(), arguments.job_id,
+                        context.client().job_checkpoint(arguments.job_id, number), arguments.folder);
+    if (context.format() == Format::json) return print_json(string_array({arguments.folder}));
+    print_text(arguments.folder + "\n");
+}
+
+void add_checkpoint(CLI::App& job, Context& context) {
+    auto& command = *job.add_subcommand(
+        "checkpoint", "List a job's checkpoints, or fetch one: kept for 72 hours after the job's end");
+    const auto arguments = std::make_shared<CheckpointArguments>();
+    add_id(command, arguments->job_id, "job");
+    auto* const folder = command.add_option("--to", arguments->folder, "Fetch the newest into this folder")
+                             ->type_name("FOLDER");
+    command.add_option("--number", arguments->number, "Fetch this one, and not the newest")->needs(folder);
+    on_run(context, command, arguments, &show_checkpoints);
+}
+
 }  // namespace
 
 void add_job_commands(CLI::App& app, Context& context) {
@@ -126,6 +167,7 @@ void add_job_commands(CLI::App& app, Context& context) {
     add_act<Job>(job, context, "cancel", "Stop a job, and the lease it runs on", "job", &Client::cancel_job,
                  &job_fields);
     add_outputs(job, context);
+    add_checkpoint(job, context);
 }
 
 }  // namespace fallow::cli

@@ -93,6 +93,48 @@ void download_file(Client& client, const Artifact& artifact, const std::filesyst
     file.keep_as(target);
 }
 
+namespace {
+
+void download_entry(Client& client, std::string_view job_id, const CheckpointEntry& entry,
+                    const std::filesystem::path& target) {
+    namespace fs = std::filesystem;
+    if (entry.kind == "folder") {
+        fs::create_directory(target);
+        if (!fs::is_directory(fs::symlink_status(target)))
+            throw std::system_error(ENOTDIR, std::generic_category(), target.string());
+        return;
+    }
+    if (entry.kind != "file")
+        throw ProtocolError("a checkpoint's entry has the unknown kind " + entry.kind);
+    PartialFile file(target);
+    std::int64_t received = 0;
+    for (const std::string& chunk : entry.chunks) {
+        const std::string octets = client.checkpoint_chunk(job_id, chunk);
+        if (sha256_hex(octets) != chunk) throw ProtocolError("a chunk does not have its SHA-256");
+        file.write(octets);
+        received += static_cast<std::int64_t>(octets.size());
+    }
+    if (received != entry.bytes.value_or(0)) throw ProtocolError(entry.path + " does not have its size");
+    file.keep_as(target);
+    fs::permissions(target,
+                    static_cast<fs::perms>(entry.mode.value_or(0600) & 0777) | fs::perms::owner_read);
+}
+
+}  // namespace
+
+void download_checkpoint(Client& client, std::string_view job_id, const CheckpointContent& checkpoint,
+                         const std::filesystem::path& folder) {
+    std::filesystem::create_directories(folder);
+    for (const CheckpointEntry& entry : checkpoint.entries)
+        if (entry.kind != "link") download_entry(client, job_id, entry, path_below(folder, entry.path));
+    for (const CheckpointEntry& entry : checkpoint.entries) {
+        if (entry.kind != "link") continue;
+        const std::filesystem::path link = path_below(folder, entry.path);
+        std::filesystem::remove(link);
+        std::filesystem::create_symlink(entry.target.value_or(""), link);
+    }
+}
+
 std::filesystem::path path_below(const std::filesystem::path& folder, const std::string& path) {
     const std::filesystem::path relative(path);
     const bool leaves = std::any_of(

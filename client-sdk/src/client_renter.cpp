@@ -168,6 +168,19 @@ Page<JobOutput> Client::job_outputs(std::string_view job_id) {
     return page_from_json<JobOutput>(caller_->get(route("/v1/jobs/{}/outputs", job_id)).body);
 }
 
+CheckpointList Client::job_checkpoints(std::string_view job_id) {
+    return from_json<CheckpointList>(caller_->get(route("/v1/jobs/{}/checkpoints", job_id)).body);
+}
+
+CheckpointContent Client::job_checkpoint(std::string_view job_id, std::int64_t number) {
+    return from_json<CheckpointContent>(
+        caller_->get(route("/v1/jobs/{}/checkpoints/", job_id) + std::to_string(number)).body);
+}
+
+std::string Client::checkpoint_chunk(std::string_view job_id, std::string_view sha256) {
+    return caller_->get(route("/v1/jobs/{}/checkpoint-chunks/", job_id) + route("{}", sha256)).body;
+}
+
 Page<LogEntry> Client::job_logs(std::string_view job_id, const LogSelection& selection,
                                 const PageRequest& page) {
     return page_from_json<LogEntry>(

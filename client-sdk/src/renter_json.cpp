@@ -13,6 +13,16 @@ struct Fields<JobInput> {
 };
 
 template <>
+struct Fields<CheckpointSpec> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("path", value.path);
+        visit("interval_ms", value.interval_ms);
+        visit("bytes_max", value.bytes_max);
+    }
+};
+
+template <>
 struct Fields<JobSpec> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -27,6 +37,7 @@ struct Fields<JobSpec> {
         visit("cpu_millis", value.cpu_millis);
         visit("pids_max", value.pids_max);
         visit("disk_bytes", value.disk_bytes);
+        visit("checkpoint", value.checkpoint);
     }
 };
 
@@ -295,6 +306,7 @@ struct Fields<Job> {
         visit("cpu_millis", value.cpu_millis);
         visit("pids_max", value.pids_max);
         visit("disk_bytes", value.disk_bytes);
+        visit("checkpoint", value.checkpoint);
         visit("exit_code", value.exit_code);
         visit("reason", value.reason);
         visit("queued_at", value.queued_at);
@@ -439,7 +451,65 @@ struct Fields<JobOutput> {
     }
 };
 
+template <>
+struct Fields<Checkpoint> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("number", value.number);
+        visit("attempt", value.attempt);
+        visit("lease_id", value.lease_id);
+        visit("lease_epoch", value.lease_epoch);
+        visit("bytes", value.bytes);
+        visit("entry_count", value.entry_count);
+        visit("created_at", value.created_at);
+    }
+};
+
+template <>
+struct Fields<CheckpointEntry> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("path", value.path);
+        visit("kind", value.kind);
+        visit("mode", value.mode);
+        visit("bytes", value.bytes);
+        visit("modified_at", value.modified_at);
+        visit("target", value.target);
+        visit("chunks", value.chunks);
+    }
+};
+
+template <>
+struct Fields<CheckpointProblem> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("text", value.text);
+        visit("at", value.at);
+    }
+};
+
+template <>
+struct Fields<CheckpointList> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("items", value.items);
+        visit("problem", value.problem);
+    }
+};
+
+template <>
+struct Fields<CheckpointContent> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("number", value.number);
+        visit("entries", value.entries);
+    }
+};
+
 FALLOW_SDK_REQUEST(JobSpec);
+FALLOW_SDK_REPLY(Checkpoint);
+FALLOW_SDK_REPLY(CheckpointList);
+FALLOW_SDK_REPLY(CheckpointContent);
 FALLOW_SDK_REQUEST(NewQuote);
 FALLOW_SDK_REPLY(SignedQuote);
 FALLOW_SDK_REPLY(Quote);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "fallow/types.hpp"
 
@@ -28,6 +29,13 @@ inline constexpr std::int64_t artifact_part_bytes = std::int64_t{1024} * 1024;
 /// digest is right. Throws std::system_error for the file, ProtocolError when what came is not the
 /// artifact.
 void download_file(Client& client, const Artifact& artifact, const std::filesystem::path& target);
+
+/// Writes a checkpoint's files, folders and links below `folder`, each file whole or not at all and its
+/// chunks checked against their names. Links come last, so that nothing is written through one that came
+/// along; one that is there already, in the place of a folder, is an error. Throws std::system_error and
+/// ProtocolError.
+void download_checkpoint(Client& client, std::string_view job_id, const CheckpointContent& checkpoint,
+                         const std::filesystem::path& folder);
 
 /// `folder` / `path` for the path of an output. Throws ProtocolError for a path that would leave the
 /// folder.

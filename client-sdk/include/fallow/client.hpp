@@ -144,6 +144,10 @@ class Client {
     [[nodiscard]] Job job(std::string_view job_id);
     Job cancel_job(std::string_view job_id, const CallOptions& options = {});
     [[nodiscard]] Page<JobOutput> job_outputs(std::string_view job_id);  ///< all of them
+    [[nodiscard]] CheckpointList job_checkpoints(std::string_view job_id);
+    [[nodiscard]] CheckpointContent job_checkpoint(std::string_view job_id, std::int64_t number);
+    /// The octets of a chunk that a checkpoint of the job names; download_checkpoint() takes all of one.
+    [[nodiscard]] std::string checkpoint_chunk(std::string_view job_id, std::string_view sha256);
 
     /// Which part of a job's log. Nothing: the server's choice of attempt, and from its first entry.
     struct LogSelection {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "fallow/checkpoint_types.hpp"
 #include "fallow/market_types.hpp"
 #include "fallow/reservation_types.hpp"
 
@@ -296,6 +297,7 @@ struct JobSpec {
     std::optional<std::int64_t> cpu_millis;
     std::optional<std::int64_t> pids_max;
     std::optional<std::int64_t> disk_bytes;
+    std::optional<CheckpointSpec> checkpoint;
 };
 
 struct NewOrder {
@@ -408,6 +410,7 @@ struct Job {
     std::int64_t cpu_millis = 0;
     std::int64_t pids_max = 0;
     std::int64_t disk_bytes = 0;
+    std::optional<CheckpointSpec> checkpoint;
     std::optional<std::int64_t> exit_code;
     std::optional<std::string> reason;
     std::string queued_at;
