@@ -96,7 +96,7 @@ TEST_CASE("neither a stranger nor another host sees a job's checkpoints") {
                              store.note_problem(renter, renter_job, "a renter saves nothing");
                          }),
                     DatabaseError);
-    rows.poke("UPDATE leases SET released = true");
+    rows.poke("UPDATE leases SET released = true, state = 'ended', ended_at = 1, end_reason = 'completed'");
     CHECK(kept(rows, Actor::agent(seller_host)).empty());
 }
 

@@ -354,6 +354,20 @@ const std::vector<Refusal>& refusals() {
          "fallow_agent"},
         {"job_log_heads_not_negative",
          "INSERT INTO job_log_heads VALUES ({job}, 1, {renter}, -1, 0, false, 1)", "fallow_agent"},
+        {"checkpoint_heads_not_negative", "INSERT INTO checkpoint_heads VALUES ({job}, {renter}, 1, -1)",
+         "fallow_agent"},
+        {"checkpoint_heads_problem_dated",
+         "INSERT INTO checkpoint_heads VALUES ({job}, {renter}, 1, 0, 'a problem', NULL)", "fallow_agent"},
+        {"checkpoint_chunks_sha256_form",
+         "INSERT INTO checkpoint_chunks VALUES ({job}, 'A', {renter}, 1, 'x')", "fallow_agent"},
+        {"checkpoint_chunks_size",
+         "INSERT INTO checkpoint_chunks VALUES ({job}, repeat('a', 64), {renter}, 2, 'x')", "fallow_agent"},
+        {"checkpoints_bytes_within_limit",
+         "INSERT INTO checkpoints VALUES ({job}, 1, {renter}, 1, {lease}, 1, -1, 0, 1, '[]', '{}')",
+         "fallow_agent"},
+        {"checkpoints_entries_within_limit",
+         "INSERT INTO checkpoints VALUES ({job}, 1, {renter}, 1, {lease}, 1, 0, 4097, 1, '[]', '{}')",
+         "fallow_agent"},
     };
     return all;
 }

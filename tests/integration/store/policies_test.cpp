@@ -46,7 +46,10 @@ void fill_the_rest(Connection& superuser, const World& world) {
         sql(world.lease) + ", 'out', " + sql(world.order) + ", " + renter + ");" +
         "INSERT INTO job_logs VALUES (" + sql(world.job) + ", 1, 0, 'stdout', 1, 'x', " + renter + ");" +
         "INSERT INTO job_log_heads VALUES (" + sql(world.job) + ", 1, " + renter + ", 1, 1, false, 1);" +
-        "UPDATE listings SET state = 'paused'");
+        "INSERT INTO checkpoint_heads VALUES (" + sql(world.job) + ", " + renter + ");" +
+        "INSERT INTO checkpoint_chunks VALUES (" + sql(world.job) + ", repeat('a', 64), " + renter +
+        ", 1, 'x');" + "INSERT INTO checkpoints VALUES (" + sql(world.job) + ", 1, " + renter + ", 1, " +
+        sql(world.lease) + ", 1, 1, 1, 1, '[]', '{}');" + "UPDATE listings SET state = 'paused'");
 }
 
 /// Rows of `table` that `actor` sees; nothing where it may not even look.
