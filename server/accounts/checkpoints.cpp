@@ -30,9 +30,9 @@ Status check_content(const CheckpointEntry& entry, std::size_t index) {
         return bad(index, "bytes", "A file has 0 to " + std::to_string(checkpoint_bytes_max) + " bytes.");
     if (std::ssize(entry.chunks) != chunk_count(entry.bytes))
         return bad(index, "chunks", "A file has one chunk for each 1 MiB, and one for what is left.");
-    for (const std::string& chunk : entry.chunks)
-        if (const Status good = check_sha256(chunk); !good)
-            return bad(index, "chunks", good.error().detail);
+    for (std::size_t i = 0; i < entry.chunks.size(); ++i)
+        if (const Status good = check_sha256(entry.chunks[i]); !good)
+            return bad(index, "chunks/" + std::to_string(i), good.error().detail);
     const bool has_target =
         !entry.target.empty() && entry.target.size() <= target_bytes_max && is_plain_text(entry.target);
     if ((entry.kind == EntryKind::link) != has_target || (!has_target && !entry.target.empty()))

@@ -51,7 +51,7 @@ TEST_CASE("what the entries of a checkpoint make together") {
         {"a chunk too few", {file("a", mib + 1, 1)}, "invalid_field /entries/0/chunks"},
         {"a chunk too many", {file("a", mib, 2)}, "invalid_field /entries/0/chunks"},
         {"less than nothing", {file("a", -1, 0)}, "invalid_field /entries/0/bytes"},
-        {"a name that is none of a chunk", {with_bad_chunk}, "invalid_field /entries/0/chunks"},
+        {"a name that is none of a chunk", {with_bad_chunk}, "invalid_field /entries/0/chunks/0"},
         {"more than permissions", {with_mode}, "invalid_field /entries/0/mode"},
         {"a path that leaves", {file("../a", 1, 1)}, "invalid_field /entries/0/path"},
         {"an absolute path", {file("/a", 1, 1)}, "invalid_field /entries/0/path"},
