@@ -33,6 +33,7 @@ std::string why_not(const Market& market, ListingId listing, const PlaceOrder& c
     order.count = command.count;
     order.thousandths = command.thousandths;
     order.price_max = command.price_max;
+    order.storage_price_max = command.storage_price_max;
     order.term = command.term;
     const Fit found =
         fit(market.world.state(), market.world.listing_row(listing), order, market.world.now());
