@@ -120,11 +120,10 @@ CardFacts card_from(const json& object) {
 
 std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards,
                              const std::set<std::string>& withheld) {
-    json fit = json::array();
+    json items = json::array();
     for (const CardFacts& card : cards) {
-        if (card.is_refused()) continue;
-        fit.push_back(card_json(card));
-        fit.back()["offered"] = !withheld.contains(card.uuid);
+        items.push_back(card_json(card));
+        items.back()["offered"] = !card.is_refused() && !withheld.contains(card.uuid);
     }
     return json{{"boot_id", host.boot_id},
                 {"agent_version", agent_version},
@@ -134,7 +133,7 @@ std::string encode_inventory(const HostDescription& host, const std::vector<Card
                 {"memory_bytes", host.memory_bytes},
                 {"cpu_architecture", or_null(host.cpu_architecture)},
                 {"disk_bytes", or_null(host.disk_bytes)},
-                {"cards", fit}}
+                {"cards", items}}
         .dump();
 }
 

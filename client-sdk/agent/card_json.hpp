@@ -12,9 +12,8 @@
 
 namespace fallow::agent {
 
-/// The body of PUT /v1/agent/inventory. A refused card is left out: the market has it as `missing` then, so
-/// that it is offered to nobody, and as `present` again when it passes. `withheld`: the uuids of cards that
-/// their owner does not offer now.
+/// The body of PUT /v1/agent/inventory. `withheld`: the uuids of cards that their owner does not offer now;
+/// a refused one is not offered, either.
 [[nodiscard]] std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards,
                                            const std::set<std::string>& withheld);
 

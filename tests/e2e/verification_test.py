@@ -64,7 +64,7 @@ class Verification(unittest.TestCase):
 
         self.make_card(CLAIMED_MIB // 4)
         agent = self.start_agent()
-        events.wait(lambda e: e["type"] == "card.missing", "the card to be taken away", 90)
+        events.wait(lambda e: e["type"] == "card.changed" and e["data"]["state"] == "withheld", "the refusal", 90)
         shown = self.world.get("/v1/listings/" + listing["id"], self.seller["key"])
         self.assertEqual((shown["state"], shown["cards_free"]), ("open", 0))
         status, refused, _ = self.order()
