@@ -161,6 +161,21 @@ CREATE TABLE hosts (
     version                  bigint NOT NULL,
     cpu_architecture         text,
     disk_bytes               bigint,
+    cpu_model                text,
+    cpu_clock_mhz            integer,
+    rack                     text,
+    disk_write_bytes_per_s   bigint,
+    disk_read_bytes_per_s    bigint,
+    disk_measured_at         bigint,
+    delivered_ms             bigint NOT NULL DEFAULT 0,
+    lost_ms                  bigint NOT NULL DEFAULT 0,
+    reclaimed_ms             bigint NOT NULL DEFAULT 0,
+    start_failed_ms          bigint NOT NULL DEFAULT 0,
+    clipped_ms               bigint NOT NULL DEFAULT 0,
+    CONSTRAINT hosts_record_not_negative
+        CHECK (least(delivered_ms, lost_ms, reclaimed_ms, start_failed_ms, clipped_ms) >= 0),
+    CONSTRAINT hosts_disk_whole
+        CHECK (num_nulls(disk_write_bytes_per_s, disk_read_bytes_per_s, disk_measured_at) IN (0, 3)),
     CONSTRAINT hosts_state_known CHECK (state IN ('enrolled', 'online', 'unreachable', 'draining', 'retired')),
     CONSTRAINT hosts_verification_known CHECK (verification IN ('unverified', 'verified', 'refused')),
     CONSTRAINT hosts_name_length CHECK (octet_length(name) BETWEEN 1 AND 100),
@@ -194,10 +209,25 @@ CREATE TABLE cards (
     pcie_generation               integer,
     pcie_width                    integer,
     power_limit_watts             integer,
+    measured_fp16_flops           bigint,
+    to_device_bytes_per_s         bigint,
+    from_device_bytes_per_s       bigint,
+    clock_mhz                     integer,
+    ecc                           boolean,
+    ecc_errors                    bigint,
+    nvlink_links                  integer,
+    nvlink_bytes_per_s            bigint,
+    nvlink_group                  integer,
+    mig_profile                   text,
+    mig_parent                    text,
+    verification                  text NOT NULL DEFAULT 'unverified',
+    refusal                       text,
+    verified_at                   bigint,
+    CONSTRAINT cards_verification_known CHECK (verification IN ('unverified', 'verified', 'refused')),
     CONSTRAINT cards_uuid_unique UNIQUE (host_id, uuid),
     CONSTRAINT cards_used_within_card CHECK (used BETWEEN 0 AND 1000),
     CONSTRAINT cards_device_class_known CHECK (device_class IN ('gpu', 'cpu', 'accelerator')),
-    CONSTRAINT cards_backend_known CHECK (backend IN ('nvml', 'opencl')),
+    CONSTRAINT cards_backend_known CHECK (backend IN ('nvml', 'opencl', 'amdgpu')),
     CONSTRAINT cards_state_known CHECK (state IN ('present', 'missing', 'withheld')),
     CONSTRAINT cards_index_not_negative CHECK (index >= 0),
     CONSTRAINT cards_capacity_whole
@@ -289,10 +319,12 @@ CREATE TABLE orders (
     quoted_fee_ppm             integer,
     thousandths                integer NOT NULL DEFAULT 1000,
     hosts                      integer NOT NULL DEFAULT 1,
+    nvlink                     text NOT NULL DEFAULT 'prefer',
     storage_bytes              bigint NOT NULL DEFAULT 0,
     storage_micros_per_gib_month_max bigint,
     stored_gib_max             bigint,
     all_in_micros_per_hour     bigint,
+    CONSTRAINT orders_nvlink_known CHECK (nvlink IN ('prefer', 'require')),
     CONSTRAINT orders_pricing_known CHECK (pricing IN ('fixed', 'spot')),
     CONSTRAINT orders_state_known CHECK (state IN ('standing', 'filled', 'cancelled', 'expired', 'rejected')),
     CONSTRAINT orders_reason_known CHECK (reason IN (
@@ -383,7 +415,8 @@ CREATE TABLE leases (
                                      * running_ms
                     ELSE numerator >= div(storage_micros_per_gib_month::numeric * storage_bytes * 1000, 783831531520)
                                       * running_ms END),
-    CONSTRAINT leases_chosen_by_known CHECK (chosen_by IN ('named', 'price', 'fragmentation', 'lowest_id')),
+    CONSTRAINT leases_chosen_by_known
+        CHECK (chosen_by IN ('named', 'price', 'fragmentation', 'lowest_id', 'nvlink', 'rack')),
     CONSTRAINT leases_price_not_below_floor CHECK (price_micros_per_hour >= spot_floor_micros_per_hour),
     CONSTRAINT leases_state_known CHECK (state IN ('allocated', 'preparing', 'running', 'reclaiming', 'ended')),
     CONSTRAINT leases_stop_reason_known CHECK (stop_reason IN (
@@ -732,10 +765,16 @@ GRANT SELECT ON cards TO fallow_engine;
 -- Every column of cards but `used`, which the trigger over lease_cards moves.
 GRANT INSERT (id, host_id, organization_id, index, uuid, pci_address, product, vendor, device_class, backend,
               driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version,
-              cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts),
+              cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts,
+              measured_fp16_flops, to_device_bytes_per_s, from_device_bytes_per_s, clock_mhz, ecc, ecc_errors,
+              nvlink_links, nvlink_bytes_per_s, nvlink_group, mig_profile, mig_parent, verification, refusal,
+              verified_at),
       UPDATE (host_id, organization_id, index, uuid, pci_address, product, vendor, device_class, backend,
               driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version,
-              cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts)
+              cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts,
+              measured_fp16_flops, to_device_bytes_per_s, from_device_bytes_per_s, clock_mhz, ecc, ecc_errors,
+              nvlink_links, nvlink_bytes_per_s, nvlink_group, mig_profile, mig_parent, verification, refusal,
+              verified_at)
     ON cards TO fallow_engine;
 GRANT SELECT ON hosts, cards, listings, orders, leases, lease_cards, jobs, job_specs, usage_statements, receipts,
     reservations, bookings TO fallow_request;
@@ -1326,7 +1365,8 @@ CREATE POLICY host ON job_logs TO fallow_agent
 
 -- What anybody who may search sees of a stranger's open listing: these columns of its host and its cards.
 CREATE VIEW listed_hosts WITH (security_barrier) AS
-    SELECT id, organization_id, state, verification, country, runtime
+    SELECT id, organization_id, state, verification, country, runtime,
+           delivered_ms, lost_ms, reclaimed_ms, start_failed_ms, clipped_ms
     FROM hosts
     WHERE EXISTS (SELECT FROM listings WHERE listings.host_id = hosts.id AND listings.state = 'open');
 CREATE VIEW listed_cards WITH (security_barrier) AS

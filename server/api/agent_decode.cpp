@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t csr_bytes_max = 8 * 1024;
 constexpr std::size_t statement_bytes_max = 2 * 1024;
+constexpr std::size_t reason_bytes_max = 500;
 constexpr std::size_t log_entries_max = 1000;
 constexpr std::size_t heartbeat_leases_max = limits::cards_per_host_max;
 constexpr std::int32_t cpu_cores_max = 1 << 20;
@@ -50,6 +51,44 @@ std::optional<std::int32_t> optional_count(FieldReader& reader, std::string_view
     return value ? std::optional(static_cast<std::int32_t>(*value)) : std::nullopt;
 }
 
+void read_details(FieldReader& reader, market::CardDetails& details) {
+    details.clock_mhz = optional_count(reader, "clock_mhz");
+    if (reader.has("ecc")) details.ecc = reader.boolean("ecc");
+    details.ecc_errors = reader.optional_integer("ecc_errors", 0, INT64_MAX);
+    details.nvlink_links = optional_count(reader, "nvlink_links");
+    details.nvlink_bytes_per_s = reader.optional_integer("nvlink_bytes_per_s", 0, INT64_MAX);
+    details.nvlink_group = optional_count(reader, "nvlink_group");
+    details.mig_profile = reader.optional_text("mig_profile", short_text);
+    details.mig_parent = reader.optional_text("mig_parent", short_text);
+}
+
+std::optional<market::CardVerdict> read_verdict(FieldReader& reader) {
+    auto object = reader.optional_object("verification");
+    if (!object) return std::nullopt;
+    market::CardVerdict verdict;
+    verdict.verification = object->named<market::Verification>("state");
+    verdict.refusal =
+        object->optional_text("reason", {.bytes_max = reason_bytes_max, .is_multiline = true});
+    verdict.verified_at = object->optional_time("at");
+    const bool is_refused = verdict.verification == market::Verification::refused;
+    if (is_refused != verdict.refusal.has_value())
+        object->fail(ErrorCode::invalid_field, "reason", "Give it for a refused card, and for no other.");
+    static_cast<void>(object->finish());
+    return verdict;
+}
+
+void read_host_details(FieldReader& reader, market::HostDetails& details) {
+    details.cpu_model = reader.optional_text("cpu_model", short_text);
+    details.cpu_clock_mhz = optional_count(reader, "cpu_clock_mhz");
+    details.rack = reader.optional_text("rack", short_text);
+    auto speed = reader.optional_object("disk_speed");
+    if (!speed) return;
+    details.disk_write_bytes_per_s = speed->integer("write_bytes_per_s", 0, INT64_MAX);
+    details.disk_read_bytes_per_s = speed->integer("read_bytes_per_s", 0, INT64_MAX);
+    details.disk_measured_at = speed->time("measured_at");
+    static_cast<void>(speed->finish());
+}
+
 market::ReportedCard read_card(FieldReader& reader) {
     market::ReportedCard card;
     card.index = reader.integer32("index", 0, static_cast<std::int32_t>(limits::cards_per_host_max) - 1);
@@ -66,11 +105,18 @@ market::ReportedCard read_card(FieldReader& reader) {
     card.pcie_width = optional_count(reader, "pcie_width");
     card.power_limit_watts = optional_count(reader, "power_limit_watts");
     card.offered = reader.boolean_or("offered", true);
+    read_details(reader, card.details);
+    card.verdict = read_verdict(reader);
     if (auto capacity = reader.optional_object("capacity")) {
         card.vram_bytes = capacity->integer("vram_bytes", 0, INT64_MAX);
         card.memory_bandwidth_bytes_per_s = capacity->integer("memory_bandwidth_bytes_per_s", 0, INT64_MAX);
         card.fp32_flops = capacity->integer("fp32_flops", 0, INT64_MAX);
         card.measured_at = capacity->time("measured_at");
+        card.speeds.fp16_flops = capacity->optional_integer("fp16_flops", 0, INT64_MAX);
+        card.speeds.to_device_bytes_per_s =
+            capacity->optional_integer("to_device_bytes_per_s", 0, INT64_MAX);
+        card.speeds.from_device_bytes_per_s =
+            capacity->optional_integer("from_device_bytes_per_s", 0, INT64_MAX);
         static_cast<void>(capacity->finish());
     }
     return card;
@@ -86,6 +132,7 @@ market::ReportInventory read_inventory(FieldReader& reader) {
     inventory.memory_bytes = reader.integer("memory_bytes", 1, INT64_MAX);
     inventory.cpu_architecture = reader.optional_text("cpu_architecture", short_text);
     inventory.disk_bytes = reader.optional_integer("disk_bytes", 0, INT64_MAX);
+    read_host_details(reader, inventory.details);
     std::set<std::string> uuids;
     for (FieldReader& item : reader.objects("cards", limits::cards_per_host_max, true)) {
         inventory.cards.push_back(read_card(item));

@@ -28,6 +28,7 @@ void write(JsonWriter& json, const market::SingleChange& change) {
     json.field("count", change.order.count)
         .field("thousandths", change.order.thousandths)
         .field("hosts", change.order.hosts)
+        .field("nvlink", change.order.nvlink)
         .field("price_max_micros_per_hour", change.order.price_max)
         .field("storage_micros_per_gib_month_max", change.order.storage_price_max)
         .field("term_ms", change.order.term)

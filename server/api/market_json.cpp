@@ -31,10 +31,41 @@ void write(JsonWriter& json, const market::Host& host) {
         .field("memory_bytes", host.memory_bytes)
         .field("cpu_architecture", host.cpu_architecture)
         .field("disk_bytes", host.disk_bytes)
+        .field("cpu_model", host.details.cpu_model)
+        .field("cpu_clock_mhz", host.details.cpu_clock_mhz)
+        .field("rack", host.details.rack)
+        .key("disk_speed");
+    if (host.details.disk_measured_at) {
+        json.begin_object()
+            .field("write_bytes_per_s", host.details.disk_write_bytes_per_s)
+            .field("read_bytes_per_s", host.details.disk_read_bytes_per_s)
+            .field("measured_at", host.details.disk_measured_at)
+            .end_object();
+    } else {
+        json.null();
+    }
+    json.field("reliability_ppm", market::reliability_ppm(host.record))
         .field("signing_key", host.signing_key)
         .field("enrolled_at", host.enrolled_at)
         .field("version", host.version)
         .end_object();
+}
+
+std::string score_json(HostId host, const market::HostRecord& record) {
+    JsonWriter json;
+    json.begin_object()
+        .field("host_id", host)
+        .field("reliability_ppm", market::reliability_ppm(record))
+        .field("delivered_ms", record.delivered)
+        .field("lost_ms", record.lost)
+        .field("reclaimed_ms", record.reclaimed)
+        .field("start_failed_ms", record.start_failed)
+        .field("clipped_ms", record.clipped)
+        .field("failed_ms", market::failed(record))
+        .field("prior_delivered_ms", market::prior_delivered)
+        .field("prior_failed_ms", market::prior_failed)
+        .end_object();
+    return json.take();
 }
 
 void write(JsonWriter& json, const market::Card& card) {
@@ -55,6 +86,20 @@ void write(JsonWriter& json, const market::Card& card) {
         .field("pcie_generation", card.pcie_generation)
         .field("pcie_width", card.pcie_width)
         .field("power_limit_watts", card.power_limit_watts)
+        .field("clock_mhz", card.details.clock_mhz)
+        .field("ecc", card.details.ecc)
+        .field("ecc_errors", card.details.ecc_errors)
+        .field("nvlink_links", card.details.nvlink_links)
+        .field("nvlink_bytes_per_s", card.details.nvlink_bytes_per_s)
+        .field("nvlink_group", card.details.nvlink_group)
+        .field("mig_profile", card.details.mig_profile)
+        .field("mig_parent", card.details.mig_parent)
+        .key("verification")
+        .begin_object()
+        .field("state", card.verdict.verification)
+        .field("reason", card.verdict.refusal)
+        .field("at", card.verdict.verified_at)
+        .end_object()
         .field("state", card.state);
     json.key("capacity");
     if (card.measured_at) {
@@ -62,6 +107,9 @@ void write(JsonWriter& json, const market::Card& card) {
             .field("vram_bytes", card.vram_bytes)
             .field("memory_bandwidth_bytes_per_s", card.memory_bandwidth_bytes_per_s)
             .field("fp32_flops", card.fp32_flops)
+            .field("fp16_flops", card.speeds.fp16_flops)
+            .field("to_device_bytes_per_s", card.speeds.to_device_bytes_per_s)
+            .field("from_device_bytes_per_s", card.speeds.from_device_bytes_per_s)
             .field("measured_at", card.measured_at)
             .end_object();
     } else {
@@ -144,6 +192,7 @@ void write(JsonWriter& json, const market::Order& order) {
     json.field("count", order.count)
         .field("thousandths", order.thousandths)
         .field("hosts", order.hosts)
+        .field("nvlink", order.nvlink)
         .field("pricing", order.pricing)
         .field("price_max_micros_per_hour", order.price_max)
         .field("bid_changed_at", order.bid_changed_at)

@@ -27,6 +27,9 @@ void write(JsonWriter& json, const market::Freeze& freeze);
 void write(JsonWriter& json, const market::Policy& policy);
 void write(JsonWriter& json, const market::PolicyApproval& approval);
 
+/// How far a host can be relied on, and all that follows from.
+[[nodiscard]] std::string score_json(HostId host, const market::HostRecord& record);
+
 /// An object on its own.
 template <class Row, class... More>
 [[nodiscard]] std::string to_json(const Row& row, const More&... more) {

@@ -53,10 +53,16 @@ DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
     market::PlaceOrder& order = decoded.command;
     order.requirements = read_requirements(reader);
     read_shape(reader, order);
+    order.nvlink = reader.named_or("nvlink", market::NvlinkWish::prefer);
     order.pricing = reader.named_or<market::OrderPricing>("pricing", market::OrderPricing::fixed);
     if (order.pricing == market::OrderPricing::spot &&
         (order.hosts > 1 || order.thousandths < limits::thousandths_per_card))
         reader.fail(ErrorCode::invalid_field, "pricing", "A bid is for whole cards on one host.");
+    if (order.nvlink == market::NvlinkWish::require &&
+        (order.count < 2 || order.pricing == market::OrderPricing::spot))
+        reader.fail(
+            ErrorCode::invalid_field, "nvlink",
+            "Only an order at a fixed price for two cards or more of each host can require NVLink.");
     order.quote = read_quote(reader, key);
     if (!order.quote) order.price_max = read_price_max(reader);
     order.storage_price_max = read_storage_price_max(reader);

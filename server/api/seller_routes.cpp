@@ -9,6 +9,7 @@
 #include "api/settled.hpp"
 #include "auth/keys.hpp"
 #include "store/accounts_store.hpp"
+#include "store/row_reader.hpp"
 
 namespace fallow::api {
 namespace {
@@ -50,6 +51,18 @@ Result<http::Reply> get_host(JobCall& call) {
     const auto host = find_row<market::Host>(call.tx, *id);
     if (!host) return host.error();
     return json_reply(to_json(*host));
+}
+
+/// Of one's own host, or of any that is offered.
+Result<http::Reply> get_score(JobCall& call) {
+    const auto id = call.id<HostId>("host");
+    if (!id) return id.error();
+    const std::string& columns = store::select_list<market::HostRecord>();
+    const auto found = call.tx.query("SELECT " + columns + " FROM hosts WHERE id = $1 UNION SELECT " +
+                                         columns + " FROM listed_hosts WHERE id = $1",
+                                     *id);
+    if (found.empty()) return refuse(ErrorCode::not_found, "There is no such host.");
+    return json_reply(score_json(*id, store::read_row<market::HostRecord>(found[0])));
 }
 
 Result<http::Reply> list_cards(JobCall& call) {
@@ -125,6 +138,8 @@ void add_seller_routes(std::vector<Route>& routes) {
     routes.push_back({get, "/v1/hosts", reads, no_body, not_keyed, JobHandler{list_hosts}});
     routes.push_back({get, "/v1/hosts/{host}", reads, no_body, not_keyed, JobHandler{get_host}});
     routes.push_back({get, "/v1/hosts/{host}/cards", reads, no_body, not_keyed, JobHandler{list_cards}});
+    routes.push_back(
+        {get, "/v1/hosts/{host}/score", reads_as_either(), no_body, not_keyed, JobHandler{get_score}});
     using enum market::HostAction;
     routes.push_back({post, "/v1/hosts/{host}/drain", writes, small_json, keyed,
                       CommandHandler{decode_host_action<drain>, encode_host}});

@@ -9,12 +9,14 @@
 #include "base/ids.hpp"
 #include "base/limits.hpp"
 #include "base/time.hpp"
+#include "market/hardware.hpp"
 
 namespace fallow::market {
 
 FALLOW_ENUM(DeviceClass, gpu, cpu, accelerator)
-FALLOW_ENUM(Backend, nvml, opencl)
-/// withheld: it is there, and its owner does not offer it now.
+/// Through what the agent found it. amdgpu: the kernel's driver, by sysfs.
+FALLOW_ENUM(Backend, nvml, opencl, amdgpu)
+/// withheld: it is there and not offered: its owner has it, or it was refused.
 FALLOW_ENUM(CardState, present, missing, withheld)
 
 struct Card {
@@ -41,6 +43,9 @@ struct Card {
     std::optional<std::int64_t> memory_bandwidth_bytes_per_s;
     std::optional<std::int64_t> fp32_flops;
     std::optional<Time> measured_at;
+    CardSpeeds speeds;
+    CardDetails details;
+    CardVerdict verdict;
 
     CardState state = CardState::present;
     std::int32_t used = 0;  ///< thousandths; moved in the database by a trigger over lease_cards alone
@@ -77,6 +82,9 @@ struct Card {
         visit.field("state", row.state);
         visit.derived("used", row.used);
         visit.field("version", row.version);
+        CardSpeeds::describe(row.speeds, visit);
+        CardDetails::describe(row.details, visit);
+        CardVerdict::describe(row.verdict, visit);
     }
 };
 

@@ -212,6 +212,7 @@ struct PlaceOrder {
     std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card
     std::int32_t hosts = 1;                                   ///< each with `count` cards
     std::optional<ledger::Micros> storage_price_max = {};
+    NvlinkWish nvlink = NvlinkWish::prefer;
 };
 /// Of a spot order that stands, or whose lease has not been told to stop.
 struct ChangeBid {
@@ -281,6 +282,9 @@ struct ReportedCard {
     std::optional<std::int64_t> fp32_flops;
     std::optional<Time> measured_at;
     bool offered = true;  ///< false: its owner has it, or the owner's policy keeps it back
+    CardSpeeds speeds = {};
+    CardDetails details = {};
+    std::optional<CardVerdict> verdict = {};  ///< nothing: the agent is too old to say
 };
 struct ReportInventory {
     std::string boot_id;
@@ -292,6 +296,7 @@ struct ReportInventory {
     std::optional<std::string> cpu_architecture;
     std::optional<std::int64_t> disk_bytes;
     std::vector<ReportedCard> cards;
+    HostDetails details = {};
 };
 /// reclaimed: the owner takes a card of the lease back, at the host itself.
 FALLOW_ENUM(AgentPhase, accepted, running, exited, failed, gone, reclaimed)

@@ -116,6 +116,9 @@ bool is_not_needed_for_a_booking(const Pairing& p, const Card& card) {
     return ends_before_bookings(p.state, card.id, p.order.term, p.now);
 }
 
+/// So many of the listing's cards in its group pass every other rule.
+bool is_in_a_large_group(const Pairing& p, const Card& card);
+
 constexpr std::array all_listing_rules{
     ListingRule{Constraint::listing, is_wanted_listing},
     ListingRule{Constraint::host, is_wanted_host},
@@ -143,7 +146,24 @@ constexpr std::array all_card_rules{
     CardRule{Constraint::booked, is_not_needed_for_a_booking},
     CardRule{Constraint::claimed, is_back_in_time},
     CardRule{Constraint::policy, is_allowed_by_policy},
+    CardRule{Constraint::nvlink, is_in_a_large_group},
 };
+
+bool is_in_a_large_group(const Pairing& p, const Card& card) {
+    if (!p.order.needs_nvlink()) return true;
+    if (!card.details.nvlink_group) return false;
+    const auto fits = [&](const Card& other) {
+        return std::ranges::all_of(all_card_rules, [&](const CardRule& rule) {
+            return rule.constraint == Constraint::nvlink || rule.holds(p, other);
+        });
+    };
+    const auto count = std::ranges::count_if(p.listing.cards, [&](const CardId id) {
+        const Card* other = p.state.find<Card>(id);
+        return other != nullptr && other->details.nvlink_group == card.details.nvlink_group &&
+               (id == card.id || fits(*other));
+    });
+    return count >= p.order.count;
+}
 
 }  // namespace
 

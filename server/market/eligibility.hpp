@@ -15,7 +15,7 @@ namespace fallow::market {
 /// listing says, then what each card is, last whether enough cards are left, and enough hosts with them.
 FALLOW_ENUM(Constraint, listing, host, listing_state, host_state, frozen, price, storage_price, term,
             window, renter, image, country, bundle, share, device_class, product, vram, query, missing,
-            in_use, tenant, booked, claimed, policy, cards, hosts)
+            in_use, tenant, booked, claimed, policy, nvlink, cards, hosts)
 
 /// One order beside one listing: what the rules look at.
 struct Pairing {

@@ -121,8 +121,17 @@ ledger::Micros cost_of(const State& state, const Match& match, const Order& orde
 }  // namespace
 
 NearestChanges::Candidate NearestChanges::unchanged() const {
-    return {{},          {},           order_.requirements, order_.price_max, order_.storage_price_max,
-            order_.term, order_.count, order_.thousandths,  order_.hosts,     order_.approved};
+    return {{},
+            {},
+            order_.requirements,
+            order_.price_max,
+            order_.storage_price_max,
+            order_.term,
+            order_.count,
+            order_.thousandths,
+            order_.hosts,
+            order_.nvlink,
+            order_.approved};
 }
 
 void NearestChanges::offer(const Key& key, Int128 distance, const Listing& listing, Candidate candidate) {
@@ -274,6 +283,13 @@ void NearestChanges::kept_away(const Asked& asked, const Pairing& pairing, const
             return offer({asked.constraint, {}}, pairing.listing.share_min, pairing.listing,
                          std::move(candidate));
         }
+        case Constraint::nvlink: {
+            Candidate candidate = unchanged();
+            candidate.nvlink = NvlinkWish::prefer;
+            candidate.was = name_of(order_.nvlink);
+            candidate.now = name_of(candidate.nvlink);
+            return offer({asked.constraint, {}}, 0, pairing.listing, std::move(candidate));
+        }
         case Constraint::booked:
             return offer_before_booking(pairing, card);
         case Constraint::policy:
@@ -338,6 +354,7 @@ std::optional<SingleChange> NearestChanges::tried(Constraint constraint, const C
     order.count = candidate.count;
     order.thousandths = candidate.thousandths;
     order.hosts = candidate.hosts;
+    order.nvlink = candidate.nvlink;
     order.approved = candidate.is_approved;
     if (order.requirements.query && !order.requirements.compiled) {
         auto query = search::parse_query(*order.requirements.query);

@@ -51,6 +51,7 @@ class NearestChanges {
         std::int32_t count = 1;
         std::int32_t thousandths = limits::thousandths_per_card;
         std::int32_t hosts = 1;
+        NvlinkWish nvlink = NvlinkWish::prefer;
         bool is_approved = false;
     };
     using Key = std::pair<Constraint, std::string>;

@@ -7,11 +7,12 @@
 #include "base/enum.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "market/hardware.hpp"
+#include "market/reliability.hpp"
 
 namespace fallow::market {
 
 FALLOW_ENUM(HostState, enrolled, online, unreachable, draining, retired)
-FALLOW_ENUM(Verification, unverified, verified, refused)
 
 struct Host {
     static constexpr std::string_view table = "hosts";
@@ -19,7 +20,7 @@ struct Host {
     OrganizationId organization;
     std::string name;
     HostState state = HostState::enrolled;
-    Verification verification = Verification::unverified;
+    Verification verification = Verification::unverified;  ///< of its cards: refused if one of them is
     std::string country;
     std::string runtime;  ///< runc, crun, runsc or kata
     std::string engine;   ///< container engine and its version, as the agent says
@@ -34,6 +35,8 @@ struct Host {
     Time enrolled_at;
     std::optional<Time> unreachable_since;
     std::int64_t version = 1;
+    HostDetails details;
+    HostRecord record;  ///< of its leases that have ended
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -56,6 +59,8 @@ struct Host {
         visit.field("enrolled_at", row.enrolled_at);
         visit.field("unreachable_since", row.unreachable_since);
         visit.field("version", row.version);
+        HostDetails::describe(row.details, visit);
+        HostRecord::describe(row.record, visit);
     }
 };
 

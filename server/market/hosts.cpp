@@ -31,13 +31,16 @@ Card card_of(const Host& host, const ReportedCard& reported) {
     card.memory_bandwidth_bytes_per_s = reported.memory_bandwidth_bytes_per_s;
     card.fp32_flops = reported.fp32_flops;
     card.measured_at = reported.measured_at;
+    card.speeds = reported.speeds;
+    card.details = reported.details;
+    card.verdict = reported.verdict.value_or(CardVerdict{});
     card.state = reported.offered ? CardState::present : CardState::withheld;
     return card;
 }
 
 /// The same card, as reported now, beside what the market knows of it. A report without a measurement keeps
-/// the last.
-Card merged(const Card& known, Card reported) {
+/// the last, and so does one without a verdict.
+Card merged(const Card& known, Card reported, bool has_verdict) {
     reported.id = known.id;
     reported.used = known.used;
     reported.version = known.version;
@@ -46,7 +49,9 @@ Card merged(const Card& known, Card reported) {
         reported.memory_bandwidth_bytes_per_s = known.memory_bandwidth_bytes_per_s;
         reported.fp32_flops = known.fp32_flops;
         reported.measured_at = known.measured_at;
+        reported.speeds = known.speeds;
     }
+    if (!has_verdict) reported.verdict = known.verdict;
     return reported;
 }
 
@@ -58,7 +63,8 @@ bool same_facts(const Card& a, const Card& b) {
            a.pcie_width == b.pcie_width && a.power_limit_watts == b.power_limit_watts &&
            a.vram_bytes == b.vram_bytes &&
            a.memory_bandwidth_bytes_per_s == b.memory_bandwidth_bytes_per_s &&
-           a.fp32_flops == b.fp32_flops && a.measured_at == b.measured_at && a.state == b.state;
+           a.fp32_flops == b.fp32_flops && a.measured_at == b.measured_at && a.state == b.state &&
+           a.speeds == b.speeds && a.details == b.details && a.verdict == b.verdict;
 }
 
 Status check_cards(const std::vector<ReportedCard>& cards) {
@@ -99,7 +105,7 @@ void write_cards(Transaction& tx, const Host& host, const std::vector<ReportedCa
             continue;
         }
         const Card& before = tx.state().at<Card>(at->second);
-        card = merged(before, std::move(card));
+        card = merged(before, std::move(card), entry.verdict.has_value());
         known.erase(at);
         if (!same_facts(before, card)) tx.update(std::move(card), "card.changed");
     }
@@ -109,6 +115,30 @@ void write_cards(Transaction& tx, const Host& host, const std::vector<ReportedCa
         card.state = CardState::missing;
         tx.update(std::move(card), "card.missing");
     }
+}
+
+/// Of the cards that are there: refused if one is, verified if all are.
+Verification verification_of(const State& state, HostId host) {
+    bool all_verified = true;
+    bool any = false;
+    for (const CardId id : state.cards_of(host)) {
+        const Card& card = state.at<Card>(id);
+        if (card.state == CardState::missing) continue;
+        if (card.verdict.verification == Verification::refused) return Verification::refused;
+        any = true;
+        all_verified = all_verified && card.verdict.verification == Verification::verified;
+    }
+    return any && all_verified ? Verification::verified : Verification::unverified;
+}
+
+void verify_host(Transaction& tx, HostId id) {
+    Host host = tx.state().at<Host>(id);
+    const Verification found = verification_of(tx.state(), id);
+    if (found == host.verification) return;
+    host.verification = found;
+    tx.update(std::move(host), found == Verification::refused    ? "host.refused"
+                               : found == Verification::verified ? "host.verified"
+                                                                 : "host.unverified");
 }
 
 bool has_bookings(const State& state, HostId host) {
@@ -175,7 +205,7 @@ Result<Outcome> handle(Transaction& tx, const ReportInventory& command) {
                          host.agent_version != command.agent_version || host.boot_id != command.boot_id ||
                          host.cpu_cores != command.cpu_cores || host.memory_bytes != command.memory_bytes ||
                          host.cpu_architecture != command.cpu_architecture ||
-                         host.disk_bytes != command.disk_bytes;
+                         host.disk_bytes != command.disk_bytes || host.details != command.details;
     host.runtime = command.runtime;
     host.engine = command.engine;
     host.agent_version = command.agent_version;
@@ -184,8 +214,10 @@ Result<Outcome> handle(Transaction& tx, const ReportInventory& command) {
     host.memory_bytes = command.memory_bytes;
     host.cpu_architecture = command.cpu_architecture;
     host.disk_bytes = command.disk_bytes;
+    host.details = command.details;
     if (changed) tx.update(std::move(host), "host.changed");
     write_cards(tx, tx.state().at<Host>(id), command.cards);
+    verify_host(tx, id);
     match_standing_orders(tx);
 
     InventoryAccepted accepted;

@@ -91,6 +91,7 @@ Order order_of(const Transaction& tx, const PlaceOrder& command) {
     order.count = command.count;
     order.thousandths = command.thousandths;
     order.hosts = command.hosts;
+    order.nvlink = command.nvlink;
     order.pricing = command.pricing;
     order.price_max = command.price_max;
     order.storage_price_max = command.storage_price_max;
@@ -129,6 +130,12 @@ Status check_place(const Transaction& tx, const PlaceOrder& command, const Order
     if (command.pricing == OrderPricing::spot &&
         (command.hosts > 1 || command.thousandths < limits::thousandths_per_card))
         return refuse(ErrorCode::invalid_field, "A bid is for whole cards on one host.", "/pricing");
+    if (command.nvlink == NvlinkWish::require &&
+        (command.count < 2 || command.pricing == OrderPricing::spot))
+        return refuse(
+            ErrorCode::invalid_field,
+            "Only an order at a fixed price for two cards or more of each host can require NVLink.",
+            "/nvlink");
     if (state.standing_orders(renter) >= limits::standing_orders_per_organization_max)
         return refuse(ErrorCode::limit_reached,
                       fmt::format("An organization has at most {} standing orders: cancel some.",

@@ -21,9 +21,10 @@ FALLOW_ENUM(EndReason, completed, command_failed, out_of_memory, duration_exceed
             start_failed, start_timeout, host_maintenance, policy_revoked)
 
 /// Why its listing was taken: named by the order or its quote; the lowest ask, and none other at that ask
-/// had the cards; of those at that ask, the least fragmentation; or as little as another's, and the lowest
-/// id.
-FALLOW_ENUM(ChosenBy, named, price, fragmentation, lowest_id)
+/// had the cards; of those at that ask, its cards are of one NVLink group, or its host is of one rack with
+/// the gang's others, and another would have come before it; the least fragmentation; or as little as
+/// another's, and the lowest id.
+FALLOW_ENUM(ChosenBy, named, price, fragmentation, lowest_id, nvlink, rack)
 
 struct Lease {
     static constexpr std::string_view table = "leases";

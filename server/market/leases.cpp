@@ -68,6 +68,14 @@ EndReason outcome_for_job(const Lease& lease, EndReason end, bool outputs_may_be
     return is_cancelled && is_retried(outcome) ? EndReason::cancelled_by_renter : outcome;
 }
 
+void put_on_record(Transaction& tx, const Lease& ended) {
+    Host host = tx.state().at<Host>(ended.host);
+    const HostRecord record = with(host.record, ended);
+    if (record == host.record) return;
+    host.record = record;
+    tx.update(std::move(host), {});
+}
+
 void on_running_deadline(Transaction& tx, const Lease& lease) {
     const Time now = tx.now();
     const auto passed = [&](const std::optional<Time>& deadline) { return deadline && *deadline <= now; };
@@ -226,6 +234,7 @@ void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) 
     auto bill = lease.spot_floor ? bill_of(tx.state(), lease) : std::vector<ledger::Segment>();
     tx.update(lease, event_of(LeaseState::ended), name_of(outcome));
     tx.add_bill(std::move(bill));
+    put_on_record(tx, tx.state().at<Lease>(id));
     settle_reserved(tx, tx.state().at<Lease>(id), given_back);
     if (released) release_cards(tx, id);
     // Before the others end: the last of a gang settles all of its jobs.

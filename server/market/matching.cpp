@@ -6,6 +6,7 @@
 #include "market/handlers.hpp"
 #include "market/placing.hpp"
 #include "market/spot.hpp"
+#include "market/topology.hpp"
 
 namespace fallow::market {
 namespace {
@@ -20,15 +21,22 @@ std::vector<CardId> choose_share(const Pairing& pairing) {
     return {};
 }
 
-/// The cards of the listing that the order takes; fewer than it asks for when there are not enough.
+/// The cards of the listing that the order takes; fewer than it asks for when there are not enough. Several
+/// are of one NVLink group where one has room.
 std::vector<CardId> choose_cards(const Pairing& pairing) {
     if (pairing.order.is_for_share()) return choose_share(pairing);
-    std::vector<CardId> chosen;
+    const bool looks_at_groups = pairing.order.count > 1 && pairing.state.has_nvlink_groups();
+    const auto wanted = static_cast<std::size_t>(pairing.order.count);
+    std::vector<CardId> fitting;
     for (const auto& [index, id] : pairing.state.free_cards_of(pairing.listing.id)) {
-        if (static_cast<std::int32_t>(chosen.size()) == pairing.order.count) break;
-        if (!refusal(pairing, pairing.state.at<Card>(id))) chosen.push_back(id);
+        if (fitting.size() == wanted && !looks_at_groups) break;
+        if (!refusal(pairing, pairing.state.at<Card>(id))) fitting.push_back(id);
     }
-    return chosen;
+    if (looks_at_groups)
+        if (auto linked = of_one_group(pairing.state, fitting, wanted); !linked.empty()) return linked;
+    if (pairing.order.needs_nvlink()) return {};
+    if (fitting.size() > wanted) fitting.resize(wanted);
+    return fitting;
 }
 
 /// The lowest ask of anything that is free; none when nothing is.
@@ -40,6 +48,11 @@ std::optional<ledger::Price> lowest_ask(const State& state) {
     return lowest;
 }
 
+struct Offered {
+    ListingId listing;
+    std::optional<ChosenBy> chosen_by = std::nullopt;
+};
+
 /// Why the i-th of weighed listings is taken when those before it are refused. `more` ask the same and were
 /// not weighed, for their ids are higher.
 ChosenBy reason(const std::vector<Weighed>& weighed, std::size_t i, bool more) {
@@ -47,13 +60,18 @@ ChosenBy reason(const std::vector<Weighed>& weighed, std::size_t i, bool more) {
     return weighed[i].cost == weighed[i + 1].cost ? ChosenBy::lowest_id : ChosenBy::fragmentation;
 }
 
-/// Calls `visit` with each listing that may serve the order, in the order of service, and with why it comes
-/// before those behind it, until it says false.
+/// Calls `visit` with the listings that may serve the order, in the order of service, each with why it
+/// comes before those behind it, until it says false: together those with one ask, at most so many as are
+/// weighed.
 template <class Visit>
-void each_in_service(const State& state, const Order& order, Visit&& visit) {
+void each_ask(const State& state, const Order& order, Visit&& visit) {
+    std::vector<Offered> offered(1);
     if (order.requirements.listing || order.pricing == OrderPricing::spot) {
-        const auto named = order.requirements.listing ? std::optional(ChosenBy::named) : std::nullopt;
-        each_candidate(state, order, [&](const Listing& listing) { return visit(listing, named); });
+        offered[0].chosen_by = order.requirements.listing ? std::optional(ChosenBy::named) : std::nullopt;
+        each_candidate(state, order, [&](const Listing& listing) {
+            offered[0].listing = listing.id;
+            return visit(offered);
+        });
         return;
     }
     const auto& offers = order.is_for_share() ? state.share_offers() : state.offers();
@@ -63,36 +81,45 @@ void each_in_service(const State& state, const Order& order, Visit&& visit) {
         const auto asks_as_much = [price = at->first, &offers](auto other) {
             return other != offers.end() && other->first == price;
         };
+        offered.clear();
         if (!asks_as_much(std::next(at))) {
-            if (!visit(state.at<Listing>(at->second), ChosenBy::price)) return;
+            offered.push_back({at->second, ChosenBy::price});
             ++at;
-            continue;
+        } else {
+            equals.clear();
+            for (; asks_as_much(at) && equals.size() < equal_asks_weighed_max; ++at)
+                equals.push_back(at->second);
+            const std::vector<Weighed> weighed = weighing.weigh(equals);
+            for (std::size_t i = 0; i < weighed.size(); ++i)
+                offered.push_back({weighed[i].listing, reason(weighed, i, asks_as_much(at))});
         }
-        equals.clear();
-        for (; asks_as_much(at) && equals.size() < equal_asks_weighed_max; ++at)
-            equals.push_back(at->second);
-        const std::vector<Weighed> weighed = weighing.weigh(equals);
-        for (std::size_t i = 0; i < weighed.size(); ++i)
-            if (!visit(state.at<Listing>(weighed[i].listing), reason(weighed, i, asks_as_much(at)))) return;
+        if (!visit(offered)) return;
     }
 }
 
-/// The first match in the order of service that leaves others their claims.
+/// The first match in the order of service that leaves others their claims. Among listings with one ask,
+/// those come first whose cards are linked, and a gang's in one rack.
 std::optional<Match> match_beside(const Claims* claims, const State& state, const Order& order, Time now,
                                   const std::string* image) {
     Match match;
     const auto wanted = static_cast<std::size_t>(order.hosts);
-    const auto is_taken = [&](HostId host) {
+    const bool prefers = has_preference(state, order);
+    const auto is_taken = [&](ListingId listing) {
+        const HostId host = state.at<Listing>(listing).host;
         return std::any_of(match.members.begin(), match.members.end(), [&](const Member& member) {
             return state.at<Listing>(member.listing).host == host;
         });
     };
-    each_in_service(state, order, [&](const Listing& listing, std::optional<ChosenBy> chosen_by) {
-        if (is_taken(listing.host)) return true;
-        if (auto member = fit(state, listing, order, now, image, claims).member) {
-            member->chosen_by = chosen_by;
-            match.members.push_back(*std::move(member));
+    each_ask(state, order, [&](const std::vector<Offered>& offered) {
+        std::vector<Member> found;
+        for (const Offered& one : offered) {
+            if (match.members.size() == wanted || is_taken(one.listing)) continue;
+            auto member = fit(state, state.at<Listing>(one.listing), order, now, image, claims).member;
+            if (!member) continue;
+            member->chosen_by = one.chosen_by;
+            (prefers ? found : match.members).push_back(*std::move(member));
         }
+        take_preferred(state, wanted, std::move(found), match.members);
         return match.members.size() < wanted;
     });
     return match.members.size() == wanted ? std::optional(std::move(match)) : std::nullopt;

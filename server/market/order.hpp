@@ -22,6 +22,8 @@ struct Query;
 FALLOW_ENUM(OrderState, standing, filled, cancelled, expired, rejected)
 /// fixed: the listing's ask, for the lease's life. spot: a bid, outbid by a better one.
 FALLOW_ENUM(OrderPricing, fixed, spot)
+/// Whether an order's cards must be of one NVLink group, or only had better be.
+FALLOW_ENUM(NvlinkWish, prefer, require)
 FALLOW_ENUM(OrderReason, cancelled_by_renter, term_reached, policy_revoked, job_finished, policy_denied,
             approval_needed)
 
@@ -68,15 +70,18 @@ struct Order {
     std::int64_t version = 1;
     std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card; less only with one card
 
+    NvlinkWish nvlink = NvlinkWish::prefer;
     std::int32_t hosts = 1;  ///< each with `count` cards and a lease of its own; more than one is a gang
 
-    /// Several cards at once, which later orders must not take away one by one.
     std::int64_t storage_bytes = 0;  ///< reserved on each host for its job; none for a rental
     std::optional<ledger::Micros> storage_price_max;  ///< of a GiB for a month
     std::optional<std::int64_t> stored_gib_max;       ///< of the quote: its job reserves no more
     std::optional<ledger::Micros> hourly;             ///< all in, of all its leases, when it was filled
 
+    /// Several cards at once, which later orders must not take away one by one.
     [[nodiscard]] bool is_large() const { return hosts > 1 || count > 1; }
+    /// Its cards have to be of one NVLink group.
+    [[nodiscard]] bool needs_nvlink() const { return count > 1 && nvlink == NvlinkWish::require; }
     [[nodiscard]] bool is_gang() const { return hosts > 1; }
     [[nodiscard]] bool is_for_share() const { return thousandths < limits::thousandths_per_card; }
 
@@ -115,6 +120,7 @@ struct Order {
         visit.field("version", row.version);
         visit.field("thousandths", row.thousandths);
         visit.field("hosts", row.hosts);
+        visit.field("nvlink", row.nvlink);
         visit.field("storage_bytes", row.storage_bytes);
         visit.field("storage_micros_per_gib_month_max", row.storage_price_max);
         visit.field("stored_gib_max", row.stored_gib_max);

@@ -187,6 +187,7 @@ void State::index(const ledger::Account& row, bool present) {
 }
 
 void State::index(const Host& row, bool present) {
+    if (row.details.rack) hosts_in_racks_ += present ? 1 : -1;
     if (row.state == HostState::retired) return;
     if (present)
         host_names_.emplace(std::pair{row.organization, row.name}, row.id);
@@ -195,6 +196,7 @@ void State::index(const Host& row, bool present) {
 }
 
 void State::index(const Card& row, bool present) {
+    if (row.details.nvlink_group) cards_in_nvlink_groups_ += present ? 1 : -1;
     put_or_erase(cards_of_host_, row.host, row.id, present);
     const auto listing = listing_of_card_.find(row.id);
     if (listing == listing_of_card_.end() || row.free_thousandths() == 0 || promised_.contains(row.id))

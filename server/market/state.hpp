@@ -201,6 +201,10 @@ class State {
 
     [[nodiscard]] std::size_t active_leases() const { return active_leases_; }
 
+    /// Whether any card says which others it reaches by NVLink, and any host in which rack it stands.
+    [[nodiscard]] bool has_nvlink_groups() const { return cards_in_nvlink_groups_ > 0; }
+    [[nodiscard]] bool has_racks() const { return hosts_in_racks_ > 0; }
+
   private:
     void index(const Organization&, bool);
     void index(const ledger::Account&, bool);
@@ -275,6 +279,8 @@ class State {
     std::map<std::string, SpotPoolId> spot_pool_names_;
     std::unordered_map<LeaseId, std::map<std::int64_t, SegmentId>> segments_of_;
     std::size_t active_leases_ = 0;
+    std::int64_t cards_in_nvlink_groups_ = 0;
+    std::int64_t hosts_in_racks_ = 0;
 
   public:
     /// Cards of a listing that are free now.

@@ -116,6 +116,8 @@ class Access(ObjectsTest):
                 if operation.id in ("getSpotPool", "listSpotPrices"):  # prices are for every key
                     continue
                 given = self.standing(operation)
+                if operation.id == "getHostScore":  # of a host that is offered it is for every key
+                    given.path = f"/v1/hosts/{self.new_host().id}/score"
                 if operation.id == "getListing":  # an open one is for every key
                     given.path = f"/v1/listings/{paused}"
                 if operation.id == "buyReservation":  # one that is offered as well

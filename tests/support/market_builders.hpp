@@ -25,6 +25,11 @@ class HostBuilder {
     HostBuilder& vram(std::int64_t bytes) { return set(vram_, std::optional(bytes)); }
     HostBuilder& unmeasured() { return set(vram_, std::optional<std::int64_t>()); }
     HostBuilder& device_class(market::DeviceClass value) { return set(device_class_, value); }
+    /// The NVLink group of each card, from the first; cards behind these have none.
+    HostBuilder& nvlink(std::vector<std::optional<std::int32_t>> groups) {
+        return set(groups_, std::move(groups));
+    }
+    HostBuilder& rack(std::string value) { return set(rack_, std::optional(std::move(value))); }
 
     [[nodiscard]] market::EnrollHost enrollment(HostId id) const {
         market::EnrollHost command;
@@ -48,6 +53,7 @@ class HostBuilder {
         report.engine = "podman 4.3";
         report.cpu_cores = 64;
         report.memory_bytes = gib(512);
+        report.details.rack = rack_;
         for (int i = 0; i < cards_; ++i)
             report.cards.push_back(card(i, measured_at));
         return report;
@@ -60,6 +66,8 @@ class HostBuilder {
         card.vendor = "maker";
         card.device_class = device_class_;
         card.driver_version = "550.54";
+        const auto place = static_cast<std::size_t>(index);
+        if (place < groups_.size()) card.details.nvlink_group = groups_[place];
         if (!vram_) return card;
         card.vram_bytes = *vram_;
         card.memory_bandwidth_bytes_per_s = gib(3000);
@@ -80,6 +88,8 @@ class HostBuilder {
     std::string product_ = "H100";
     std::optional<std::int64_t> vram_ = gib(80);
     market::DeviceClass device_class_ = market::DeviceClass::gpu;
+    std::vector<std::optional<std::int32_t>> groups_;
+    std::optional<std::string> rack_;
 };
 
 class ListingBuilder {
@@ -193,6 +203,10 @@ class OrderBuilder {
     }
     OrderBuilder& hosts(std::int32_t count) {
         command_.hosts = count;
+        return *this;
+    }
+    OrderBuilder& linked() {
+        command_.nvlink = market::NvlinkWish::require;
         return *this;
     }
     OrderBuilder& share(std::int32_t thousandths) {

@@ -7,6 +7,7 @@
 #include "base/int128.hpp"
 #include "market/catalog.hpp"
 #include "market/pools.hpp"
+#include "market/reliability.hpp"
 #include "market/weekly_window.hpp"
 
 namespace fallow::market::search {
@@ -98,6 +99,33 @@ Cell spot_price_of(const Facts& facts) {
     return price ? Cell(price->micros_per_hour) : Cell();
 }
 
+/// Of cards of one host that are there and in its NVLink group; a card without a group is alone.
+template <class Counts>
+Cell cards_linked(const Facts& facts, Counts counts) {
+    const auto group = facts.card->details.nvlink_group;
+    if (!group) return Cell(std::int64_t{counts(*facts.card) ? 1 : 0});
+    std::int64_t count = 0;
+    for (const CardId id : facts.listing.cards) {
+        const Card* other = facts.state.find<Card>(id);
+        if (other != nullptr && other->details.nvlink_group == group && counts(*other)) ++count;
+    }
+    return Cell(count);
+}
+
+Cell pcie_bandwidth_of(const Facts& facts) {
+    const CardSpeeds& speeds = facts.card->speeds;
+    if (!speeds.to_device_bytes_per_s || !speeds.from_device_bytes_per_s) return {};
+    return Cell(std::min(*speeds.to_device_bytes_per_s, *speeds.from_device_bytes_per_s));
+}
+
+/// The ask with so many GiB kept beside the card, for an hour of the 30 days that storage is priced by.
+Cell price_with_storage(const Facts& facts, std::int64_t stored_gib) {
+    constexpr std::int64_t hours_of_storage = 30 * 24;
+    const std::int64_t storage =
+        (facts.listing.storage_price.count * stored_gib + hours_of_storage - 1) / hours_of_storage;
+    return Cell(facts.listing.ask.micros_per_hour + storage);
+}
+
 constexpr std::int64_t gibi = 1024LL * 1024 * 1024;
 constexpr std::int64_t tera = 1'000'000'000'000;
 
@@ -137,6 +165,26 @@ constexpr std::array table{
           [](F f) { return cell(f.card->pcie_width); }},
     Field{"power_limit", number, card, "the power limit that is enforced on the card, in watts",
           [](F f) { return cell(f.card->power_limit_watts); }},
+    Field{"pcie_bandwidth", bytes_per_s, card,
+          "the slower way between the host's memory and the card's, as measured", pcie_bandwidth_of},
+    Field{"clock", number, card, "the most that the card's processors reach, in MHz",
+          [](F f) { return cell(f.card->details.clock_mhz); }},
+    Field{"ecc", boolean, card, "the card's memory corrects errors",
+          [](F f) { return f.card->details.ecc ? cell(*f.card->details.ecc) : Cell(); }},
+    Field{"ecc_errors", number, card, "errors that the card's memory could not correct, in its whole life",
+          [](F f) { return cell(f.card->details.ecc_errors); }},
+    Field{"nvlinks", number, card, "NVLink links of the card that are up",
+          [](F f) { return cell(f.card->details.nvlink_links); }},
+    Field{"nvlink_bandwidth", bytes_per_s, card, "of all NVLink links of the card together, one way",
+          [](F f) { return cell(f.card->details.nvlink_bytes_per_s); }},
+    Field{"nvlink_group_size", number, card,
+          "cards of the listing that reach each other by NVLink, this one with them; 1: it is alone",
+          [](F f) { return cards_linked(f, [](const Card& c) { return c.state != CardState::missing; }); }},
+    Field{"nvlink_group_free", number, card, "how many of these are free",
+          [](F f) { return cards_linked(f, [](const Card& c) { return c.is_free(); }); }},
+    Field{"mig_profile", text, card,
+          "the part of a card that this is, cut in hardware, like 1g.10gb; unknown: a whole card",
+          [](F f) { return cell(f.card->details.mig_profile); }},
     Field{"vram", bytes, card, "memory of the card, as measured over its whole capacity",
           [](F f) { return cell(f.card->vram_bytes); }},
     Field{"stock_vram", bytes, card, "memory that the model is sold with, from the catalog",
@@ -152,6 +200,8 @@ constexpr std::array table{
           [](F f) { return cell(f.card->fp32_flops); }},
     Field{"fp16", flops, card, "dense speed with 16-bit numbers, from the catalog",
           [](F f) { return flops_of(f, &CardModel::fp16_gflops); }},
+    Field{"fp16_measured", flops, card, "speed with 16-bit floats without tensor cores, as measured",
+          [](F f) { return cell(f.card->speeds.fp16_flops); }},
     Field{"fp8", flops, card, "dense speed with 8-bit numbers, from the catalog",
           [](F f) { return flops_of(f, &CardModel::fp8_gflops); }},
     Field{"tpp", number, card, "total processing performance as export rules count it, from the catalog",
@@ -160,6 +210,11 @@ constexpr std::array table{
           [](F f) { return from_catalog(f, [](const CardModel& m) { return cell(m.tdp_watts); }); }},
     Field{"measured_at", time, card, "when memory, bandwidth and speed were measured",
           [](F f) { return cell(f.card->measured_at); }},
+    Field{"card_verification", text, card,
+          "the card is unverified, verified or refused, says its host's agent",
+          [](F f) { return cell(f.card->verdict.verification); }},
+    Field{"verified_at", time, card, "when the card last passed, or was refused",
+          [](F f) { return cell(f.card->verdict.verified_at); }},
     Field{"free", boolean, card, "nobody holds the card, and its host has it",
           [](F f) { return cell(f.card->is_free()); }},
     Field{"free_thousandths", number, card,
@@ -169,7 +224,8 @@ constexpr std::array table{
     // The host.
     Field{"country", text, offer, "where the host stands, as ISO 3166-1 alpha-2",
           [](F f) { return cell(f.host.country); }},
-    Field{"verification", text, offer, "the host is unverified, verified or refused",
+    Field{"verification", text, offer,
+          "the host is verified when all its cards are, refused when one is, else unverified",
           [](F f) { return cell(f.host.verification); }},
     Field{"runtime", text, offer, "what isolates the containers: runc, crun, runsc or kata",
           [](F f) { return cell(f.host.runtime); }},
@@ -180,6 +236,20 @@ constexpr std::array table{
           [](F f) { return cell(f.host.cpu_architecture); }},
     Field{"disk", bytes, offer, "size of the file system that jobs work on",
           [](F f) { return cell(f.host.disk_bytes); }},
+    Field{"cpu_model", text, offer, "the processor's name as the kernel gives it",
+          [](F f) { return cell(f.host.details.cpu_model); }},
+    Field{"cpu_clock", number, offer, "the most that a core reaches, in MHz",
+          [](F f) { return cell(f.host.details.cpu_clock_mhz); }},
+    Field{"disk_write", bytes_per_s, offer, "writing to that file system, as measured",
+          [](F f) { return cell(f.host.details.disk_write_bytes_per_s); }},
+    Field{"disk_read", bytes_per_s, offer, "reading from it, as measured",
+          [](F f) { return cell(f.host.details.disk_read_bytes_per_s); }},
+    Field{"rack", text, offer, "the rack that the host stands in, as its seller names it",
+          [](F f) { return cell(f.host.details.rack); }},
+    Field{"reliability", number, offer,
+          "the part of its lease time that the host delivered, in millionths; see "
+          "server/market/reliability.hpp",
+          [](F f) { return Cell(reliability_ppm(f.host.record)); }},
     Field{"online", boolean, offer, "the host is online and heard",
           [](F f) { return cell(f.host.state == HostState::online && !f.host.unreachable_since); }},
     Field{"host", text, offer, "the host's id", [](F f) { return cell(f.host.id.text()); }},
@@ -195,6 +265,10 @@ constexpr std::array table{
         spot_price_of},
     Field{"storage_price", money, offer, "of a GiB of working storage for a month of 730 hours",
           [](F f) { return Cell(f.listing.storage_price.count); }},
+    Field{"price_with_100gib", price, offer, "the ask, and the storage price of 100 GiB, for an hour",
+          [](F f) { return price_with_storage(f, 100); }},
+    Field{"price_with_1tib", price, offer, "the ask, and the storage price of 1 TiB, for an hour",
+          [](F f) { return price_with_storage(f, 1024); }},
     Field{"egress_price", money, offer, "of a GiB that leaves the host; quoted, not billed yet",
           [](F f) { return Cell(f.listing.egress_price.count); }},
     Field{"price_per_tflops", price, card, "the ask for an hour of 1 TFLOPS of fp32, as measured",

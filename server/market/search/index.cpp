@@ -53,8 +53,17 @@ void Index::touch(const Organization& row) {
     }
 }
 
+/// Those that it reaches by NVLink say how many of them are free.
 void Index::touch(const Card& row) {
-    if (const auto listing = state_.listing_of(row.id)) touched_cards_[*listing].insert(row.id);
+    const auto listing = state_.listing_of(row.id);
+    if (!listing) return;
+    std::set<CardId>& cards = touched_cards_[*listing];
+    cards.insert(row.id);
+    if (!row.details.nvlink_group) return;
+    for (const CardId id : state_.at<Listing>(*listing).cards) {
+        const Card* other = state_.find<Card>(id);
+        if (other != nullptr && other->details.nvlink_group == row.details.nvlink_group) cards.insert(id);
+    }
 }
 
 void Index::touch(const Freeze& row) {
@@ -74,9 +83,10 @@ void Index::touch(const SpotPool& row) {
     }
 }
 
+/// No card of its own has a value of its host, which changes with each lease that ends on it.
 void Index::touch_host(HostId host) {
     for (const CardId card : state_.cards_of(host))
-        if (const auto listing = state_.listing_of(card)) touched_.insert(*listing);
+        if (const auto listing = state_.listing_of(card)) touched_cards_.try_emplace(*listing);
 }
 
 void Index::settle(std::int64_t sequence) {

@@ -238,3 +238,42 @@ TEST_CASE("an inventory's card has its capacity or none of it") {
     CHECK(with->cards[0].vram_bytes == 8);
     CHECK(with->cards[0].measured_at == Time(1000));
 }
+
+TEST_CASE("what an agent tells of host and card is bounded, and none of it is needed") {
+    const auto body = [](const std::string& of_host, const std::string& of_card) {
+        return R"({"boot_id":"b","agent_version":"1","runtime":"runc","engine":"podman 4.3","cpu_cores":2,)"
+               R"("memory_bytes":1)" +
+               of_host + R"(,"cards":[{"index":0,"uuid":"u","product":"H100","vendor":"NVIDIA",)" +
+               R"("device_class":"gpu","backend":"amdgpu","driver_version":"1")" + of_card + "}]}";
+    };
+    const auto silent = decode_inventory(body("", ""));
+    REQUIRE(silent.ok());
+    CHECK(silent->details == market::HostDetails{});
+    CHECK(silent->cards[0].details == market::CardDetails{});
+    CHECK_FALSE(silent->cards[0].verdict);
+    const auto told = decode_inventory(
+        body(R"(,"cpu_model":"m","cpu_clock_mhz":3500,"rack":"r","disk_speed":{"write_bytes_per_s":1,)"
+             R"("read_bytes_per_s":2,"measured_at":"1970-01-01T00:00:01Z"})",
+             R"(,"clock_mhz":1,"ecc":false,"ecc_errors":2,"nvlink_links":3,"nvlink_bytes_per_s":4,)"
+             R"("nvlink_group":5,"mig_profile":"1g.5gb","mig_parent":"p","verification":)"
+             R"({"state":"refused","reason":"why","at":"1970-01-01T00:00:01Z"})"));
+    REQUIRE(told.ok());
+    CHECK(told->details == market::HostDetails{"m", 3500, "r", 1, 2, Time(1000)});
+    CHECK(told->cards[0].details == market::CardDetails{1, false, 2, 3, 4, 5, "1g.5gb", "p"});
+    REQUIRE(told->cards[0].verdict);
+    CHECK(*told->cards[0].verdict == market::CardVerdict{market::Verification::refused, "why", Time(1000)});
+    check_refused(
+        decode_inventory,
+        {{body(R"(,"rack":"")", ""), ErrorCode::invalid_field, "/rack"},
+         {body(R"(,"cpu_clock_mhz":-1)", ""), ErrorCode::invalid_field, "/cpu_clock_mhz"},
+         {body(R"(,"disk_speed":{"write_bytes_per_s":1})", ""), ErrorCode::missing_field,
+          "/disk_speed/read_bytes_per_s"},
+         {body("", R"(,"ecc":1)"), ErrorCode::invalid_field, "/cards/0/ecc"},
+         {body("", R"(,"nvlink_group":2147483648)"), ErrorCode::invalid_field, "/cards/0/nvlink_group"},
+         {body("", R"(,"verification":{"state":"good"})"), ErrorCode::invalid_field,
+          "/cards/0/verification/state"},
+         {body("", R"(,"verification":{"state":"refused"})"), ErrorCode::invalid_field,
+          "/cards/0/verification/reason"},
+         {body("", R"(,"verification":{"state":"verified","reason":"why"})"), ErrorCode::invalid_field,
+          "/cards/0/verification/reason"}});
+}

@@ -78,7 +78,7 @@ const std::string order_text =
     R"("state":"filled","reason":null,"requirements":{"products":["H100","a \"b\"\n"],"device_class":null,)"
     R"("vram_bytes_min":null,"countries":[],"countries_excluded":[],"listing_id":null,"host_id":null,)"
     R"("query":null},)"
-    R"("count":1,"thousandths":1000,"hosts":1,"pricing":"fixed",)"
+    R"("count":1,"thousandths":1000,"hosts":1,"nvlink":"prefer","pricing":"fixed",)"
     R"("price_max_micros_per_hour":5,"bid_changed_at":null,)"
     R"("promised_card_ids":[],"term_ms":3600000,"fill_or_kill":false,)"
     R"("placed_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",)"
@@ -126,9 +126,21 @@ TEST_CASE("a card's capacity is one object or null") {
     card.memory_bandwidth_bytes_per_s = 2;
     card.fp32_flops = 3;
     card.measured_at = Time(4);
-    CHECK(
-        to_json(card).find(R"("capacity":{"vram_bytes":1,"memory_bandwidth_bytes_per_s":2,"fp32_flops":3,)"
-                           R"("measured_at":"1970-01-01T00:00:00.004Z"})") != std::string::npos);
+    CHECK(to_json(card).find(
+              R"("capacity":{"vram_bytes":1,"memory_bandwidth_bytes_per_s":2,"fp32_flops":3,)"
+              R"("fp16_flops":null,"to_device_bytes_per_s":null,"from_device_bytes_per_s":null,)"
+              R"("measured_at":"1970-01-01T00:00:00.004Z"})") != std::string::npos);
+    CHECK(to_json(card).find(R"("verification":{"state":"unverified","reason":null,"at":null})") !=
+          std::string::npos);
+}
+
+TEST_CASE("a host's score is its record, what is assumed beside it, and what follows") {
+    const market::HostRecord record{hours(900), hours(1), hours(4), Millis(5), Millis(6)};
+    CHECK(score_json(id<HostId>(1), record) ==
+          R"({"host_id":"host_00000000000000000000000001","reliability_ppm":993013,)"
+          R"("delivered_ms":3240000000,"lost_ms":3600000,"reclaimed_ms":14400000,)"
+          R"("start_failed_ms":5,"clipped_ms":6,"failed_ms":7200011,)"
+          R"("prior_delivered_ms":342000000,"prior_failed_ms":18000000})");
 }
 
 TEST_CASE("a card has its model and whether its memory is stock, as far as the catalog knows") {
