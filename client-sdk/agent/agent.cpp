@@ -26,6 +26,7 @@ constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
 constexpr std::int64_t silent_driver_retry_ms = 60 * 1000;
 constexpr std::int64_t nofile_guest_max = 65'536;
+constexpr std::int64_t disk_measured_bytes = 256LL << 20;
 
 /// Up to a tenth earlier or later, so that hosts started together do not beat together.
 std::int64_t with_jitter(std::int64_t ms) {
@@ -91,6 +92,7 @@ Agent::Agent(AgentOptions options)
       guard_({options_.state_folder, options_.engine_socket, {}, options_.limits.fenced_ms_max}),
       keeper_({options_.probe, std::filesystem::path(options_.state_folder) / "cards.json",
                options_.verify_every_ms, options_.measures}),
+      disk_(options_.state_folder, disk_measured_bytes),
       highest_epoch_(state_.highest_epoch()),
       server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
     state_.lock();
@@ -263,6 +265,11 @@ void Agent::send_inventory(ServerLink& server) {
     host.memory_bytes = host_memory_bytes();
     host.cpu_architecture = host_cpu_architecture();
     host.disk_bytes = disk_bytes_of(options_.state_folder);
+    const Processor processor = host_processor();
+    host.cpu_model = processor.model;
+    host.cpu_clock_mhz = processor.clock_mhz;
+    host.rack = options_.rack;
+    host.disk_speed = disk_.kept();
     {
         const std::lock_guard lock(mutex_);
         offers_changed_ = false;
@@ -271,6 +278,16 @@ void Agent::send_inventory(ServerLink& server) {
     const std::set<std::string> withheld = withheld_cards();
     server.put_inventory(encode_inventory(host, cards, withheld));
     spdlog::info("the inventory has {} cards, of which {} are not offered", cards.size(), withheld.size());
+}
+
+bool Agent::measure_disk(std::stop_token stop) {
+    if (!options_.measures) return false;
+    return disk_.measure_if_due(
+        [this] {
+            const std::lock_guard lock(mutex_);
+            return !tasks_.empty();
+        },
+        std::move(stop));
 }
 
 void Agent::wait_for_offers(std::int64_t ms, std::stop_token stop) {
@@ -292,6 +309,7 @@ void Agent::run_inventory(std::stop_token stop) {
                 wait_for_policy(stop);
             }
             send_inventory(server);
+            if (measure_disk(stop)) send_inventory(server);
             next_ms = find_again_ms;
         } catch (const std::exception& error) {
             spdlog::warn("the inventory was not taken: {}", error.what());
@@ -416,6 +434,7 @@ void Agent::adopt(const DesiredLease& lease) {
     for (const LeaseCard& card : lease.cards)
         uuids.push_back(card.uuid);
     keeper_.yield(uuids);
+    disk_.yield();
 }
 
 void Agent::carry_out(const Action& action, const Desired* desired) {

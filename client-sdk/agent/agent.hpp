@@ -24,6 +24,7 @@
 
 #include "agent/card_keeper.hpp"
 #include "agent/crypto.hpp"
+#include "agent/disk_speed.hpp"
 #include "agent/engine.hpp"
 #include "agent/guard_link.hpp"
 #include "agent/inventory.hpp"
@@ -48,6 +49,7 @@ struct AgentOptions {
     std::int64_t verify_every_ms = 24LL * 3600 * 1000;
     bool measures = true;  ///< else cards are reported with what they proved before
     PlannerLimits limits;
+    std::string rack;         ///< empty: not said
     std::string policy_file;  ///< empty: every card is offered until the owner takes it
 };
 
@@ -79,6 +81,7 @@ class Agent {
     [[nodiscard]] bool is_in_use(const CardFacts& card);
     [[nodiscard]] std::int64_t find_cards(std::stop_token stop);
     void send_inventory(ServerLink& server);
+    [[nodiscard]] bool measure_disk(std::stop_token stop);
     void wait_for_offers(std::int64_t ms, std::stop_token stop);
 
     [[nodiscard]] std::string answer_owner(const std::string& line, std::int64_t peer_pid);
@@ -118,6 +121,7 @@ class Agent {
     EngineFacts engine_facts_;
     GuardLink guard_;
     CardKeeper keeper_;
+    DiskKeeper disk_;
     std::unique_ptr<TaskContext> context_;
 
     std::mutex mutex_;

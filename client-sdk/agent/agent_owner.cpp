@@ -98,6 +98,7 @@ void Agent::claims_changed() {
     offers_changed_ = true;
     awake_ = true;
     changed_.notify_all();
+    disk_.yield();  // the next inventory does not wait for it
 }
 
 void Agent::release_ended_owners() {

@@ -12,17 +12,17 @@ namespace {
 
 using nlohmann::json;
 
+template <class T>
+json or_null(const std::optional<T>& value) {
+    return value ? json(*value) : json(nullptr);
+}
+
 json capacity_json(const std::optional<CardCapacity>& capacity) {
     if (!capacity) return nullptr;
     return {{"vram_bytes", capacity->vram_bytes},
             {"memory_bandwidth_bytes_per_s", capacity->memory_bandwidth_bytes_per_s},
             {"fp32_flops", capacity->fp32_flops},
             {"measured_at", format_rfc3339(capacity->measured_unix_ms)}};
-}
-
-template <class T>
-json or_null(const std::optional<T>& value) {
-    return value ? json(*value) : json(nullptr);
 }
 
 template <class T>
@@ -45,6 +45,14 @@ json card_json(const CardFacts& card) {
             {"pcie_generation", or_null(card.pcie_generation)},
             {"pcie_width", or_null(card.pcie_width)},
             {"power_limit_watts", or_null(card.power_limit_watts)},
+            {"clock_mhz", or_null(card.details.clock_mhz)},
+            {"ecc", or_null(card.details.ecc)},
+            {"ecc_errors", or_null(card.details.ecc_errors)},
+            {"nvlink_links", or_null(card.details.nvlink_links)},
+            {"nvlink_bytes_per_s", or_null(card.details.nvlink_bytes_per_s)},
+            {"nvlink_group", or_null(card.details.nvlink_group)},
+            {"mig_profile", or_null(card.details.mig_profile)},
+            {"mig_parent", or_null(card.details.mig_parent)},
             {"capacity", capacity_json(card.capacity)}};
 }
 
@@ -87,6 +95,61 @@ Verification verification_from(const json& object) {
     return verification;
 }
 
+CardDetails details_from(const json& object) {
+    return {.clock_mhz = optional_from<std::int64_t>(object, "clock_mhz"),
+            .ecc = optional_from<bool>(object, "ecc"),
+            .ecc_errors = optional_from<std::int64_t>(object, "ecc_errors"),
+            .nvlink_links = optional_from<std::int64_t>(object, "nvlink_links"),
+            .nvlink_bytes_per_s = optional_from<std::int64_t>(object, "nvlink_bytes_per_s"),
+            .nvlink_group = optional_from<std::int64_t>(object, "nvlink_group"),
+            .mig_profile = optional_from<std::string>(object, "mig_profile"),
+            .mig_parent = optional_from<std::string>(object, "mig_parent")};
+}
+
+json moment_json(const CardMoment& moment) {
+    return {{"power_watts", or_null(moment.power_watts)},
+            {"temperature_celsius", or_null(moment.temperature_celsius)},
+            {"clock_mhz", or_null(moment.clock_mhz)},
+            {"pcie_generation", or_null(moment.pcie_generation)},
+            {"pcie_width", or_null(moment.pcie_width)}};
+}
+
+CardMoment moment_from(const json& object) {
+    return {.power_watts = optional_from<std::int64_t>(object, "power_watts"),
+            .temperature_celsius = optional_from<std::int64_t>(object, "temperature_celsius"),
+            .clock_mhz = optional_from<std::int64_t>(object, "clock_mhz"),
+            .pcie_generation = optional_from<std::int64_t>(object, "pcie_generation"),
+            .pcie_width = optional_from<std::int64_t>(object, "pcie_width")};
+}
+
+/// What the server is told of a verification: the verdict, and not how it was come to.
+json verdict_json(const std::optional<Verification>& verification) {
+    constexpr std::size_t reason_bytes_max = 400;
+    if (!verification) return {{"state", "unverified"}, {"reason", nullptr}, {"at", nullptr}};
+    const bool passed = verification->passed;
+    return {{"state", passed ? "verified" : "refused"},
+            {"reason", passed ? json(nullptr) : json(verification->reason.substr(0, reason_bytes_max))},
+            {"at", verification->at_unix_ms > 0 ? json(format_rfc3339(verification->at_unix_ms)) : json()}};
+}
+
+/// With the speeds of the measurement that it was proved by.
+json reported_capacity(const CardFacts& card) {
+    json capacity = capacity_json(card.capacity);
+    const auto& last = card.verification;
+    if (!card.capacity || !last || !last->passed || !last->measured) return capacity;
+    capacity["fp16_flops"] = or_null(last->measured->fp16_flops);
+    capacity["to_device_bytes_per_s"] = last->measured->to_device_bytes_per_s;
+    capacity["from_device_bytes_per_s"] = last->measured->from_device_bytes_per_s;
+    return capacity;
+}
+
+json disk_speed_json(const std::optional<DiskSpeed>& speed) {
+    if (!speed) return nullptr;
+    return {{"write_bytes_per_s", speed->write_bytes_per_s},
+            {"read_bytes_per_s", speed->read_bytes_per_s},
+            {"measured_at", format_rfc3339(speed->measured_unix_ms)}};
+}
+
 CardFacts card_from(const json& object) {
     CardFacts card;
     card.index = object.at("index").get<std::int64_t>();
@@ -102,6 +165,9 @@ CardFacts card_from(const json& object) {
     card.pcie_generation = optional_from<std::int64_t>(object, "pcie_generation");
     card.pcie_width = optional_from<std::int64_t>(object, "pcie_width");
     card.power_limit_watts = optional_from<std::int64_t>(object, "power_limit_watts");
+    card.details = details_from(object);
+    if (const auto moment = object.find("moment"); moment != object.end())
+        card.moment = moment_from(*moment);
     if (const json& capacity = object.at("capacity"); !capacity.is_null())
         card.capacity =
             CardCapacity{capacity.at("vram_bytes").get<std::int64_t>(),
@@ -123,6 +189,8 @@ std::string encode_inventory(const HostDescription& host, const std::vector<Card
     json items = json::array();
     for (const CardFacts& card : cards) {
         items.push_back(card_json(card));
+        items.back()["capacity"] = reported_capacity(card);
+        items.back()["verification"] = verdict_json(card.verification);
         items.back()["offered"] = !card.is_refused() && !withheld.contains(card.uuid);
     }
     return json{{"boot_id", host.boot_id},
@@ -133,8 +201,12 @@ std::string encode_inventory(const HostDescription& host, const std::vector<Card
                 {"memory_bytes", host.memory_bytes},
                 {"cpu_architecture", or_null(host.cpu_architecture)},
                 {"disk_bytes", or_null(host.disk_bytes)},
+                {"cpu_model", or_null(host.cpu_model)},
+                {"cpu_clock_mhz", or_null(host.cpu_clock_mhz)},
+                {"rack", host.rack.empty() ? json(nullptr) : json(host.rack)},
+                {"disk_speed", disk_speed_json(host.disk_speed)},
                 {"cards", items}}
-        .dump();
+        .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 std::string encode_cards(const std::vector<CardFacts>& cards) {
@@ -142,6 +214,7 @@ std::string encode_cards(const std::vector<CardFacts>& cards) {
     for (const CardFacts& card : cards) {
         json object = card_json(card);
         object["claims"] = claims_json(card.claims);
+        object["moment"] = moment_json(card.moment);
         object["verification"] = verification_json(card.verification);
         array.push_back(std::move(object));
     }

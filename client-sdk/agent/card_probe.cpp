@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "agent/amdgpu.hpp"
 #include "agent/card_catalog.hpp"
 #include "agent/card_json.hpp"
 #include "agent/clock.hpp"
@@ -35,6 +36,8 @@ CardFacts facts_of(const NvmlCard& card) {
             .pcie_generation = card.pcie_generation,
             .pcie_width = card.pcie_width,
             .power_limit_watts = card.power_limit_watts,
+            .details = card.details,
+            .moment = card.moment,
             .claims = {.opencl_uuid = {},
                        .opencl_product = {},
                        .opencl_bytes = 0,
@@ -50,6 +53,10 @@ json answer_nvml(const ProbeRequest& request) {
     for (const NvmlCard& card : *found)
         cards.push_back(facts_of(card));
     return {{"there", true}, {"cards", json::parse(encode_cards(cards))}};
+}
+
+json answer_amdgpu(const ProbeRequest& request) {
+    return {{"there", true}, {"cards", json::parse(encode_cards(amdgpu_cards(request.drm_folder)))}};
 }
 
 json answer_opencl(const ProbeRequest& request) {
@@ -107,10 +114,16 @@ WatchedProcess CardProbe::run(const std::vector<std::string>& words, const Watch
     if (stuck_ && !is_gone(*stuck_))
         throw std::runtime_error("the driver does not let go of process " + std::to_string(*stuck_));
     stuck_.reset();
-    std::vector<std::string> all{options_.program.string(), "probe",
-                                 "--nvml-library",          options_.nvml_library,
-                                 "--opencl-library",        options_.opencl_library,
-                                 "--measure-bytes",         std::to_string(options_.cpu_bytes_max)};
+    std::vector<std::string> all{options_.program.string(),
+                                 "probe",
+                                 "--nvml-library",
+                                 options_.nvml_library,
+                                 "--opencl-library",
+                                 options_.opencl_library,
+                                 "--measure-bytes",
+                                 std::to_string(options_.cpu_bytes_max),
+                                 "--drm-folder",
+                                 options_.drm_folder};
     all.insert(all.end(), words.begin(), words.end());
     WatchedProcess process = run_watched(all, limits, std::move(stop));
     stuck_ = process.stuck;
@@ -120,11 +133,17 @@ WatchedProcess CardProbe::run(const std::vector<std::string>& words, const Watch
 FoundCards CardProbe::find(std::stop_token stop) {
     FoundCards found;
     const WatchLimits& limits = options_.find_limits;
-    const Library nvml =
-        library_from(result_of(run({"nvml"}, limits, stop), limits), "NVML", found.problems);
-    const Library opencl =
-        library_from(result_of(run({"opencl"}, limits, stop), limits), "OpenCL", found.problems);
-    found.cards = merge_cards(nvml.cards, opencl.cards, nvml.is_there);
+    const auto ask = [&](const char* what, const char* name) {
+        return library_from(result_of(run({what}, limits, stop), limits), name, found.problems);
+    };
+    const Library nvml = ask("nvml", "NVML");
+    const Library amdgpu = ask("amdgpu", "amdgpu");
+    const Library opencl = ask("opencl", "OpenCL");
+    std::vector<CardFacts> vendors = nvml.cards;
+    vendors.insert(vendors.end(), amdgpu.cards.begin(), amdgpu.cards.end());
+    found.cards = merge_cards(std::move(vendors), opencl.cards, nvml.is_there);
+    for (std::string& problem : drop_unnamed_instances(found.cards, options_.cdi_folders))
+        found.problems.push_back(std::move(problem));
     return found;
 }
 
@@ -148,6 +167,7 @@ int answer_probe(const ProbeRequest& request) {
     try {
         answer = request.what == "nvml"     ? answer_nvml(request)
                  : request.what == "opencl" ? answer_opencl(request)
+                 : request.what == "amdgpu" ? answer_amdgpu(request)
                                             : answer_verify(request);
     } catch (const std::exception& error) {
         answer = {{"error", std::string("failed: ") + error.what()}};

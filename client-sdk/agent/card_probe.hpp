@@ -20,6 +20,8 @@ struct ProbeOptions {
     std::filesystem::path program = "/proc/self/exe";  ///< answers to `probe`: fallow-agent
     std::string nvml_library = "libnvidia-ml.so.1";
     std::string opencl_library = "libOpenCL.so.1";
+    std::string drm_folder = "/sys/class/drm";  ///< where amdgpu tells of its cards
+    std::vector<std::string> cdi_folders = {"/etc/cdi", "/var/run/cdi"};  ///< what engines can name
     std::int64_t cpu_bytes_max = 256LL * 1024 * 1024;  ///< how much of a CPU device's memory is tried
     WatchLimits find_limits = {.silence_ms = 30'000, .total_ms = 60'000};
     WatchLimits verify_limits = {};
@@ -50,9 +52,10 @@ class CardProbe {
 /// The child's side: what `fallow-agent probe` does. The result is the last line of standard output; before
 /// it, a line for each step that was done.
 struct ProbeRequest {
-    std::string what;  ///< "nvml", "opencl" or "verify"
+    std::string what;  ///< "nvml", "opencl", "amdgpu" or "verify"
     std::string nvml_library;
     std::string opencl_library;
+    std::string drm_folder;
     std::string opencl_uuid;  ///< verify: which device
     std::string nvml_uuid;    ///< verify: whose Xids are listened for; empty: nobody's
     std::int64_t cpu_bytes_max = 0;

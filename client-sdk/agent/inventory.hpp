@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/card_details.hpp"
+#include "agent/disk_speed.hpp"
 #include "agent/verification.hpp"
 
 namespace fallow::agent {
@@ -38,7 +40,7 @@ struct CardFacts {
     std::string product;
     std::string vendor;
     std::string device_class;  ///< "gpu", "cpu" or "accelerator"
-    std::string backend;       ///< "nvml" or "opencl"
+    std::string backend;       ///< "nvml", "opencl" or "amdgpu"
     std::string driver_version;
     // What the driver says; nothing where it does not
     std::optional<std::string> cuda_version = {};
@@ -46,6 +48,8 @@ struct CardFacts {
     std::optional<std::int64_t> pcie_generation = {};
     std::optional<std::int64_t> pcie_width = {};
     std::optional<std::int64_t> power_limit_watts = {};
+    CardDetails details = {};
+    CardMoment moment = {};
     CardClaims claims = {};
     std::optional<CardCapacity> capacity;  ///< what it last proved
     std::optional<Verification> verification = {};
@@ -63,7 +67,21 @@ struct HostDescription {
     std::int64_t memory_bytes = 0;
     std::optional<std::string> cpu_architecture;
     std::optional<std::int64_t> disk_bytes;
+    std::optional<std::string> cpu_model;
+    std::optional<std::int64_t> cpu_clock_mhz;  ///< the most that a core reaches
+    std::string rack;                           ///< as the seller names it; empty: it is not said
+    std::optional<DiskSpeed> disk_speed;
 };
+
+struct Processor {
+    std::optional<std::string> model;
+    std::optional<std::int64_t> clock_mhz;
+};
+/// proc(5), /proc/cpuinfo. Its clock is that of the moment: to the nearest 100 MHz of the fastest core.
+[[nodiscard]] Processor parse_processor(std::string_view cpuinfo);
+/// With the clock that the kernel says a core can reach, where it does.
+[[nodiscard]] Processor host_processor();
+
 [[nodiscard]] std::int64_t host_cpu_cores();
 /// As the kernel names it, like x86_64.
 [[nodiscard]] std::optional<std::string> host_cpu_architecture();
@@ -71,11 +89,17 @@ struct HostDescription {
 [[nodiscard]] std::optional<std::int64_t> disk_bytes_of(const std::string& folder);
 [[nodiscard]] std::int64_t host_memory_bytes();
 
-/// Every NVML card, with the claims of the OpenCL device at the same PCI address, and every OpenCL device
-/// that is not one of those. With `nvml_there` NVIDIA's devices are NVML's to tell: one that it has lost is
-/// no card.
-[[nodiscard]] std::vector<CardFacts> merge_cards(std::vector<CardFacts> nvml, std::vector<CardFacts> opencl,
-                                                 bool nvml_there);
+/// Every card that its vendor's own way tells of (NVML, amdgpu), with the claims of the OpenCL device at
+/// the same PCI address, and every OpenCL device that is not one of those. With `nvml_there` NVIDIA's
+/// devices are NVML's to tell: one that it has lost is no card. A part of a card has no OpenCL device of
+/// its own.
+[[nodiscard]] std::vector<CardFacts> merge_cards(std::vector<CardFacts> vendors,
+                                                 std::vector<CardFacts> opencl, bool nvml_there);
+
+/// Takes the parts of cards away that no CDI specification in `folders` names, for no guest could be given
+/// one; a sentence for each.
+[[nodiscard]] std::vector<std::string> drop_unnamed_instances(std::vector<CardFacts>& cards,
+                                                              const std::vector<std::string>& folders);
 
 /// What `known` cards proved, by uuid. Under another driver than then the verification is due again.
 void carry_over(std::vector<CardFacts>& cards, const std::vector<CardFacts>& known);

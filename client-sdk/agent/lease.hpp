@@ -46,7 +46,7 @@ struct JobSpec {
 struct LeaseCard {
     std::string card_id;
     std::string uuid;
-    std::string backend;       ///< "nvml" or "opencl"
+    std::string backend;       ///< "nvml", "opencl" or "amdgpu"
     std::string device_class;  ///< "gpu", "cpu" or "accelerator"
     std::int64_t index = 0;
     friend bool operator==(const LeaseCard&, const LeaseCard&) = default;

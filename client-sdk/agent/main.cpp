@@ -141,6 +141,8 @@ void add_probe_options(CLI::App* command, ProbeOptions& options) {
         ->capture_default_str();
     command->add_option("--opencl-library", options.opencl_library, "The OpenCL library")
         ->capture_default_str();
+    command->add_option("--drm-folder", options.drm_folder, "Where the kernel tells of AMD's cards")
+        ->capture_default_str();
 }
 
 /// What the agent asks of a child of its own, which may hang: not for people.
@@ -148,7 +150,7 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
     CLI::App* const command = app.add_subcommand("probe", "What calls the drivers' libraries")->group("");
     command->add_option("what", request.what)
         ->required()
-        ->check(CLI::IsMember({"nvml", "opencl", "verify"}));
+        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "verify"}));
     command->add_option("--uuid", request.opencl_uuid);
     command->add_option("--nvml-uuid", request.nvml_uuid);
     add_probe_options(command, options);
@@ -157,6 +159,7 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
 int probe(ProbeRequest request, const ProbeOptions& options) {
     request.nvml_library = options.nvml_library;
     request.opencl_library = options.opencl_library;
+    request.drm_folder = options.drm_folder;
     request.cpu_bytes_max = options.cpu_bytes_max;
     return answer_probe(request);
 }
@@ -230,6 +233,12 @@ void add_run(CLI::App& app, RunArguments& arguments) {
         ->add_option("--policy", arguments.options.policy_file,
                      "TOML file that says when cards are offered by themselves; README.md has its format")
         ->check(CLI::ExistingFile);
+    command
+        ->add_option("--rack", arguments.options.rack,
+                     "The rack that the host stands in; orders over several hosts prefer those of one")
+        ->check([](const std::string& name) {
+            return name.size() <= 100 ? std::string() : std::string("a rack's name has at most 100 bytes");
+        });
     command->add_flag("--no-measure", arguments.no_measure,
                       "List cards without measuring; they cannot be rented then");
     add_probe_options(command, arguments.options.probe);

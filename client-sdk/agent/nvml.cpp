@@ -6,157 +6,156 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <map>
 #include <memory>
 #include <optional>
+
+#include "agent/nvml_api.hpp"
+#include "agent/nvml_details.hpp"
 
 namespace fallow::agent {
 namespace {
 
-// The layouts and names below are NVML's ABI, fixed by the version suffixes of its functions (NVML API
-// reference, chapters "Initialization and Cleanup", "Device Queries" and "nvmlPciInfo_t").
-using NvmlDevice = void*;
-using NvmlReturn = int;
-constexpr NvmlReturn nvml_success = 0;
+using nvml::success;
 
-struct NvmlPciInfo {  // nvmlPciInfo_t of nvmlDeviceGetPciInfo_v3
-    char bus_id_legacy[16];
-    unsigned int domain;
-    unsigned int bus;
-    unsigned int device;
-    unsigned int pci_device_id;
-    unsigned int pci_subsystem_id;
-    char bus_id[32];
-};
-static_assert(sizeof(NvmlPciInfo) == 68);
-
-struct NvmlMemory {  // nvmlMemory_v2_t
-    unsigned int version;
-    unsigned long long total;
-    unsigned long long reserved;
-    unsigned long long free;
-    unsigned long long used;
-};
-static_assert(sizeof(NvmlMemory) == 40);
-constexpr unsigned int memory_version_2 = static_cast<unsigned int>(sizeof(NvmlMemory) | (2U << 24));
-
-struct Library {
-    void* handle = nullptr;
-    NvmlReturn (*init)() = nullptr;
-    NvmlReturn (*shutdown)() = nullptr;
-    NvmlReturn (*count)(unsigned int*) = nullptr;
-    NvmlReturn (*by_index)(unsigned int, NvmlDevice*) = nullptr;
-    NvmlReturn (*uuid)(NvmlDevice, char*, unsigned int) = nullptr;
-    NvmlReturn (*name)(NvmlDevice, char*, unsigned int) = nullptr;
-    NvmlReturn (*pci)(NvmlDevice, NvmlPciInfo*) = nullptr;
-    NvmlReturn (*memory)(NvmlDevice, NvmlMemory*) = nullptr;
-    NvmlReturn (*driver)(char*, unsigned int) = nullptr;
-    // What an older library may lack, and a card may not know
-    NvmlReturn (*cuda)(int*) = nullptr;
-    NvmlReturn (*capability)(NvmlDevice, int*, int*) = nullptr;
-    NvmlReturn (*pcie_generation)(NvmlDevice, unsigned int*) = nullptr;
-    NvmlReturn (*pcie_width)(NvmlDevice, unsigned int*) = nullptr;
-    NvmlReturn (*power_limit)(NvmlDevice, unsigned int*) = nullptr;  ///< milliwatts
-};
-
-template <class Function>
-bool load(void* handle, const char* symbol, Function& function) {
-    function = reinterpret_cast<Function>(::dlsym(handle, symbol));
-    return function != nullptr;
-}
-
-void load_rest(Library& l) {
-    load(l.handle, "nvmlSystemGetCudaDriverVersion_v2", l.cuda);
-    load(l.handle, "nvmlDeviceGetCudaComputeCapability", l.capability);
-    load(l.handle, "nvmlDeviceGetMaxPcieLinkGeneration", l.pcie_generation);
-    load(l.handle, "nvmlDeviceGetMaxPcieLinkWidth", l.pcie_width);
-    load(l.handle, "nvmlDeviceGetEnforcedPowerLimit", l.power_limit);
-}
-
-bool load_all(Library& l) {
-    return load(l.handle, "nvmlInit_v2", l.init) && load(l.handle, "nvmlShutdown", l.shutdown) &&
-           load(l.handle, "nvmlDeviceGetCount_v2", l.count) &&
-           load(l.handle, "nvmlDeviceGetHandleByIndex_v2", l.by_index) &&
-           load(l.handle, "nvmlDeviceGetUUID", l.uuid) && load(l.handle, "nvmlDeviceGetName", l.name) &&
-           load(l.handle, "nvmlDeviceGetPciInfo_v3", l.pci) &&
-           load(l.handle, "nvmlDeviceGetMemoryInfo_v2", l.memory) &&
-           load(l.handle, "nvmlSystemGetDriverVersion", l.driver);
-}
+constexpr unsigned int instances_max = 64;
 
 template <std::size_t Size>
 std::string text_of(const std::array<char, Size>& buffer) {
     return std::string(buffer.data(), std::find(buffer.begin(), buffer.end(), '\0'));
 }
 
-std::optional<std::int64_t> number_of(NvmlReturn (*function)(NvmlDevice, unsigned int*),
-                                      NvmlDevice device) {
-    unsigned int value = 0;
-    if (function == nullptr || function(device, &value) != nvml_success) return std::nullopt;
-    return value;
-}
-
-void read_rest(const Library& l, NvmlDevice device, NvmlCard& card) {
-    int major = 0;
-    int minor = 0;
-    if (l.capability != nullptr && l.capability(device, &major, &minor) == nvml_success)
-        card.compute_capability = std::to_string(major) + "." + std::to_string(minor);
-    card.pcie_generation = number_of(l.pcie_generation, device);
-    card.pcie_width = number_of(l.pcie_width, device);
-    if (const auto milliwatts = number_of(l.power_limit, device))
-        card.power_limit_watts = *milliwatts / 1000;
-}
-
 /// 12040 is CUDA 12.4.
-std::optional<std::string> cuda_version(const Library& l) {
+std::optional<std::string> cuda_version(const nvml::Api& api) {
     int version = 0;
-    if (l.cuda == nullptr || l.cuda(&version) != nvml_success || version <= 0) return std::nullopt;
+    if (api.cuda == nullptr || api.cuda(&version) != success || version <= 0) return std::nullopt;
     return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
-std::optional<NvmlCard> read_card(const Library& l, unsigned int index) {
-    NvmlDevice device = nullptr;
+/// Who it is, and what memory it states.
+bool read_identity(const nvml::Api& api, nvml::Device device, NvmlCard& card) {
     std::array<char, 96> uuid{};
     std::array<char, 96> name{};
-    NvmlPciInfo pci{};
-    NvmlMemory memory{};
-    memory.version = memory_version_2;
-    if (l.by_index(index, &device) != nvml_success ||
-        l.uuid(device, uuid.data(), static_cast<unsigned int>(uuid.size())) != nvml_success ||
-        l.name(device, name.data(), static_cast<unsigned int>(name.size())) != nvml_success ||
-        l.pci(device, &pci) != nvml_success || l.memory(device, &memory) != nvml_success)
-        return std::nullopt;
-    std::array<char, sizeof pci.bus_id> bus{};
-    std::copy(std::begin(pci.bus_id), std::end(pci.bus_id), bus.begin());
-    NvmlCard card;
+    nvml::Memory memory{};
+    memory.version = nvml::memory_version_2;
+    if (api.uuid(device, uuid.data(), static_cast<unsigned int>(uuid.size())) != success ||
+        api.name(device, name.data(), static_cast<unsigned int>(name.size())) != success ||
+        api.memory(device, &memory) != success)
+        return false;
     card.uuid = text_of(uuid);
     card.name = text_of(name);
-    card.pci_address = normal_pci_address(text_of(bus));
     card.memory_bytes = static_cast<std::int64_t>(memory.total);
     card.used_bytes = static_cast<std::int64_t>(memory.used);
-    read_rest(l, device, card);
+    return true;
+}
+
+std::optional<NvmlCard> read_card(const nvml::Api& api, nvml::Device device) {
+    NvmlCard card;
+    nvml::PciInfo pci{};
+    if (!read_identity(api, device, card) || api.pci(device, &pci) != success) return std::nullopt;
+    std::array<char, sizeof pci.bus_id> bus{};
+    std::copy(std::begin(pci.bus_id), std::end(pci.bus_id), bus.begin());
+    card.pci_address = normal_pci_address(text_of(bus));
+    nvml::read_details(api, device, card);
     return card;
 }
 
-std::vector<NvmlCard> read_cards(const Library& l) {
+/// What it has of its own; capability and limits are the card's that it is a part of.
+std::optional<NvmlCard> read_instance(const nvml::Api& api, nvml::Device device, const NvmlCard& parent) {
+    NvmlCard instance;
+    if (!read_identity(api, device, instance)) return std::nullopt;
+    const std::string profile = nvml::mig_profile(api, device, instance.name);
+    if (profile.empty()) return std::nullopt;
+    instance.name = parent.name + " MIG " + profile;
+    instance.pci_address = parent.pci_address;
+    instance.compute_capability = parent.compute_capability;
+    instance.pcie_generation = parent.pcie_generation;
+    instance.pcie_width = parent.pcie_width;
+    instance.details.clock_mhz = parent.details.clock_mhz;
+    instance.details.ecc = parent.details.ecc;
+    instance.details.ecc_errors = parent.details.ecc_errors;
+    instance.details.mig_profile = profile;
+    instance.details.mig_parent = parent.uuid;
+    return instance;
+}
+
+std::vector<NvmlCard> read_instances(const nvml::Api& api, nvml::Device device, const NvmlCard& parent) {
+    std::vector<NvmlCard> instances;
+    unsigned int count = 0;
+    if (api.mig_by_index == nullptr || api.mig_count_max == nullptr ||
+        api.mig_count_max(device, &count) != success)
+        return instances;
+    for (unsigned int index = 0; index < std::min(count, instances_max); ++index) {
+        nvml::Device handle = nullptr;
+        if (api.mig_by_index(device, index, &handle) != success) continue;  // not every place is taken
+        if (auto instance = read_instance(api, handle, parent)) instances.push_back(std::move(*instance));
+    }
+    if (instances.empty())
+        spdlog::warn("card {} is in MIG mode and has no instance: nothing of it is listed", parent.uuid);
+    return instances;
+}
+
+std::vector<NvmlCard> read_cards(const nvml::Api& api) {
     std::array<char, 96> driver{};
     unsigned int count = 0;
-    if (l.driver(driver.data(), static_cast<unsigned int>(driver.size())) != nvml_success ||
-        l.count(&count) != nvml_success)
+    if (api.driver(driver.data(), static_cast<unsigned int>(driver.size())) != success ||
+        api.count(&count) != success)
         return {};
     std::vector<NvmlCard> cards;
     for (unsigned int index = 0; index < count; ++index) {
-        auto card = read_card(l, index);
+        nvml::Device device = nullptr;
+        auto card = api.by_index(index, &device) == success ? read_card(api, device) : std::nullopt;
         if (!card) {
             spdlog::warn("NVIDIA card {} does not answer and is left out", index);
             continue;
         }
-        card->driver_version = text_of(driver);
-        card->cuda_version = cuda_version(l);
-        cards.push_back(std::move(*card));
+        if (!nvml::is_divided(api, device)) {
+            cards.push_back(std::move(*card));
+            continue;
+        }
+        for (NvmlCard& instance : read_instances(api, device, *card))
+            cards.push_back(std::move(instance));
+    }
+    number_nvlink_groups(cards);
+    const auto cuda = cuda_version(api);
+    for (NvmlCard& card : cards) {
+        card.driver_version = text_of(driver);
+        card.cuda_version = cuda;
     }
     return cards;
 }
 
 }  // namespace
+
+void number_nvlink_groups(std::vector<NvmlCard>& cards) {
+    // Each card's group is at first its own place; joining two takes the lower.
+    std::vector<std::size_t> group(cards.size());
+    std::map<std::string, std::size_t> at;
+    for (std::size_t i = 0; i < cards.size(); ++i) {
+        group[i] = i;
+        // A part of a card has its address, and none of its links.
+        if (!cards[i].details.mig_profile) at.emplace(cards[i].pci_address, i);
+    }
+    const auto join = [&](std::size_t a, std::size_t b) {
+        const auto [low, high] = std::minmax(group[a], group[b]);
+        std::replace(group.begin(), group.end(), std::size_t{high}, std::size_t{low});
+    };
+    std::optional<std::size_t> at_switch;
+    for (std::size_t i = 0; i < cards.size(); ++i) {
+        for (const std::string& peer : cards[i].link_peers)
+            if (const auto found = at.find(peer); found != at.end()) join(i, found->second);
+        if (!cards[i].reaches_switch) continue;
+        if (at_switch) join(i, *at_switch);
+        at_switch = i;
+    }
+    std::map<std::size_t, std::int64_t> numbers;
+    for (std::size_t i = 0; i < cards.size(); ++i) {
+        cards[i].details.nvlink_group.reset();
+        if (std::count(group.begin(), group.end(), group[i]) < 2) continue;
+        const auto number = static_cast<std::int64_t>(numbers.size());
+        cards[i].details.nvlink_group = numbers.try_emplace(group[i], number).first->second;
+    }
+}
 
 std::string normal_pci_address(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(),
@@ -167,18 +166,17 @@ std::string normal_pci_address(std::string text) {
 }
 
 std::optional<std::vector<NvmlCard>> nvml_cards(const std::string& library) {
-    Library l;
-    l.handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (l.handle == nullptr) return std::nullopt;
-    const std::unique_ptr<void, int (*)(void*)> closer(l.handle, ::dlclose);
-    if (!load_all(l)) {
+    nvml::Api api;
+    api.handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (api.handle == nullptr) return std::nullopt;
+    const std::unique_ptr<void, int (*)(void*)> closer(api.handle, ::dlclose);
+    if (!nvml::load(api)) {
         spdlog::warn("{} lacks a function that is needed: no NVIDIA card is listed", library);
         return std::nullopt;
     }
-    load_rest(l);
-    if (l.init() != nvml_success) return std::vector<NvmlCard>{};
-    std::vector<NvmlCard> cards = read_cards(l);
-    l.shutdown();
+    if (api.init() != success) return std::vector<NvmlCard>{};
+    std::vector<NvmlCard> cards = read_cards(api);
+    api.shutdown();
     return cards;
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "agent/card_details.hpp"
+
 namespace fallow::agent {
 
 struct NvmlCard {
@@ -23,11 +25,19 @@ struct NvmlCard {
     std::optional<std::int64_t> pcie_generation;    ///< the most that card and slot can do
     std::optional<std::int64_t> pcie_width;
     std::optional<std::int64_t> power_limit_watts;  ///< that is enforced
+    CardDetails details;
+    CardMoment moment;
+    std::vector<std::string> link_peers;  ///< PCI addresses of cards at the other end of its NVLinks
+    bool reaches_switch = false;          ///< an NVSwitch is at the other end of one
 };
 
-/// Nothing when the library is not there or lacks a function; empty when it refuses. A card that refuses a
-/// question is left out.
+/// Nothing when the library is not there or lacks a function; empty when it refuses. A card that does not
+/// say who it is is left out. Of one that is divided (MIG) its instances are given and not the card itself.
 [[nodiscard]] std::optional<std::vector<NvmlCard>> nvml_cards(const std::string& library);
+
+/// Gives cards that reach each other, by links or by the switches of their host, one number; a card that
+/// reaches no other has none.
+void number_nvlink_groups(std::vector<NvmlCard>& cards);
 
 /// NVML writes "00000000:41:00.0", the kernel "0000:41:00.0".
 [[nodiscard]] std::string normal_pci_address(std::string text);

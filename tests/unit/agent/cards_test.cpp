@@ -1,6 +1,7 @@
 // Cards: NVML through a stand-in library, OpenCL through whatever is really here (PoCL on a machine without
 // a GPU).
 #include <catch2/catch.hpp>
+#include <fstream>
 
 #include "agent/card_json.hpp"
 #include "agent/inventory.hpp"
@@ -57,6 +58,98 @@ TEST_CASE("NVIDIA cards are read through NVML's own layouts, and a lost one is l
     CHECK(cards[0].pcie_width == 16);
     CHECK(cards[0].power_limit_watts == 700);
     CHECK_FALSE(cards[1].pcie_generation);
+}
+
+TEST_CASE("what NVML tells of a card beside that is read, too") {
+    const TemporaryFolder folder;
+    const auto cards = nvml_cards(fake_nvml(folder, "-DFAKE_ECC_ERRORS=3")).value();
+    REQUIRE(cards.size() == 2);
+    CHECK(cards[0].details == CardDetails{.clock_mhz = 1980, .ecc = true, .ecc_errors = 3});
+    CHECK(cards[0].moment == CardMoment{.power_watts = 93,
+                                        .temperature_celsius = 41,
+                                        .clock_mhz = 345,
+                                        .pcie_generation = 1,
+                                        .pcie_width = 8});
+    CHECK_FALSE(cards[1].details.ecc);
+    CHECK_FALSE(cards[1].details.nvlink_links);
+}
+
+TEST_CASE("cards that reach each other by NVLink are one group") {
+    struct Row {
+        std::string links;
+        std::optional<std::int64_t> group;
+    };
+    const Row row = GENERATE(Row{"direct", 0}, Row{"switch", 0}, Row{"stranger", std::nullopt});
+    INFO(row.links);
+    const TemporaryFolder folder;
+    const auto cards = nvml_cards(fake_nvml(folder, "-DFAKE_LINKS='\"" + row.links + "\"'")).value();
+    REQUIRE(cards.size() == 2);
+    for (const NvmlCard& card : cards) {
+        CHECK(card.details.nvlink_links == 2);
+        CHECK(card.details.nvlink_bytes_per_s == 2 * 26'562'000'000);
+        CHECK(card.details.nvlink_group == row.group);
+    }
+}
+
+TEST_CASE("NVLink groups are numbered from the first card, through any chain of links") {
+    std::vector<NvmlCard> cards(7);
+    for (std::size_t i = 0; i < cards.size(); ++i)
+        cards[i].pci_address = "0000:0" + std::to_string(i) + ":00.0";
+    // 1 - 4 - 2, 3 - 6, and 0 and 5 alone; a link says so at one end at least.
+    cards[1].link_peers = {cards[4].pci_address};
+    cards[2].link_peers = {cards[4].pci_address};
+    cards[6].link_peers = {cards[3].pci_address};
+    number_nvlink_groups(cards);
+    const std::vector<std::optional<std::int64_t>> wanted{{}, 0, 0, 1, 0, {}, 1};
+    for (std::size_t i = 0; i < cards.size(); ++i) {
+        INFO(i);
+        CHECK(cards[i].details.nvlink_group == wanted[i]);
+    }
+}
+
+TEST_CASE("a divided card is listed as its instances, each with its own uuid and memory") {
+    const std::string named = GENERATE("", "-DFAKE_MIG_NAMED");
+    const TemporaryFolder folder;
+    const std::string linked = "-DFAKE_LINKS='\"direct\"' ";
+    const auto cards = nvml_cards(fake_nvml(folder, linked + "-DFAKE_MIG=2 " + named)).value();
+    REQUIRE(cards.size() == 3);
+    const std::string profile = named.empty() ? "1g.5gb" : "3g.40gb";
+    for (std::size_t i = 0; i < 2; ++i) {
+        CHECK(cards[i].uuid == "MIG-" + std::to_string(i + 1));
+        CHECK(cards[i].name == "NVIDIA Test Card MIG " + profile);
+        CHECK(cards[i].memory_bytes == 5LL << 30);
+        CHECK(cards[i].details.mig_profile == profile);
+        CHECK(cards[i].details.mig_parent == "GPU-one");
+        CHECK(cards[i].pci_address == "0000:41:00.0");
+        CHECK(cards[i].compute_capability == "9.0");
+        CHECK_FALSE(cards[i].power_limit_watts);
+        CHECK_FALSE(cards[i].details.nvlink_group);
+    }
+    CHECK_FALSE(cards[2].details.nvlink_group);
+    CHECK(cards[2].uuid == "GPU-three");
+    CHECK_FALSE(cards[2].details.mig_profile);
+    CHECK(nvml_cards(fake_nvml(folder, "-DFAKE_MIG=0")).value().size() == 1);
+}
+
+TEST_CASE("an instance is kept when an engine can name it, and has no OpenCL device") {
+    const TemporaryFolder folder;
+    std::ofstream(folder.path() / "nvidia.yaml") << "devices:\n- name: MIG-one\n";
+    const auto made = [] {
+        std::vector<CardFacts> cards{a_card("MIG-one", "0000:41:00.0"), a_card("MIG-two", "0000:41:00.0"),
+                                     a_card("GPU-3", "0000:42:00.0")};
+        cards[0].details.mig_profile = cards[1].details.mig_profile = "1g.5gb";
+        return merge_cards(std::move(cards), {a_device("OCL-1", "0000:41:00.0", "NVIDIA Corporation")},
+                           true);
+    };
+    std::vector<CardFacts> cards = made();
+    const auto problems = drop_unnamed_instances(cards, {folder.path().string(), "/no/such/folder"});
+    REQUIRE(cards.size() == 2);
+    CHECK(cards[0].uuid == "MIG-one");
+    CHECK(cards[0].claims.opencl_uuid.empty());
+    CHECK(cards[1].uuid == "GPU-3");
+    CHECK(cards[1].index == 1);
+    REQUIRE(problems.size() == 1);
+    CHECK_THAT(problems[0], Catch::StartsWith("the instance MIG-two (1g.5gb) is left out"));
 }
 
 TEST_CASE("what an older NVML does not tell is not told, and the card is listed all the same") {

@@ -4,8 +4,14 @@
    FAKE_NAME, FAKE_VRAM_BYTES, FAKE_USED_BYTES  what the cards say of themselves
    FAKE_HANG       asking for a name never ends
    FAKE_XID        the driver reports this error of a card once it is listened for
-   FAKE_FALLS_OFF  the card is lost while it is listened to */
+   FAKE_FALLS_OFF  the card is lost while it is listened to
+   FAKE_LINKS      which cards reach which: "direct", each other by two links; "switch", each an NVSwitch by
+                   two; "stranger", each a card that is not here
+   FAKE_MIG        the first card is divided into so many instances
+   FAKE_MIG_NAMED  NVML names the instances by their profile, as it does since R470
+   FAKE_ECC_ERRORS errors that memory could not correct */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,7 +56,15 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void** device) {
     *device = (void*)(unsigned long)(index + 1);
     return 0;
 }
+/* Instances are devices from 101 on. */
+static int is_instance(void* device) {
+    return (unsigned long)device > 100;
+}
 int nvmlDeviceGetUUID(void* device, char* text, unsigned int size) {
+    if (is_instance(device)) {
+        snprintf(text, size, "MIG-%lu", (unsigned long)device - 100);
+        return 0;
+    }
     if (device == (void*)2) return 15; /* lost from the bus */
     strncpy(text, device == (void*)1 ? "GPU-one" : "GPU-three", size);
     return 0;
@@ -61,6 +75,9 @@ int nvmlDeviceGetName(void* device, char* text, unsigned int size) {
     for (;;) pause();
 #endif
     strncpy(text, FAKE_NAME, size);
+#ifdef FAKE_MIG_NAMED
+    if (is_instance(device)) strncat(text, " MIG 3g.40gb", size - strlen(text) - 1);
+#endif
     return 0;
 }
 int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
@@ -69,9 +86,8 @@ int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
     return 0;
 }
 int nvmlDeviceGetMemoryInfo_v2(void* device, MemoryV2* memory) {
-    (void)device;
     if (memory->version != (sizeof(MemoryV2) | (2u << 24))) return 25;
-    memory->total = FAKE_VRAM_BYTES;
+    memory->total = is_instance(device) ? 5ull << 30 : FAKE_VRAM_BYTES;
     memory->reserved = memory->free = 0;
     memory->used = FAKE_USED_BYTES;
     return 0;
@@ -104,6 +120,129 @@ int nvmlSystemGetDriverVersion(char* text, unsigned int size) {
     strncpy(text, "550.1", size);
     return 0;
 }
+
+int nvmlDeviceGetPowerUsage(void* device, unsigned int* milliwatts) {
+    (void)device;
+    *milliwatts = 93400;
+    return 0;
+}
+int nvmlDeviceGetTemperature(void* device, int sensor, unsigned int* celsius) {
+    (void)device;
+    *celsius = 41;
+    return sensor == 0 ? 0 : 2;
+}
+int nvmlDeviceGetClockInfo(void* device, int domain, unsigned int* mhz) {
+    (void)device;
+    *mhz = 345;
+    return domain == 1 ? 0 : 2;
+}
+int nvmlDeviceGetMaxClockInfo(void* device, int domain, unsigned int* mhz) {
+    (void)device;
+    *mhz = 1980;
+    return domain == 1 ? 0 : 2;
+}
+int nvmlDeviceGetCurrPcieLinkGeneration(void* device, unsigned int* generation) {
+    (void)device;
+    *generation = 1;
+    return 0;
+}
+int nvmlDeviceGetCurrPcieLinkWidth(void* device, unsigned int* width) {
+    (void)device;
+    *width = 8;
+    return 0;
+}
+#ifndef FAKE_ECC_ERRORS
+#define FAKE_ECC_ERRORS 0
+#endif
+int nvmlDeviceGetEccMode(void* device, unsigned int* now, unsigned int* later) {
+    *now = 1;
+    *later = 0;
+    return device == (void*)1 ? 0 : 3; /* not supported */
+}
+int nvmlDeviceGetTotalEccErrors(void* device, int kind, int counter, unsigned long long* count) {
+    (void)device;
+    *count = FAKE_ECC_ERRORS;
+    return kind == 1 && counter == 1 ? 0 : 2;
+}
+
+/* Three links, of which the last is down. */
+int nvmlDeviceGetNvLinkState(void* device, unsigned int link, unsigned int* is_up) {
+    (void)device;
+#ifdef FAKE_LINKS
+    if (link > 2) return 2;
+    *is_up = link < 2;
+    return 0;
+#else
+    (void)link;
+    (void)is_up;
+    return 3;
+#endif
+}
+#ifdef FAKE_LINKS
+int nvmlDeviceGetNvLinkRemoteDeviceType(void* device, unsigned int link, unsigned int* kind) {
+    (void)device;
+    *kind = strcmp(FAKE_LINKS, "switch") == 0 ? 2 : 0;
+    return link < 2 ? 0 : 2;
+}
+int nvmlDeviceGetNvLinkRemotePciInfo_v2(void* device, unsigned int link, PciInfo* info) {
+    memset(info, 0x55, sizeof *info);
+    strcpy(info->busId, strcmp(FAKE_LINKS, "direct") != 0 ? "00000000:99:00.0"
+                        : device == (void*)1              ? "00000000:C1:00.0"
+                                                          : "00000000:41:00.0");
+    return link < 2 ? 0 : 2;
+}
+#endif
+typedef struct {
+    unsigned int fieldId, scopeId;
+    long long timestamp, latencyUsec;
+    unsigned int valueType;
+    int nvmlReturn;
+    union {
+        double dVal;
+        unsigned int uiVal;
+        unsigned long long ullVal;
+    } value;
+} Field;
+int nvmlDeviceGetFieldValues(void* device, int count, Field* fields) {
+    (void)device;
+    for (int i = 0; i < count; ++i) {
+        fields[i].nvmlReturn = fields[i].fieldId == 90 ? 0 : 3;
+        fields[i].value.uiVal = 26562;
+    }
+    return 0;
+}
+
+#ifdef FAKE_MIG
+int nvmlDeviceGetMigMode(void* device, unsigned int* now, unsigned int* later) {
+    *now = *later = device == (void*)1;
+    return 0;
+}
+int nvmlDeviceGetMaxMigDeviceCount(void* device, unsigned int* count) {
+    (void)device;
+    *count = 7;
+    return 0;
+}
+/* Every second place is taken. */
+int nvmlDeviceGetMigDeviceHandleByIndex(void* device, unsigned int index, void** instance) {
+    if (device != (void*)1) return 2;
+    if (index % 2 || index / 2 >= FAKE_MIG) return 6;
+    *instance = (void*)(unsigned long)(101 + index / 2);
+    return 0;
+}
+typedef struct {
+    unsigned int multiprocessorCount, sharedCopyEngineCount, sharedDecoderCount, sharedEncoderCount, sharedJpegCount,
+        sharedOfaCount, gpuInstanceSliceCount, computeInstanceSliceCount;
+    unsigned long long memorySizeMB;
+} Attributes;
+int nvmlDeviceGetAttributes_v2(void* device, Attributes* attributes) {
+    if (!is_instance(device)) return 3;
+    memset(attributes, 0x55, sizeof *attributes);
+    attributes->gpuInstanceSliceCount = 1;
+    attributes->computeInstanceSliceCount = 1;
+    attributes->memorySizeMB = 4864;
+    return 0;
+}
+#endif
 
 typedef struct {
     void* device;
