@@ -30,6 +30,11 @@ DemandOptions add_requirement_options(CLI::App& command, DemandArguments& argume
     command.add_option("--count", order.count, "How many cards, all in one host; the default is 1");
     command.add_option("--hosts", order.hosts,
                        "On how many hosts, each with so many cards, all or none; the default is 1");
+    command
+        .add_option(
+            "--nvlink", order.nvlink,
+            "Several cards of one NVLink group: prefer (the default, among equal prices) or require")
+        ->check(CLI::IsMember({"prefer", "require"}));
     add_part(command, "--share", order.thousandths,
              "A part of one card, like 0.25, beside your own other shares; the default is whole cards");
     add_money(command, "--storage-max", order.storage_micros_per_gib_month_max,

@@ -30,6 +30,11 @@ std::string reason_of(const std::optional<std::string>& because) {
         return ": of the listings at the lowest ask that fitted, what it left there was least fragmented.";
     if (because == "lowest_id")
         return ": of the listings at the lowest ask that fitted, none was better; its id is the lowest.";
+    if (because == "nvlink")
+        return ": of the listings at the lowest ask that fitted, its cards are of one NVLink group.";
+    if (because == "rack")
+        return ": of the listings at the lowest ask that fitted, its host stands with the others in one "
+               "rack.";
     return ".";
 }
 

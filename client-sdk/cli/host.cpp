@@ -29,6 +29,12 @@ Columns<Host> host_fields() {
     fields.push_back({"engine", [](const Host& host) { return host.engine; }});
     fields.push_back({"agent", [](const Host& host) { return host.agent_version; }});
     fields.push_back({"signing key", [](const Host& host) { return host.signing_key; }});
+    fields.push_back({"processor", [](const Host& host) { return or_dash(host.cpu_model); }});
+    fields.push_back({"rack", [](const Host& host) { return or_dash(host.rack); }});
+    fields.push_back({"reliability", [](const Host& host) {
+                          return fmt::format("{}.{:04} %", host.reliability_ppm / 10'000,
+                                             host.reliability_ppm % 10'000);
+                      }});
     fields.push_back({"enrolled at", [](const Host& host) { return host.enrolled_at; }});
     return fields;
 }
@@ -45,6 +51,7 @@ Columns<Card> card_list() {
         {"memory is", [](const Card& card) { return or_dash(card.verification_class); }},
         {"class", [](const Card& card) { return card.device_class; }},
         {"state", [](const Card& card) { return card.state; }},
+        {"verification", [](const Card& card) { return card.verification.state; }},
         {"vram", measured([](const Capacity& capacity) { return format_size(capacity.vram_bytes); })},
         {"bandwidth", measured([](const Capacity& capacity) {
              return format_size(capacity.memory_bandwidth_bytes_per_s) + "/s";
@@ -54,6 +61,10 @@ Columns<Card> card_list() {
          })},
         {"used", [](const Card& card) { return format_thousandths(card.used_thousandths); }},
         {"driver", [](const Card& card) { return card.driver_version; }},
+        {"nvlink",
+         [](const Card& card) {
+             return card.nvlink_group ? std::to_string(*card.nvlink_group) : std::string("-");
+         }},
         {"uuid", [](const Card& card) { return card.uuid; }},
     };
 }
@@ -77,6 +88,62 @@ void create_token(Context& context, const TokenArguments& arguments) {
     }
 }
 
+/// "0.25 h"
+std::string hours_of(std::int64_t ms) {
+    return fmt::format("{:.2f} h", static_cast<double>(ms) / 3'600'000);
+}
+
+std::string percent_of(std::int64_t ppm) {
+    return fmt::format("{}.{:04} %", ppm / 10'000, ppm % 10'000);
+}
+
+Columns<HostScore> score_fields() {
+    return {
+        {"host", [](const HostScore& score) { return score.host_id; }},
+        {"reliability", [](const HostScore& score) { return percent_of(score.reliability_ppm); }},
+    };
+}
+
+Columns<HostScore> explained_score() {
+    Columns<HostScore> fields = score_fields();
+    const auto add = [&](const char* name, std::int64_t HostScore::*count) {
+        fields.push_back({name, [count](const HostScore& score) { return hours_of(score.*count); }});
+    };
+    add("delivered", &HostScore::delivered_ms);
+    add("lost", &HostScore::lost_ms);
+    add("reclaimed (a quarter counts)", &HostScore::reclaimed_ms);
+    add("start failed", &HostScore::start_failed_ms);
+    add("clipped", &HostScore::clipped_ms);
+    add("failed, as it counts", &HostScore::failed_ms);
+    add("assumed delivered", &HostScore::prior_delivered_ms);
+    add("assumed failed", &HostScore::prior_failed_ms);
+    fields.push_back({"which is", [](const HostScore& score) {
+                          const std::int64_t good = score.delivered_ms + score.prior_delivered_ms;
+                          const std::int64_t bad = score.failed_ms + score.prior_failed_ms;
+                          return hours_of(good) + " of " + hours_of(good + bad);
+                      }});
+    return fields;
+}
+
+struct ScoreArguments {
+    std::string host_id;
+    bool explains = false;
+};
+
+void show_score(Context& context, const ScoreArguments& arguments) {
+    print_one(context, context.client().host_score(arguments.host_id),
+              arguments.explains ? explained_score() : score_fields());
+}
+
+void add_score(CLI::App& host, Context& context) {
+    auto& command =
+        *host.add_subcommand("score", "Say how far a host can be relied on, yours or any offered");
+    const auto arguments = std::make_shared<ScoreArguments>();
+    command.add_option("host", arguments->host_id, "Its id")->required();
+    command.add_flag("--explain", arguments->explains, "With what it follows from");
+    on_run(context, command, arguments, &show_score);
+}
+
 void add_token(CLI::App& host, Context& context) {
     auto& command = *host.add_subcommand("token", "Make a one-time token to enrol a host with (valid 1h)");
     const auto arguments = std::make_shared<TokenArguments>();
@@ -95,6 +162,7 @@ void add_host_commands(CLI::App& app, Context& context) {
     add_token(host, context);
     add_list<Host>(host, context, "list", "List your hosts", &Client::hosts, &host_list);
     add_show<Host>(host, context, "host", &Client::host, &host_fields);
+    add_score(host, context);
     add_part_list<Card>(host, context, "cards", "List the cards of a host, as measured", "host",
                         &Client::cards, &card_list);
     add_act<Host>(host, context, "drain", "Let no new lease onto a host; running ones go on", "host",

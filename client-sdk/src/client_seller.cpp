@@ -20,6 +20,10 @@ Host Client::host(std::string_view host_id) {
     return from_json<Host>(caller_->get(route("/v1/hosts/{}", host_id)).body);
 }
 
+HostScore Client::host_score(std::string_view host_id) {
+    return from_json<HostScore>(caller_->get(route("/v1/hosts/{}/score", host_id)).body);
+}
+
 Host Client::drain_host(std::string_view host_id, const CallOptions& options) {
     return from_json<Host>(
         caller_->post(route("/v1/hosts/{}/drain", host_id), std::string(empty_object), options));

@@ -190,6 +190,7 @@ struct Fields<NewOrder> {
         visit("count", value.count);
         visit("thousandths", value.thousandths);
         visit("hosts", value.hosts);
+        visit("nvlink", value.nvlink);
         visit("pricing", value.pricing);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);

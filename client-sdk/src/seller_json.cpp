@@ -21,6 +21,43 @@ struct Fields<EnrollmentToken> {
 };
 
 template <>
+struct Fields<DiskSpeed> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("write_bytes_per_s", value.write_bytes_per_s);
+        visit("read_bytes_per_s", value.read_bytes_per_s);
+        visit("measured_at", value.measured_at);
+    }
+};
+
+template <>
+struct Fields<HostScore> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("host_id", value.host_id);
+        visit("reliability_ppm", value.reliability_ppm);
+        visit("delivered_ms", value.delivered_ms);
+        visit("lost_ms", value.lost_ms);
+        visit("reclaimed_ms", value.reclaimed_ms);
+        visit("start_failed_ms", value.start_failed_ms);
+        visit("clipped_ms", value.clipped_ms);
+        visit("failed_ms", value.failed_ms);
+        visit("prior_delivered_ms", value.prior_delivered_ms);
+        visit("prior_failed_ms", value.prior_failed_ms);
+    }
+};
+
+template <>
+struct Fields<CardVerification> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("state", value.state);
+        visit("reason", value.reason);
+        visit("at", value.at);
+    }
+};
+
+template <>
 struct Fields<Host> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -37,6 +74,11 @@ struct Fields<Host> {
         visit("memory_bytes", value.memory_bytes);
         visit("cpu_architecture", value.cpu_architecture);
         visit("disk_bytes", value.disk_bytes);
+        visit("cpu_model", value.cpu_model);
+        visit("cpu_clock_mhz", value.cpu_clock_mhz);
+        visit("rack", value.rack);
+        visit("disk_speed", value.disk_speed);
+        visit("reliability_ppm", value.reliability_ppm);
         visit("signing_key", value.signing_key);
         visit("enrolled_at", value.enrolled_at);
         visit("version", value.version);
@@ -50,6 +92,9 @@ struct Fields<Capacity> {
         visit("vram_bytes", value.vram_bytes);
         visit("memory_bandwidth_bytes_per_s", value.memory_bandwidth_bytes_per_s);
         visit("fp32_flops", value.fp32_flops);
+        visit("fp16_flops", value.fp16_flops);
+        visit("to_device_bytes_per_s", value.to_device_bytes_per_s);
+        visit("from_device_bytes_per_s", value.from_device_bytes_per_s);
         visit("measured_at", value.measured_at);
     }
 };
@@ -75,6 +120,15 @@ struct Fields<Card> {
         visit("pcie_generation", value.pcie_generation);
         visit("pcie_width", value.pcie_width);
         visit("power_limit_watts", value.power_limit_watts);
+        visit("clock_mhz", value.clock_mhz);
+        visit("ecc", value.ecc);
+        visit("ecc_errors", value.ecc_errors);
+        visit("nvlink_links", value.nvlink_links);
+        visit("nvlink_bytes_per_s", value.nvlink_bytes_per_s);
+        visit("nvlink_group", value.nvlink_group);
+        visit("mig_profile", value.mig_profile);
+        visit("mig_parent", value.mig_parent);
+        visit("verification", value.verification);
         visit("state", value.state);
         visit("capacity", value.capacity);
         visit("used_thousandths", value.used_thousandths);
@@ -206,6 +260,7 @@ struct Fields<ListingsChanged> {
 FALLOW_SDK_REQUEST(NewEnrollmentToken);
 FALLOW_SDK_REPLY(EnrollmentToken);
 FALLOW_SDK_REPLY(Host);
+FALLOW_SDK_REPLY(HostScore);
 FALLOW_SDK_REPLY(Card);
 FALLOW_SDK_REPLY(Listing);
 FALLOW_SDK_REQUEST(NewListing);

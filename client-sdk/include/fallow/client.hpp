@@ -85,6 +85,7 @@ class Client {
                                             const CallOptions& options = {});
     [[nodiscard]] Page<Host> hosts(const PageRequest& page = {});
     [[nodiscard]] Host host(std::string_view host_id);
+    [[nodiscard]] HostScore host_score(std::string_view host_id);
     Host drain_host(std::string_view host_id, const CallOptions& options = {});
     Host resume_host(std::string_view host_id, const CallOptions& options = {});
     Host retire_host(std::string_view host_id, const CallOptions& options = {});

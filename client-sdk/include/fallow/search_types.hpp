@@ -97,7 +97,7 @@ struct SingleChange {
 struct ChosenBecause {
     std::string listing_id;
     std::int64_t price_micros_per_hour = 0;
-    std::optional<std::string> because;  ///< named, price, fragmentation or lowest_id, when it was filled
+    std::optional<std::string> because;  ///< named, price, fragmentation, lowest_id, nvlink or rack
     std::int64_t others = 0;
     std::optional<std::int64_t> others_price_micros_per_hour;
 };

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fallow/checkpoint_types.hpp"
+#include "fallow/host_types.hpp"
 #include "fallow/market_types.hpp"
 #include "fallow/reservation_types.hpp"
 
@@ -131,6 +132,11 @@ struct Host {
     std::int64_t memory_bytes = 0;
     std::optional<std::string> cpu_architecture;
     std::optional<std::int64_t> disk_bytes;
+    std::optional<std::string> cpu_model;
+    std::optional<std::int64_t> cpu_clock_mhz;
+    std::optional<std::string> rack;
+    std::optional<DiskSpeed> disk_speed;
+    std::int64_t reliability_ppm = 0;
     std::string signing_key;
     std::string enrolled_at;
     std::int64_t version = 0;
@@ -140,6 +146,9 @@ struct Capacity {
     std::int64_t vram_bytes = 0;
     std::int64_t memory_bandwidth_bytes_per_s = 0;
     std::int64_t fp32_flops = 0;
+    std::optional<std::int64_t> fp16_flops;
+    std::optional<std::int64_t> to_device_bytes_per_s;
+    std::optional<std::int64_t> from_device_bytes_per_s;
     std::string measured_at;
 };
 
@@ -154,14 +163,23 @@ struct Card {
     std::optional<std::string> verification_class;  ///< stock, modified
     std::string vendor;
     std::string device_class;  ///< gpu, cpu, accelerator
-    std::string backend;       ///< nvml, opencl
+    std::string backend;       ///< nvml, opencl, amdgpu
     std::string driver_version;
     std::optional<std::string> cuda_version;
     std::optional<std::string> compute_capability;
     std::optional<std::int64_t> pcie_generation;
     std::optional<std::int64_t> pcie_width;
     std::optional<std::int64_t> power_limit_watts;
-    std::string state;  ///< present, missing
+    std::optional<std::int64_t> clock_mhz;
+    std::optional<bool> ecc;
+    std::optional<std::int64_t> ecc_errors;
+    std::optional<std::int64_t> nvlink_links;
+    std::optional<std::int64_t> nvlink_bytes_per_s;
+    std::optional<std::int64_t> nvlink_group;
+    std::optional<std::string> mig_profile;
+    std::optional<std::string> mig_parent;
+    CardVerification verification;
+    std::string state;  ///< present, missing, withheld
     std::optional<Capacity> capacity;
     std::int64_t used_thousandths = 0;
     std::int64_t version = 0;
@@ -305,6 +323,7 @@ struct NewOrder {
     std::optional<std::int64_t> count;
     std::optional<std::int64_t> thousandths;  ///< of each card; less than 1000 only with one card
     std::optional<std::int64_t> hosts;        ///< each with `count` cards
+    std::optional<std::string> nvlink;        ///< prefer, require
     std::optional<std::string> pricing;       ///< fixed, spot
     std::optional<std::int64_t> price_max_micros_per_hour;  ///< needed unless there is a quote
     std::optional<std::int64_t> storage_micros_per_gib_month_max;
