@@ -1,12 +1,10 @@
 #include "agent/agent.hpp"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <fstream>
 #include <random>
 #include <stdexcept>
 #include <thread>
@@ -25,7 +23,6 @@ constexpr std::int64_t retry_ms = 1000;
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
 constexpr std::int64_t silent_driver_retry_ms = 60 * 1000;
-constexpr std::int64_t nofile_guest_max = 65'536;
 constexpr std::int64_t disk_measured_bytes = 256LL << 20;
 
 /// Up to a tenth earlier or later, so that hosts started together do not beat together.
@@ -34,29 +31,10 @@ std::int64_t with_jitter(std::int64_t ms) {
     return ms + std::uniform_int_distribution<std::int64_t>(-ms / 10, ms / 10)(generator);
 }
 
-std::int64_t hard_limit(__rlimit_resource resource) {
-    rlimit limit{};
-    if (::getrlimit(resource, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) return nofile_guest_max;
-    return static_cast<std::int64_t>(limit.rlim_max);
-}
-
 Identity enrolled(const StateFolder& state) {
     if (!state.is_enrolled())
         throw std::runtime_error("this host is not enrolled: run fallow-agent enroll first");
     return state.identity();
-}
-
-/// Podman takes the ids of its automatic user namespaces from the range of the user "containers".
-bool has_subordinate_ids() {
-    for (const char* path : {"/etc/subuid", "/etc/subgid"}) {
-        std::ifstream file(path);
-        std::string line;
-        bool found = false;
-        while (std::getline(file, line))
-            found = found || line.starts_with("containers:");
-        if (!found) return false;
-    }
-    return true;
 }
 
 /// What the guard froze without the engine is running as far as the engine knows.
@@ -88,7 +66,6 @@ Agent::Agent(AgentOptions options)
       policy_(options_.policy_file.empty()
                   ? std::nullopt
                   : std::optional(parse_policy(read_file(options_.policy_file), options_.policy_file))),
-      engine_(options_.engine_socket),
       guard_({options_.state_folder, options_.engine_socket, {}, options_.limits.fenced_ms_max}),
       keeper_({options_.probe, std::filesystem::path(options_.state_folder) / "cards.json",
                options_.verify_every_ms, options_.measures}),
@@ -260,7 +237,7 @@ void Agent::send_inventory(ServerLink& server) {
     HostDescription host;
     host.boot_id = boot_id_;
     host.runtime = options_.runtime;
-    host.engine = engine_facts_.name;
+    host.engine = engine_name_;
     host.cpu_cores = host_cpu_cores();
     host.memory_bytes = host_memory_bytes();
     host.cpu_architecture = host_cpu_architecture();
@@ -319,54 +296,6 @@ void Agent::run_inventory(std::stop_token stop) {
     }
 }
 
-void Agent::reach_engine(std::stop_token stop) {
-    while (!stop.stop_requested()) {
-        try {
-            engine_facts_ = engine_.facts();
-            spdlog::info("the container engine is {}", engine_facts_.name);
-            return;
-        } catch (const std::exception& error) {
-            spdlog::warn("the container engine is not there: {}", error.what());
-            wait(retry_ms, stop);
-        }
-    }
-}
-
-void Agent::take_over() {
-    HostFacts host;
-    host.host_id = host_id_;
-    host.runtime = options_.runtime;
-    host.user_namespace =
-        options_.user_namespace && engine_facts_.flavour == EngineFlavour::podman && has_subordinate_ids();
-    if (!host.user_namespace)
-        spdlog::warn(
-            "guests run as user 65534 without a user namespace: Podman with ids of the user "
-            "'containers' in /etc/subuid and /etc/subgid is needed for one");
-    host.nofile_max = std::min(nofile_guest_max, hard_limit(RLIMIT_NOFILE));
-    host.nproc_max = hard_limit(RLIMIT_NPROC);
-    context_ =
-        std::make_unique<TaskContext>(TaskContext{.state = state_,
-                                                  .signing_key = signing_key_,
-                                                  .guard = guard_,
-                                                  .engine_socket = options_.engine_socket,
-                                                  .flavour = engine_facts_.flavour,
-                                                  .host = host,
-                                                  .storage = options_.storage.value_or(storage_kind_here()),
-                                                  .boot_id = boot_id_,
-                                                  .server_unix_ms = [this] { return server_unix_ms(); },
-                                                  .wake = [this] { wake(); }});
-    std::vector<std::string> unreadable;
-    for (LeaseRecord& record : state_.load_records(unreadable)) {
-        spdlog::info("lease {} is taken over", record.desired.lease_id);
-        const std::string id = record.desired.lease_id;
-        auto task = std::make_shared<LeaseTask>(*context_, std::move(record));
-        const std::lock_guard lock(mutex_);
-        tasks_[id] = std::move(task);
-    }
-    for (const std::string& path : unreadable)
-        spdlog::error("the record {} cannot be read", path);
-}
-
 void Agent::heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks) {
     if (tasks.empty()) return;
     try {
@@ -408,7 +337,7 @@ Observed Agent::observe() {
     for (const auto& task : tasks)
         observed.leases.push_back(task->seen());
     try {
-        observed.containers = engine_.list(host_id_);
+        observed.containers = runtime_->list();
         observed.engine_reachable = true;
         mark_frozen(observed);
         if (!std::exchange(engine_was_reachable_, true)) spdlog::info("the container engine is back");
@@ -447,7 +376,7 @@ void Agent::carry_out(const Action& action, const Desired* desired) {
     if (action.kind == ActionKind::adopt) return adopt(wanted());
     if (action.kind == ActionKind::remove_orphan) {
         spdlog::warn("container {} belongs to no lease of ours and is removed", action.container_id);
-        return engine_.remove(action.container_id);
+        return runtime_->remove(action.container_id);
     }
     std::shared_ptr<LeaseTask> task;
     {

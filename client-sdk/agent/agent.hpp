@@ -25,7 +25,6 @@
 #include "agent/card_keeper.hpp"
 #include "agent/crypto.hpp"
 #include "agent/disk_speed.hpp"
-#include "agent/engine.hpp"
 #include "agent/guard_link.hpp"
 #include "agent/inventory.hpp"
 #include "agent/lease_task.hpp"
@@ -35,6 +34,7 @@
 #include "agent/owner_socket.hpp"
 #include "agent/owner_words.hpp"
 #include "agent/planner.hpp"
+#include "agent/runtime.hpp"
 #include "agent/state.hpp"
 
 namespace fallow::agent {
@@ -99,6 +99,7 @@ class Agent {
     [[nodiscard]] std::vector<CardFacts> known_cards();
 
     void reach_engine(std::stop_token stop);
+    [[nodiscard]] ConnectRuntime reach_runtime();
     void take_over();
     void reconcile_once();
     [[nodiscard]] Observed observe();
@@ -117,8 +118,9 @@ class Agent {
     std::string boot_id_;
     OwnerDesk desk_;
     const std::optional<OwnerPolicy> policy_;
-    Engine engine_;  ///< of the reconcile loop
-    EngineFacts engine_facts_;
+    ConnectRuntime connect_;            ///< once the engine was reached
+    std::unique_ptr<Runtime> runtime_;  ///< of the reconcile loop
+    std::string engine_name_;           ///< "podman 4.3.1"
     GuardLink guard_;
     CardKeeper keeper_;
     DiskKeeper disk_;

@@ -2,24 +2,20 @@
 // carries out single acts and reports what is; it decides nothing.
 #pragma once
 
-#include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <vector>
 
-#include "agent/guest_profile.hpp"
-#include "agent/log_frames.hpp"
-#include "agent/planner.hpp"
+#include "agent/runtime.hpp"
 #include "fallow/http_client.hpp"
 
 namespace fallow::agent {
 
 /// The engine answered with an error. `status` is its HTTP status; 200 for an error inside a pull's stream.
-class EngineError : public std::runtime_error {
+class EngineError : public RuntimeError {
   public:
-    EngineError(int status, const std::string& what) : std::runtime_error(what), status_(status) {}
+    EngineError(int status, const std::string& what) : RuntimeError(what), status_(status) {}
     [[nodiscard]] int status() const { return status_; }
 
   private:
@@ -31,16 +27,6 @@ enum class EngineFlavour { docker, podman };
 struct EngineFacts {
     EngineFlavour flavour = EngineFlavour::docker;
     std::string name;  ///< "podman 4.3.1", "docker 24.0.7"
-};
-
-struct ContainerInspection {
-    ContainerState state = ContainerState::unknown;
-    bool ever_started = false;
-    std::int64_t exit_code = 0;
-    bool oom_killed = false;
-    std::int64_t started_unix_ms = 0;
-    std::int64_t finished_unix_ms = 0;  ///< 0 while it has not finished
-    std::int64_t pid = 0;
 };
 
 /// One thread at a time, like the HTTP client below it. Everything throws EngineError or

@@ -45,8 +45,8 @@ void LeaseTask::heed_guard(const std::vector<guard::Watched>& all) {
         known != nullptr && known->epoch == r.desired.lease_epoch &&
         (known->fence_ms == r.desired.fence_ms || known->state == guard::WatchState::killed);
     if (is_known) return take_over(*known);
-    Engine engine(context_.engine_socket);  // the task's own belongs to its lane
-    watch(engine.inspect(r.container_id));
+    const auto runtime = context_.connect();  // the task's own belongs to its lane
+    watch(runtime->inspect(r.container_id));
 }
 
 void LeaseTask::ask_guard() {

@@ -66,7 +66,7 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
     : context_(context),
       record_(std::move(record)),
       storage_(context.state.lease_folder(record_.desired.lease_id)),
-      engine_(context.engine_socket),
+      runtime_(context.connect()),
       server_(context.state, context.server_unix_ms),
       inputs_(context.state, context.server_unix_ms),
       checkpoints_(context.state, context.server_unix_ms) {
@@ -204,20 +204,13 @@ void LeaseTask::fail(const char* reason, const std::string& detail) {
     change([&](LeaseRecord& r) { r.failure = LeaseFailure{reason, detail.substr(0, detail_bytes_max)}; });
 }
 
-ImageFacts LeaseTask::obtain_image(const std::string& reference, std::stop_token stop) {
-    if (const auto image = engine_.find_image(reference)) return *image;
-    engine_.pull(reference, stop);
-    if (const auto image = engine_.find_image(reference)) return *image;
-    throw EngineError(404, "the image was pulled and is not there");
-}
-
 void LeaseTask::prepare(std::stop_token stop) {
     const LeaseRecord r = record();
     const JobSpec& spec = *r.desired.spec;
     ImageFacts image;
     try {
-        image = obtain_image(spec.image, stop);
-    } catch (const EngineError& error) {
+        image = runtime_->obtain_image(spec.image, stop);
+    } catch (const ImageError& error) {
         return fail("image_pull_failed", error.what());
     }
     try {
@@ -234,10 +227,10 @@ void LeaseTask::prepare(std::stop_token stop) {
             }
         }
         if (stop.stop_requested()) return;
-        const GuestProfile profile = guest_profile(
-            lease, image, context_.host,
-            {storage_.inputs().string(), storage_.outputs().string(), storage_.notices().string()});
-        const std::string id = engine_.create(profile, context_.flavour);
+        const GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
+                                      storage_.notices().string()};
+        const std::string id = runtime_->create(lease, image, folders, stop);
+        if (id.empty()) return;
         change([&](LeaseRecord& changed) {
             changed.container_id = id;
             changed.outputs = spec.outputs;
@@ -245,6 +238,10 @@ void LeaseTask::prepare(std::stop_token stop) {
         });
     } catch (const sdk::TransportError&) {
         throw;  // the server or the engine is out of reach: the same may work in a moment
+    } catch (const RuntimeUnreachable&) {
+        throw;
+    } catch (const ImageError& error) {
+        fail("image_pull_failed", error.what());
     } catch (const ServerError& error) {
         if (!error.is_final()) throw;
         fail("start_failed", error.what());
@@ -268,21 +265,23 @@ void LeaseTask::note_started(const ContainerInspection& inspection, bool just_no
 
 void LeaseTask::start(std::int64_t planned_boot_ms) {
     const std::string id = record().container_id;
-    auto inspection = engine_.inspect(id);
+    auto inspection = runtime_->inspect(id);
     if (!inspection) {
         change([](LeaseRecord& r) { r.container_id.clear(); });
         return;
     }
     if (inspection->ever_started) return note_started(*inspection, false);
+    if (inspection->state == ContainerState::exited)
+        return fail("start_failed", "it ended before it was started");
     watch({});  // before it runs: nothing computes unguarded
     // This process may have stood still since the plan, and the server have given the lease up.
     if (boot_clock_ms() - planned_boot_ms > start_late_ms) throw std::runtime_error("the plan is too old");
     try {
-        engine_.start(id);
-    } catch (const EngineError& error) {
+        runtime_->start(id);
+    } catch (const RuntimeError& error) {
         return fail("start_failed", error.what());
     }
-    if (const auto started = engine_.inspect(id)) note_started(*started, true);
+    if (const auto started = runtime_->inspect(id)) note_started(*started, true);
 }
 
 void LeaseTask::ship_logs() {
@@ -291,13 +290,13 @@ void LeaseTask::ship_logs() {
     LogShipperParts parts;
     parts.lease_id = r.desired.lease_id;
     // The reader and the sender have threads of their own, so each gets a connection of its own.
-    const auto engine = std::make_shared<Engine>(context_.engine_socket);
+    const std::shared_ptr<Runtime> runtime = context_.connect();
     const auto server = std::make_shared<ServerLink>(context_.state, context_.server_unix_ms);
-    parts.read = [engine, id](bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop) {
-        engine->logs(id, follow, on_data, stop);
+    parts.read = [runtime, id](bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop) {
+        runtime->logs(id, follow, on_data, stop);
     };
-    parts.container_ended = [engine, id] {
-        const auto inspection = engine->inspect(id);
+    parts.container_ended = [runtime, id] {
+        const auto inspection = runtime->inspect(id);
         return !inspection || inspection->state == ContainerState::exited;
     };
     parts.send = [server, lease_id = parts.lease_id](std::int64_t first,
@@ -337,7 +336,7 @@ void LeaseTask::terminate(StopCause cause, std::int64_t until_boot_ms) {
         changed.terminated_boot_ms = boot_clock_ms();
     });
     spdlog::info("lease {} is told to stop: {}", r.desired.lease_id, name_of(cause));
-    if (engine_.signal(r.container_id, "SIGTERM")) return;
+    if (runtime_->signal(r.container_id, "SIGTERM")) return;
     // It had ended by itself already, and is not to be taken for one that was stopped.
     change([](LeaseRecord& changed) { changed.stop_cause = StopCause::none; });
 }
@@ -349,14 +348,14 @@ void LeaseTask::kill(StopCause cause) {
     });
     spdlog::info("lease {} is killed: {}", r.desired.lease_id, name_of(cause));
     if (r.paused_boot_ms != 0) context_.guard.kill(r.container_id);
-    engine_.signal(r.container_id, "SIGKILL");
-    engine_.resume(r.container_id);  // a paused process dies only when it is resumed
+    runtime_->signal(r.container_id, "SIGKILL");
+    runtime_->resume(r.container_id);  // a paused process dies only when it is resumed
 }
 
 void LeaseTask::resume() {
     const std::string id = record().container_id;
     const std::int64_t at = context_.guard.thaw(id);
-    engine_.resume(id);  // no harm where the guard froze it without the engine
+    runtime_->resume(id);  // no harm where the guard froze it without the engine
     change([&](LeaseRecord& r) {
         r.paused_boot_ms = 0;
         r.meter.resume(at);
@@ -365,7 +364,7 @@ void LeaseTask::resume() {
 
 void LeaseTask::record_exit() {
     const std::string id = record().container_id;
-    const auto inspection = engine_.inspect(id);
+    const auto inspection = runtime_->inspect(id);
     const std::int64_t now = boot_clock_ms();
     ContainerExit exit;
     exit.exit_code = inspection ? inspection->exit_code : exit_code_of_kill;
@@ -388,7 +387,7 @@ void LeaseTask::remove() {
     const std::string id = record().container_id;
     log_shipper_.reset();
     end_at_guard();
-    if (!id.empty()) engine_.remove(id);
+    if (!id.empty()) runtime_->remove(id);
     storage_.wipe();
     change([](LeaseRecord& r) { r.removed = true; });
 }
@@ -398,7 +397,7 @@ void LeaseTask::discard() {
     spdlog::info("lease {} is no longer ours", r.desired.lease_id);
     log_shipper_.reset();
     end_at_guard();
-    if (!r.container_id.empty()) engine_.remove(r.container_id);
+    if (!r.container_id.empty()) runtime_->remove(r.container_id);
     storage_.wipe();
     context_.state.forget(r.desired.lease_id);
     discarded_ = true;

@@ -13,12 +13,12 @@
 
 #include "agent/checkpoint.hpp"
 #include "agent/crypto.hpp"
-#include "agent/engine.hpp"
 #include "agent/guard_link.hpp"
 #include "agent/lane.hpp"
 #include "agent/lease.hpp"
 #include "agent/log_shipper.hpp"
 #include "agent/planner.hpp"
+#include "agent/runtime.hpp"
 #include "agent/server_link.hpp"
 #include "agent/state.hpp"
 #include "agent/storage.hpp"
@@ -30,9 +30,7 @@ struct TaskContext {
     const StateFolder& state;
     const PrivateKey& signing_key;
     GuardLink& guard;
-    std::string engine_socket;
-    EngineFlavour flavour = EngineFlavour::docker;
-    HostFacts host;
+    ConnectRuntime connect;
     StorageKind storage = StorageKind::tmpfs;
     std::string boot_id;
     std::function<std::int64_t()> server_unix_ms;
@@ -65,7 +63,6 @@ class LeaseTask {
 
     // The engine's lane.
     void prepare(std::stop_token stop);
-    [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop);
     void start(std::int64_t planned_boot_ms);
     void note_started(const ContainerInspection& inspection, bool just_now);
     void terminate(StopCause cause, std::int64_t until_boot_ms);
@@ -101,7 +98,7 @@ class LeaseTask {
     LeaseRecord record_;
     WorkingStorage storage_;
     std::atomic<bool> discarded_ = false;
-    Engine engine_;                            ///< of the engine's lane
+    std::unique_ptr<Runtime> runtime_;         ///< of the engine's lane
     ServerLink server_;                        ///< of the server's lane
     ServerLink inputs_;                        ///< of the engine's lane, for downloads
     ServerLink checkpoints_;                   ///< of the checkpoints' lane

@@ -14,6 +14,7 @@
 
 #include "agent/agent.hpp"
 #include "agent/card_json.hpp"
+#include "agent/engine.hpp"
 #include "agent/enroll.hpp"
 #include "agent/json_log.hpp"
 #include "agent/owner_commands.hpp"

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "agent/clock.hpp"
+#include "agent/container_runtime.hpp"
 #include "agent/lease_task.hpp"
 #include "guard_fixture.hpp"
 #include "guest_fixture.hpp"
@@ -24,9 +25,7 @@ class Host {
             std::make_unique<TaskContext>(TaskContext{.state = state_,
                                                       .signing_key = key_,
                                                       .guard = guard,
-                                                      .engine_socket = PodmanService::instance().socket(),
-                                                      .flavour = EngineFlavour::podman,
-                                                      .host = host_facts(),
+                                                      .connect = connect_containers,
                                                       .storage = storage_kind_here(),
                                                       .boot_id = current_boot_id(),
                                                       .server_unix_ms = [] { return std::int64_t{0}; },
@@ -83,6 +82,11 @@ class Host {
     std::unique_ptr<LeaseTask> task;
 
   private:
+    static std::unique_ptr<Runtime> connect_containers() {
+        return std::make_unique<ContainerRuntime>(PodmanService::instance().socket(), EngineFlavour::podman,
+                                                  host_facts());
+    }
+
     static std::string make_folder() {
         static int count = 0;
         const auto folder = PodmanService::instance().folder() / ("state-" + std::to_string(++count));

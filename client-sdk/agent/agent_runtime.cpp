@@ -1,0 +1,63 @@
+// The part of Agent that finds what runs its guests, and takes over what was there before it.
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <utility>
+
+#include "agent/agent.hpp"
+#include "agent/container_runtime.hpp"
+
+namespace fallow::agent {
+namespace {
+
+constexpr std::int64_t retry_ms = 1000;
+
+}  // namespace
+
+/// Throws while it does not answer.
+ConnectRuntime Agent::reach_runtime() {
+    ContainersHere here = containers_here({.host_id = host_id_,
+                                           .socket_path = options_.engine_socket,
+                                           .runtime = options_.runtime,
+                                           .user_namespace = options_.user_namespace});
+    engine_name_ = std::move(here.name);
+    return std::move(here.connect);
+}
+
+void Agent::reach_engine(std::stop_token stop) {
+    while (!stop.stop_requested()) {
+        try {
+            connect_ = reach_runtime();
+            runtime_ = connect_();
+            spdlog::info("the container engine is {}", engine_name_);
+            return;
+        } catch (const std::exception& error) {
+            spdlog::warn("the container engine is not there: {}", error.what());
+            wait(retry_ms, stop);
+        }
+    }
+}
+
+void Agent::take_over() {
+    context_ =
+        std::make_unique<TaskContext>(TaskContext{.state = state_,
+                                                  .signing_key = signing_key_,
+                                                  .guard = guard_,
+                                                  .connect = connect_,
+                                                  .storage = options_.storage.value_or(storage_kind_here()),
+                                                  .boot_id = boot_id_,
+                                                  .server_unix_ms = [this] { return server_unix_ms(); },
+                                                  .wake = [this] { wake(); }});
+    std::vector<std::string> unreadable;
+    for (LeaseRecord& record : state_.load_records(unreadable)) {
+        spdlog::info("lease {} is taken over", record.desired.lease_id);
+        const std::string id = record.desired.lease_id;
+        auto task = std::make_shared<LeaseTask>(*context_, std::move(record));
+        const std::lock_guard lock(mutex_);
+        tasks_[id] = std::move(task);
+    }
+    for (const std::string& path : unreadable)
+        spdlog::error("the record {} cannot be read", path);
+}
+
+}  // namespace fallow::agent

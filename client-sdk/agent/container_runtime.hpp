@@ -1,0 +1,52 @@
+// Guests as containers of this host's engine.
+#pragma once
+
+#include "agent/engine.hpp"
+#include "agent/runtime.hpp"
+
+namespace fallow::agent {
+
+class ContainerRuntime final : public Runtime {
+  public:
+    ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host);
+
+    [[nodiscard]] std::vector<ContainerSeen> list() override;
+    [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop) override;
+    [[nodiscard]] std::string create(const DesiredLease& lease, const ImageFacts& image,
+                                     const GuestFolders& folders, std::stop_token stop) override;
+    void start(const std::string& id) override { engine_.start(id); }
+    [[nodiscard]] std::optional<ContainerInspection> inspect(const std::string& id) override {
+        return engine_.inspect(id);
+    }
+    bool signal(const std::string& id, const char* signal_name) override {
+        return engine_.signal(id, signal_name);
+    }
+    bool resume(const std::string& id) override { return engine_.resume(id); }
+    void remove(const std::string& id) override { engine_.remove(id); }
+    void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data,
+              std::stop_token stop) override {
+        engine_.logs(id, follow, on_data, stop);
+    }
+
+  private:
+    Engine engine_;
+    EngineFlavour flavour_;
+    HostFacts host_;
+};
+
+/// What the engine of this host is, and how guests are run with it.
+struct ContainersHere {
+    std::string name;             ///< "podman 4.3.1"
+    bool user_namespace = false;  ///< guests get one
+    ConnectRuntime connect;
+};
+struct ContainerOptions {
+    std::string host_id;
+    std::string socket_path;
+    std::string runtime;
+    bool user_namespace = true;  ///< if the engine can
+};
+/// Throws EngineError or sdk::TransportError while the engine does not answer.
+[[nodiscard]] ContainersHere containers_here(const ContainerOptions& options);
+
+}  // namespace fallow::agent

@@ -1,0 +1,82 @@
+// What runs guests, as the agent sees it: the container engine of this host (container_runtime.hpp). It
+// carries out single acts and reports what is; it decides nothing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "agent/guest_profile.hpp"
+#include "agent/lease.hpp"
+#include "agent/log_frames.hpp"
+#include "agent/planner.hpp"
+
+namespace fallow::agent {
+
+/// The runtime answered, and refuses.
+class RuntimeError : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+/// The image cannot be had.
+class ImageError : public RuntimeError {
+  public:
+    using RuntimeError::RuntimeError;
+};
+
+/// It does not answer, or not in a form that can be read: the same may work in a moment. The container
+/// engine's is sdk::TransportError.
+class RuntimeUnreachable : public std::runtime_error {
+  public:
+    using std::runtime_error::runtime_error;
+};
+
+struct ContainerInspection {
+    ContainerState state = ContainerState::unknown;
+    bool ever_started = false;
+    std::int64_t exit_code = 0;
+    bool oom_killed = false;
+    std::int64_t started_unix_ms = 0;
+    std::int64_t finished_unix_ms = 0;  ///< 0 while it has not finished
+    std::int64_t pid = 0;               ///< on this host; 0: it has none here
+};
+
+/// One thread at a time.
+class Runtime {
+  public:
+    Runtime() = default;
+    virtual ~Runtime() = default;
+    Runtime(const Runtime&) = delete;
+    Runtime& operator=(const Runtime&) = delete;
+
+    /// All guests of this host's leases, whatever their state.
+    [[nodiscard]] virtual std::vector<ContainerSeen> list() = 0;
+
+    /// Throws ImageError. Nothing is known of an image that is pulled where the guest will run.
+    [[nodiscard]] virtual ImageFacts obtain_image(const std::string& reference, std::stop_token stop) = 0;
+    /// Everything but the start; the guest's id, empty when `stop` came first. What an earlier try has left
+    /// is removed before.
+    [[nodiscard]] virtual std::string create(const DesiredLease& lease, const ImageFacts& image,
+                                             const GuestFolders& folders, std::stop_token stop) = 0;
+    virtual void start(const std::string& id) = 0;
+    [[nodiscard]] virtual std::optional<ContainerInspection> inspect(const std::string& id) = 0;
+    /// False when it was not running.
+    virtual bool signal(const std::string& id, const char* signal_name) = 0;
+    virtual bool resume(const std::string& id) = 0;
+    /// Kills and removes. No error when it is not there.
+    virtual void remove(const std::string& id) = 0;
+    /// The guest's output from its beginning; with `follow` until it ends, without it what is there now.
+    virtual void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data,
+                      std::stop_token stop) = 0;
+};
+
+/// Each thread has one of its own.
+using ConnectRuntime = std::function<std::unique_ptr<Runtime>()>;
+
+}  // namespace fallow::agent
