@@ -25,7 +25,8 @@ void log_verdict(const CardFacts& card) {
 
 }  // namespace
 
-CardKeeper::CardKeeper(KeeperOptions options) : options_(std::move(options)), probe_(options_.probe) {}
+CardKeeper::CardKeeper(KeeperOptions options, CardSource* source)
+    : options_(std::move(options)), probe_(options_.probe), source_(source == nullptr ? probe_ : *source) {}
 
 std::vector<CardFacts> CardKeeper::kept(const std::filesystem::path& file) {
     try {
@@ -61,7 +62,7 @@ void CardKeeper::verify(CardFacts& card, const std::function<bool(const CardFact
     if (!is_leased(card)) {
         const std::stop_callback on_stop(stop, [&] { measuring.request_stop(); });
         try {
-            verification = probe_.verify(card, measuring.get_token());
+            verification = source_.verify(card, measuring.get_token());
         } catch (const std::exception& error) {
             verification = not_measured(error.what(), wall_clock_ms());
         }
@@ -77,7 +78,7 @@ void CardKeeper::verify(CardFacts& card, const std::function<bool(const CardFact
 }
 
 FoundCards CardKeeper::take(const std::function<bool(const CardFacts&)>& is_leased, std::stop_token stop) {
-    FoundCards found = probe_.find(stop);
+    FoundCards found = source_.find(stop);
     if (stop.stop_requested()) return found;
     for (const std::string& problem : found.problems)
         spdlog::error("{}", problem);

@@ -25,7 +25,8 @@ struct KeeperOptions {
 
 class CardKeeper {
   public:
-    explicit CardKeeper(KeeperOptions options);
+    /// `source`: where the cards are; this host's when there is none.
+    explicit CardKeeper(KeeperOptions options, CardSource* source = nullptr);
 
     /// All cards, refused ones too. One is verified when that is due, nobody uses its memory, and
     /// `is_leased` says no. Throws std::runtime_error when the cards cannot be looked for at all.
@@ -46,6 +47,7 @@ class CardKeeper {
 
     KeeperOptions options_;
     CardProbe probe_;
+    CardSource& source_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::optional<CardFacts> measuring_;

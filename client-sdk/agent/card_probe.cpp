@@ -114,16 +114,13 @@ WatchedProcess CardProbe::run(const std::vector<std::string>& words, const Watch
     if (stuck_ && !is_gone(*stuck_))
         throw std::runtime_error("the driver does not let go of process " + std::to_string(*stuck_));
     stuck_.reset();
-    std::vector<std::string> all{options_.program.string(),
-                                 "probe",
-                                 "--nvml-library",
-                                 options_.nvml_library,
-                                 "--opencl-library",
-                                 options_.opencl_library,
-                                 "--measure-bytes",
-                                 std::to_string(options_.cpu_bytes_max),
-                                 "--drm-folder",
-                                 options_.drm_folder};
+    std::vector<std::string> all = options_.launch;
+    for (const std::string& word :
+         {options_.program.string(), std::string("probe"), std::string("--nvml-library"),
+          options_.nvml_library, std::string("--opencl-library"), options_.opencl_library,
+          std::string("--measure-bytes"), std::to_string(options_.cpu_bytes_max),
+          std::string("--drm-folder"), options_.drm_folder})
+        all.push_back(word);
     all.insert(all.end(), words.begin(), words.end());
     WatchedProcess process = run_watched(all, limits, std::move(stop));
     stuck_ = process.stuck;
@@ -153,6 +150,8 @@ std::optional<Verification> CardProbe::verify(const CardFacts& card, std::stop_t
     if (card.backend == "nvml") words.insert(words.end(), {"--nvml-uuid", card.uuid});
     const WatchedProcess process = run(words, limits, std::move(stop));
     if (process.end == ProcessEnd::stopped) return std::nullopt;
+    const bool never_began = !options_.launch.empty() && process.output.empty();
+    if (never_began) return std::nullopt;
     const json result = result_of(process, limits);
     if (result.contains("error"))
         return not_measured("the measurement " + result.at("error").get<std::string>(), wall_clock_ms());

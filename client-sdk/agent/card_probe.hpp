@@ -18,6 +18,8 @@ namespace fallow::agent {
 
 struct ProbeOptions {
     std::filesystem::path program = "/proc/self/exe";  ///< answers to `probe`: fallow-agent
+    /// What starts the program elsewhere; it may fail to, and then nothing is known.
+    std::vector<std::string> launch = {};
     std::string nvml_library = "libnvidia-ml.so.1";
     std::string opencl_library = "libOpenCL.so.1";
     std::string drm_folder = "/sys/class/drm";  ///< where amdgpu tells of its cards
@@ -32,14 +34,27 @@ struct FoundCards {
     std::vector<std::string> problems;  ///< what did not answer, in a sentence each
 };
 
-/// One thread at a time.
-class CardProbe {
+/// Where cards are found and measured. One thread at a time.
+class CardSource {
+  public:
+    CardSource() = default;
+    virtual ~CardSource() = default;
+    CardSource(const CardSource&) = delete;
+    CardSource& operator=(const CardSource&) = delete;
+
+    [[nodiscard]] virtual FoundCards find(std::stop_token stop) = 0;
+    /// Measures and judges. Nothing when `stop` came first, or it cannot be measured now.
+    [[nodiscard]] virtual std::optional<Verification> verify(const CardFacts& card,
+                                                             std::stop_token stop) = 0;
+};
+
+/// This host's, or those of the machine where `ProbeOptions::launch` starts the child.
+class CardProbe final : public CardSource {
   public:
     explicit CardProbe(ProbeOptions options);
 
-    [[nodiscard]] FoundCards find(std::stop_token stop);
-    /// Measures and judges. Nothing when `stop` came first.
-    [[nodiscard]] std::optional<Verification> verify(const CardFacts& card, std::stop_token stop);
+    [[nodiscard]] FoundCards find(std::stop_token stop) override;
+    [[nodiscard]] std::optional<Verification> verify(const CardFacts& card, std::stop_token stop) override;
 
   private:
     WatchedProcess run(const std::vector<std::string>& words, const WatchLimits& limits,

@@ -57,7 +57,7 @@ std::int64_t image_bytes(std::int64_t disk_bytes) {
     return disk_bytes + disk_bytes / 32 + 1024 * 1024;
 }
 
-void mount_loop(const fs::path& image, const fs::path& target, std::int64_t disk_bytes) {
+void format(const fs::path& image, std::int64_t disk_bytes) {
     const int fd = ::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     const bool sized = fd >= 0 && ::ftruncate(fd, image_bytes(disk_bytes)) == 0;
     const int error = errno;
@@ -65,8 +65,11 @@ void mount_loop(const fs::path& image, const fs::path& target, std::int64_t disk
     if (!sized) throw std::system_error(error, std::generic_category(), "cannot make " + image.string());
     run_program(
         {mkfs, "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=1", image.string()});
-    run_program({mount_program, "-t", "ext4", "-o", "loop,nosuid,nodev", image.string(), target.string()});
-    fs::remove(target / "lost+found");
+}
+
+void mount_loop(const fs::path& image, const fs::path& target, bool is_read_only) {
+    const char* const options = is_read_only ? "loop,ro,noload,nosuid,nodev" : "loop,nosuid,nodev";
+    run_program({mount_program, "-t", "ext4", "-o", options, image.string(), target.string()});
 }
 
 void mount_tmpfs(const fs::path& target, std::int64_t disk_bytes) {
@@ -112,23 +115,39 @@ void WorkingStorage::make(StorageKind kind, std::int64_t disk_bytes) {
     fs::create_directories(outputs());
     fs::create_directories(notices());
     fs::permissions(notices(), notice_folder_permissions);
-    if (kind == StorageKind::loop)
-        mount_loop(folder_ / "out.img", outputs(), disk_bytes);
-    else
+    if (kind == StorageKind::loop) {
+        format(image(), disk_bytes);
+        mount_loop(image(), outputs(), false);
+        fs::remove(outputs() / "lost+found");
+    } else {
         mount_tmpfs(outputs(), disk_bytes);
+    }
     // The guest's user is one that no name on this host belongs to; the folder above is closed to all
     // others.
     fs::permissions(outputs(), fs::perms::all);
 }
 
-void WorkingStorage::wipe() {
+void WorkingStorage::make_detached(std::int64_t disk_bytes) {
+    make(StorageKind::loop, disk_bytes);
+    detach();
+}
+
+void WorkingStorage::attach(bool is_read_only) const {
+    if (fs::exists(image()) && !is_mounted()) mount_loop(image(), outputs(), is_read_only);
+}
+
+void WorkingStorage::detach() const {
     while (is_mounted()) {
         // Detached when something of the host still looks into it; the loop device goes with its last user.
         if (::umount2(outputs().c_str(), UMOUNT_NOFOLLOW) != 0 &&
             ::umount2(outputs().c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0)
             throw std::system_error(errno, std::generic_category(), "cannot unmount " + outputs().string());
     }
-    fs::remove(folder_ / "out.img");
+}
+
+void WorkingStorage::wipe() {
+    detach();
+    fs::remove(image());
     fs::remove_all(inputs());
     fs::remove_all(outputs());
     fs::remove_all(notices());

@@ -39,6 +39,13 @@ class WorkingStorage {
 
     /// Fresh and empty, whatever was there. Throws std::runtime_error.
     void make(StorageKind kind, std::int64_t disk_bytes);
+    /// The same for a guest that runs on another host, which sees this folder: `out` is an image file that
+    /// is mounted where the guest is.
+    void make_detached(std::int64_t disk_bytes);
+    /// Mounts that image here, if there is one and it is not mounted yet; and the opposite. To be read only
+    /// where the guest was elsewhere: its own mount may still be there.
+    void attach(bool is_read_only) const;
+    void detach() const;
     /// Also when it was never made, or only half of it.
     void wipe();
 
@@ -56,6 +63,7 @@ class WorkingStorage {
     void clear_spool() const;
 
   private:
+    [[nodiscard]] std::filesystem::path image() const { return folder_ / "out.img"; }
     [[nodiscard]] bool is_mounted() const;
     [[nodiscard]] std::optional<int> open_below_outputs(const std::string& path, std::uint64_t flags) const;
 

@@ -29,10 +29,11 @@ constexpr std::int64_t dying_ms_max = 3000;
 struct SpawnPlan {
     posix_spawn_file_actions_t actions{};
     posix_spawnattr_t attributes{};
-    explicit SpawnPlan(int output_fd) {
+    SpawnPlan(int output_fd, bool with_errors) {
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
         posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
+        if (with_errors) posix_spawn_file_actions_adddup2(&actions, output_fd, STDERR_FILENO);
         posix_spawnattr_init(&attributes);
         sigset_t none;
         sigemptyset(&none);
@@ -47,12 +48,12 @@ struct SpawnPlan {
     SpawnPlan& operator=(const SpawnPlan&) = delete;
 };
 
-pid_t start(const std::vector<std::string>& words, int output_fd) {
+pid_t start(const std::vector<std::string>& words, int output_fd, bool with_errors) {
     std::vector<char*> arguments;
     for (const std::string& word : words)
         arguments.push_back(const_cast<char*>(word.c_str()));
     arguments.push_back(nullptr);
-    const SpawnPlan plan(output_fd);
+    const SpawnPlan plan(output_fd, with_errors);
     pid_t pid = 0;
     const int error = ::posix_spawn(&pid, words.front().c_str(), &plan.actions, &plan.attributes,
                                     arguments.data(), environ);
@@ -142,7 +143,7 @@ WatchedProcess run_watched(const std::vector<std::string>& words, const WatchLim
     const Descriptor reader(ends[0]);
     Descriptor writer(ends[1]);
     WatchedProcess result;
-    const pid_t pid = start(words, writer.get());
+    const pid_t pid = start(words, writer.get(), limits.with_errors);
     writer.reset();
     result.end = Watch(reader.get(), limits, std::move(stop)).read(result.output, on_output);
     int status = 0;

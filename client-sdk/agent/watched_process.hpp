@@ -18,6 +18,7 @@ struct WatchLimits {
     std::int64_t silence_ms = 60'000;  ///< without an octet on its standard output
     std::int64_t total_ms = 900'000;
     std::size_t output_bytes_max = 4U << 20;
+    bool with_errors = false;  ///< standard error is read with the output; else it is the caller's
 };
 
 enum class ProcessEnd {
@@ -40,8 +41,8 @@ struct WatchedProcess {
 /// "did not answer for 60 s and was ended" and the like; for `exited` with its code.
 [[nodiscard]] std::string describe(const WatchedProcess& process, const WatchLimits& limits);
 
-/// `on_output` gets the standard output as it comes. Standard error is the caller's, standard input empty;
-/// the signal mask is cleared. Throws std::runtime_error when the program cannot be started.
+/// `on_output` gets the standard output as it comes. Standard input is empty, the signal mask
+/// cleared. Throws std::runtime_error when the program cannot be started.
 [[nodiscard]] WatchedProcess run_watched(const std::vector<std::string>& words, const WatchLimits& limits,
                                          std::stop_token stop,
                                          const std::function<void(std::string_view)>& on_output = {});
