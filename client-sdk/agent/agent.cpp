@@ -37,6 +37,23 @@ Identity enrolled(const StateFolder& state) {
     return state.identity();
 }
 
+std::filesystem::path kept_cards_file(const AgentOptions& options) {
+    return std::filesystem::path(options.state_folder) / "cards.json";
+}
+
+/// Null without a partition.
+std::unique_ptr<SlurmCluster> cluster_of(const AgentOptions& options, const std::string& host_id) {
+    if (options.slurm_partition.empty()) return nullptr;
+    return std::make_unique<SlurmCluster>(
+        SlurmOptions{.partition = options.slurm_partition,
+                     .host_id = host_id,
+                     .state_folder = std::filesystem::absolute(options.state_folder),
+                     .program = options.slurm_program,
+                     .engine_socket = options.engine_socket,
+                     .runtime = options.runtime,
+                     .user_namespace = options.user_namespace});
+}
+
 /// What the guard froze without the engine is running as far as the engine knows.
 void mark_frozen(Observed& observed) {
     for (ContainerSeen& container : observed.containers)
@@ -67,13 +84,17 @@ Agent::Agent(AgentOptions options)
                   ? std::nullopt
                   : std::optional(parse_policy(read_file(options_.policy_file), options_.policy_file))),
       guard_({options_.state_folder, options_.engine_socket, {}, options_.limits.fenced_ms_max}),
-      keeper_({options_.probe, std::filesystem::path(options_.state_folder) / "cards.json",
-               options_.verify_every_ms, options_.measures}),
+      cluster_(cluster_of(options_, host_id_)),
+      cluster_cards_(cluster_ == nullptr ? nullptr
+                                         : std::make_unique<SlurmCards>(*cluster_, options_.probe,
+                                                                        kept_cards_file(options_))),
+      keeper_({options_.probe, kept_cards_file(options_), options_.verify_every_ms, options_.measures},
+              cluster_cards_.get()),
       disk_(options_.state_folder, disk_measured_bytes),
       highest_epoch_(state_.highest_epoch()),
       server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
     state_.lock();
-    cards_ = CardKeeper::kept(std::filesystem::path(options_.state_folder) / "cards.json");
+    cards_ = CardKeeper::kept(kept_cards_file(options_));
     const auto last = state_.acknowledged_heartbeat(boot_id_);
     if (!last) return;
     acknowledged_boot_ms_ = last->boot_ms;
@@ -133,6 +154,7 @@ void Agent::beat(ServerLink& server, Rhythm& rhythm) {
         throw std::runtime_error("the answer comes from a leader that has been replaced");
     server_offset_ms_ = reply.server_unix_ms - middle;
     guard_.heartbeat(sent);
+    if (cluster_) cluster_->pulse(sent);
     bool after_gap = false;
     {
         const std::lock_guard lock(mutex_);
@@ -230,7 +252,11 @@ std::int64_t Agent::find_cards(std::stop_token stop) {
     FoundCards found = keeper_.take([this](const CardFacts& card) { return is_in_use(card); }, stop);
     const std::lock_guard lock(mutex_);
     if (!stop.stop_requested()) cards_ = std::move(found.cards);
-    return found.problems.empty() ? inventory_every_ms : silent_driver_retry_ms;
+    // A node is measured when it is free.
+    const bool is_unmeasured = cluster_ && std::ranges::any_of(cards_, [](const CardFacts& card) {
+                                   return !card.capacity && !card.is_refused();
+                               });
+    return found.problems.empty() && !is_unmeasured ? inventory_every_ms : silent_driver_retry_ms;
 }
 
 void Agent::send_inventory(ServerLink& server) {
@@ -247,6 +273,7 @@ void Agent::send_inventory(ServerLink& server) {
     host.cpu_clock_mhz = processor.clock_mhz;
     host.rack = options_.rack;
     host.disk_speed = disk_.kept();
+    if (cluster_) describe_cluster(host);
     {
         const std::lock_guard lock(mutex_);
         offers_changed_ = false;
@@ -279,7 +306,8 @@ void Agent::run_inventory(std::stop_token stop) {
     while (!stop.stop_requested()) {
         std::int64_t next_ms = inventory_every_ms;
         try {
-            if (!found_boot_ms || boot_clock_ms() - *found_boot_ms >= find_again_ms) {
+            const bool has_changed = cluster_changed_.exchange(false);
+            if (!found_boot_ms || has_changed || boot_clock_ms() - *found_boot_ms >= find_again_ms) {
                 find_again_ms = find_cards(stop);
                 if (stop.stop_requested()) return;
                 found_boot_ms = boot_clock_ms();

@@ -35,6 +35,7 @@
 #include "agent/owner_words.hpp"
 #include "agent/planner.hpp"
 #include "agent/runtime.hpp"
+#include "agent/slurm_cards.hpp"
 #include "agent/state.hpp"
 
 namespace fallow::agent {
@@ -49,8 +50,11 @@ struct AgentOptions {
     std::int64_t verify_every_ms = 24LL * 3600 * 1000;
     bool measures = true;  ///< else cards are reported with what they proved before
     PlannerLimits limits;
-    std::string rack;         ///< empty: not said
-    std::string policy_file;  ///< empty: every card is offered until the owner takes it
+    std::string rack;  ///< empty: not said
+    std::string
+        slurm_partition;        ///< empty: the cards of this host; the engine's socket is each node's then
+    std::string slurm_program;  ///< fallow-agent as the nodes see it
+    std::string policy_file;    ///< empty: every card is offered until the owner takes it
 };
 
 class Agent {
@@ -100,6 +104,10 @@ class Agent {
 
     void reach_engine(std::stop_token stop);
     [[nodiscard]] ConnectRuntime reach_runtime();
+    [[nodiscard]] ConnectRuntime reach_cluster();
+    [[nodiscard]] std::vector<SlurmPlace> apply_cluster_policy(ClusterHistory& history);
+    void run_cluster_policy(std::stop_token stop);
+    void describe_cluster(HostDescription& host) const;
     void take_over();
     void reconcile_once();
     [[nodiscard]] Observed observe();
@@ -122,6 +130,9 @@ class Agent {
     std::unique_ptr<Runtime> runtime_;  ///< of the reconcile loop
     std::string engine_name_;           ///< "podman 4.3.1"
     GuardLink guard_;
+    std::unique_ptr<SlurmCluster> cluster_;      ///< with --slurm-partition
+    std::unique_ptr<SlurmCards> cluster_cards_;  ///< with it
+    std::atomic<bool> cluster_changed_ = false;  ///< other nodes are up than the inventory has
     CardKeeper keeper_;
     DiskKeeper disk_;
     std::unique_ptr<TaskContext> context_;

@@ -70,7 +70,8 @@ std::set<std::string> Agent::withheld_cards() {
         withheld.insert(uuid);
     const std::lock_guard lock(mutex_);
     for (const CardFacts& card : cards_) {
-        if (!policy_ || rules_for(*policy_, card.index, card.uuid) == nullptr) continue;
+        const bool has_rules = policy_ && rules_for(*policy_, card.index, card.uuid) != nullptr;
+        if (!has_rules && !cluster_) continue;
         // Not yet decided is not offered: nothing has been seen of it.
         const auto decision = decisions_.find(card.uuid);
         if (decision == decisions_.end() || !decision->second.is_offered) withheld.insert(card.uuid);
@@ -246,7 +247,7 @@ void Agent::take_decisions(const std::vector<CardFacts>& cards,
 
 /// So that a card is not said to be kept back only because its rules were not looked at yet.
 void Agent::wait_for_policy(std::stop_token stop) {
-    if (!policy_) return;
+    if (!policy_ && !cluster_) return;
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, stop, std::chrono::milliseconds(2 * policy_every_ms), [this] {
         return std::ranges::all_of(
@@ -255,6 +256,7 @@ void Agent::wait_for_policy(std::stop_token stop) {
 }
 
 void Agent::run_policy(std::stop_token stop) {
+    if (cluster_) return run_cluster_policy(stop);
     if (!policy_) return;
     UseSampler sampler("libnvidia-ml.so.1");
     std::map<std::string, CardHistory> histories;

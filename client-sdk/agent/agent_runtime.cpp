@@ -16,6 +16,7 @@ constexpr std::int64_t retry_ms = 1000;
 
 /// Throws while it does not answer.
 ConnectRuntime Agent::reach_runtime() {
+    if (cluster_) return reach_cluster();
     ContainersHere here = containers_here({.host_id = host_id_,
                                            .socket_path = options_.engine_socket,
                                            .runtime = options_.runtime,

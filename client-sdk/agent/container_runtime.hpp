@@ -27,6 +27,7 @@ class ContainerRuntime final : public Runtime {
               std::stop_token stop) override {
         engine_.logs(id, follow, on_data, stop);
     }
+    [[nodiscard]] bool is_here(const std::vector<LeaseCard>&) const override { return true; }
 
   private:
     Engine engine_;

@@ -24,6 +24,7 @@ bool has_ended(const LeaseRecord& r) {
 
 void LeaseTask::watch(const std::optional<ContainerInspection>& inspection) {
     const LeaseRecord r = record();
+    if (!runtime_->is_here(r.desired.cards)) return;  // its job keeps the fence
     guard::Watched wanted;
     wanted.container = r.container_id;
     wanted.lease = r.desired.lease_id;
@@ -39,7 +40,7 @@ void LeaseTask::watch(const std::optional<ContainerInspection>& inspection) {
 
 void LeaseTask::heed_guard(const std::vector<guard::Watched>& all) {
     const LeaseRecord r = record();
-    if (has_ended(r)) return;
+    if (has_ended(r) || !runtime_->is_here(r.desired.cards)) return;
     const guard::Watched* const known = find(all, r.container_id);
     const bool is_known =
         known != nullptr && known->epoch == r.desired.lease_epoch &&

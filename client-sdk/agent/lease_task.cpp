@@ -214,7 +214,10 @@ void LeaseTask::prepare(std::stop_token stop) {
         return fail("image_pull_failed", error.what());
     }
     try {
-        storage_.make(context_.storage, spec.disk_bytes);
+        if (runtime_->is_here(r.desired.cards))
+            storage_.make(context_.storage, spec.disk_bytes);
+        else
+            storage_.make_detached(spec.disk_bytes);
         if (!spec.inputs.empty()) download_inputs(inputs_, r.desired.lease_id, storage_, stop);
         DesiredLease lease = r.desired;
         if (spec.checkpoint) {
@@ -362,6 +365,17 @@ void LeaseTask::resume() {
     });
 }
 
+/// What a guest on another host has written lies in an image file, until it is to be uploaded.
+void LeaseTask::attach_outputs() {
+    const LeaseRecord r = record();
+    if (runtime_->is_here(r.desired.cards)) return;
+    try {
+        storage_.attach(true);
+    } catch (const std::exception& error) {
+        spdlog::error("lease {} has no outputs: {}", r.desired.lease_id, error.what());
+    }
+}
+
 void LeaseTask::record_exit() {
     const std::string id = record().container_id;
     const auto inspection = runtime_->inspect(id);
@@ -371,6 +385,7 @@ void LeaseTask::record_exit() {
     const bool oom = (inspection && inspection->oom_killed) || kernel_saw_oom_kill(id);
     exit.oom_killed = oom && exit.exit_code != 0;
     ask_guard();
+    attach_outputs();
     const LeaseRecord r = change([&](LeaseRecord& changed) {
         exit.duration_exceeded = changed.stop_cause == StopCause::duration;
         changed.exit = exit;

@@ -69,6 +69,7 @@ class LeaseTask {
     void write_notice(StopCause cause, std::int64_t until_boot_ms);
     void kill(StopCause cause);
     void resume();
+    void attach_outputs();
     void record_exit();
     void remove();
     void discard();

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,7 @@
 #include "agent/json_log.hpp"
 #include "agent/owner_commands.hpp"
 #include "agent/self_test.hpp"
+#include "agent/slurm_step.hpp"
 
 namespace {
 
@@ -230,10 +232,21 @@ void add_run(CLI::App& app, RunArguments& arguments) {
                      "How often a free card has to prove again what it has")
         ->check(CLI::Range(1, 24 * 30))
         ->capture_default_str();
+    CLI::Option* const policy =
+        command
+            ->add_option(
+                "--policy", arguments.options.policy_file,
+                "TOML file that says when cards are offered by themselves; README.md has its format")
+            ->check(CLI::ExistingFile);
     command
-        ->add_option("--policy", arguments.options.policy_file,
-                     "TOML file that says when cards are offered by themselves; README.md has its format")
-        ->check(CLI::ExistingFile);
+        ->add_option(
+            "--slurm-partition", arguments.options.slurm_partition,
+            "Offer the gpu resources of this partition of Slurm's instead of this host's cards. Leases "
+            "are batch jobs, whose guests run in the container engine of --engine-socket on their "
+            "node; --state has to be seen by all nodes under the same path")
+        ->excludes(policy);
+    command->add_option("--slurm-program", arguments.options.slurm_program,
+                        "This program as the nodes of the partition see it; by default its own path here");
     command
         ->add_option("--rack", arguments.options.rack,
                      "The rack that the host stands in; orders over several hosts prefer those of one")
@@ -243,6 +256,24 @@ void add_run(CLI::App& app, RunArguments& arguments) {
     command->add_flag("--no-measure", arguments.no_measure,
                       "List cards without measuring; they cannot be rented then");
     add_probe_options(command, arguments.options.probe);
+}
+
+/// What a lease's batch job runs on its node: not for people.
+struct StepArguments {
+    std::string folder;
+    bool sweeps = false;
+};
+
+void add_slurm_step(CLI::App& app, StepArguments& arguments) {
+    CLI::App* const command = app.add_subcommand("slurm-step", "What Slurm's jobs run")->group("");
+    command->add_option("--folder", arguments.folder)->required()->check(CLI::ExistingDirectory);
+    command->add_flag("--sweep", arguments.sweeps);
+}
+
+int slurm_step(const StepArguments& arguments) {
+    if (!arguments.sweeps) return run_slurm_step(arguments.folder);
+    sweep_slurm_step(arguments.folder);
+    return 0;
 }
 
 struct OwnerArguments {
@@ -324,11 +355,15 @@ int main(int argc, char** argv) {
     add_self_test(app, tested);
     ProbeRequest probed;
     add_probe(app, probed, running.options.probe);
+    StepArguments step;
+    add_slurm_step(app, step);
     CLI11_PARSE(app, argc, argv);
     log_as_json_lines(level);
     running.options.user_namespace = running.userns == "auto";
     running.options.verify_every_ms = running.verify_every_hours * 3600 * 1000;
     running.options.measures = !running.no_measure;
+    if (running.options.slurm_program.empty())
+        running.options.slurm_program = std::filesystem::read_symlink("/proc/self/exe").string();
     if (running.storage != "auto")
         running.options.storage = running.storage == "loop" ? StorageKind::loop : StorageKind::tmpfs;
     try {
@@ -336,6 +371,7 @@ int main(int argc, char** argv) {
         if (app.got_subcommand("cards")) return list_cards(running.options);
         if (app.got_subcommand("self-test")) return self_test(tested);
         if (app.got_subcommand("probe")) return probe(probed, running.options.probe);
+        if (app.got_subcommand("slurm-step")) return slurm_step(step);
         if (const auto status = run_owner(app, owner)) return *status;
         return run(running.options);
     } catch (const std::exception& error) {

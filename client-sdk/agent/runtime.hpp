@@ -1,5 +1,5 @@
-// What runs guests, as the agent sees it: the container engine of this host (container_runtime.hpp). It
-// carries out single acts and reports what is; it decides nothing.
+// What runs guests, as the agent sees it: the container engine of this host (container_runtime.hpp), or a
+// cluster's Slurm (slurm_runtime.hpp). It carries out single acts and reports what is; it decides nothing.
 #pragma once
 
 #include <cstdint>
@@ -74,6 +74,10 @@ class Runtime {
     /// The guest's output from its beginning; with `follow` until it ends, without it what is there now.
     virtual void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data,
                       std::stop_token stop) = 0;
+
+    /// Any thread. Whether the guest of these cards runs on this host: then the guard here can freeze it,
+    /// and its working storage is mounted here. Elsewhere the node sees to both.
+    [[nodiscard]] virtual bool is_here(const std::vector<LeaseCard>& cards) const = 0;
 };
 
 /// Each thread has one of its own.

@@ -1,0 +1,77 @@
+// Where the agent and the batch job of a lease meet: files in the lease's folder, which both see. The agent
+// writes the errand and the word to start, the job writes its status and the guest's output. Each file has
+// one writer, and is whole at any moment; the output only grows.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/guest_profile.hpp"
+#include "agent/lease.hpp"
+
+namespace fallow::agent {
+
+/// The folder `slurm` of a lease.
+struct SlurmMeeting {
+    std::filesystem::path folder;
+
+    [[nodiscard]] std::filesystem::path errand() const { return folder / "errand.json"; }
+    [[nodiscard]] std::filesystem::path script() const { return folder / "job.sh"; }
+    [[nodiscard]] std::filesystem::path job() const { return folder / "job"; }  ///< its number
+    [[nodiscard]] std::filesystem::path start() const { return folder / "start"; }
+    [[nodiscard]] std::filesystem::path status() const { return folder / "status.json"; }
+    [[nodiscard]] std::filesystem::path output() const { return folder / "output"; }  ///< in log frames
+    [[nodiscard]] std::filesystem::path journal() const { return folder / "job.log"; }
+};
+
+[[nodiscard]] SlurmMeeting meeting_of(const std::filesystem::path& lease_folder);
+
+/// What the job is to do on its node.
+struct SlurmErrand {
+    DesiredLease lease;
+    std::string host_id;
+    std::string engine_socket;
+    std::string runtime;
+    bool user_namespace = true;
+    GuestFolders folders;
+    /// The node is another host than the agent's: there it mounts the working storage, and kills its guest
+    /// when no heartbeat has been acknowledged for `lease.fence_ms`.
+    bool is_elsewhere = false;
+    std::string pulse_file;
+};
+
+/// How the agent asks the batch script. Slurm itself says SIGTERM, and SIGKILL some time later.
+inline constexpr const char* slurm_signal_terminate = "USR1";
+inline constexpr const char* slurm_signal_kill = "USR2";
+
+enum class SlurmPhase { pulling, prepared, running, exited, failed };
+
+struct SlurmStatus {
+    SlurmPhase phase = SlurmPhase::pulling;
+    std::string container_id;  ///< from `prepared` on
+    std::int64_t pid = 0;      ///< on the node
+    std::int64_t started_unix_ms = 0;
+    std::int64_t finished_unix_ms = 0;
+    std::int64_t exit_code = 0;
+    bool oom_killed = false;
+    bool is_cleaned = false;    ///< neither the container nor a mount is left on the node
+    bool image_failed = false;  ///< of `failed`
+    std::string detail;         ///< of `failed`
+    friend bool operator==(const SlurmStatus&, const SlurmStatus&) = default;
+};
+
+[[nodiscard]] std::string encode_errand(const SlurmErrand& errand);
+[[nodiscard]] std::string encode_status(const SlurmStatus& status);
+/// Both throw std::runtime_error on anything the functions above did not write.
+[[nodiscard]] SlurmErrand parse_errand(std::string_view text);
+[[nodiscard]] SlurmStatus parse_status(std::string_view text);
+
+/// Nothing when the job has not said anything yet.
+[[nodiscard]] std::optional<SlurmStatus> read_status(const SlurmMeeting& meeting);
+/// Empty when there is none.
+[[nodiscard]] std::string read_job(const SlurmMeeting& meeting);
+
+}  // namespace fallow::agent
