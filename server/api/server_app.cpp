@@ -283,7 +283,8 @@ http::ServerConfig ServerApp::Impl::http_config() {
     http.port = static_cast<std::uint16_t>(config.listen_port);
     http.threads = http_threads(config);
     http.tls = {certificate.chain_pem, certificate.private_key_pem, keys->authority.certificate_pem(),
-                [] { return system_now().ms / 1000; }};
+                [] { return system_now().ms / 1000; },
+                keys->signing_key.derived_secret("fallow tls session tickets")};
     http.limits.connections_max = static_cast<std::size_t>(config.connections_max);
     http.limits.stream_heartbeat_ms = config.stream_heartbeat_ms;
     http.on_access = [this](const http::AccessRecord& record) {

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include "http/ticket_keys.hpp"
+
 namespace fallow::http {
 namespace {
 
@@ -18,6 +20,7 @@ constexpr std::size_t read_bytes = 16 * 1024;  // one TLS record
 constexpr std::size_t write_slice_bytes = 64 * 1024;
 constexpr std::size_t watched_bytes_max = 64 * 1024;
 constexpr std::int64_t cancel_again_ms = 50;
+constexpr std::chrono::seconds ticket_renewal{ticket_seconds_max / 2};
 
 std::string address_of(const asio::ip::tcp::socket& socket) {
     error_code error;
@@ -33,7 +36,7 @@ std::string address_of(const asio::ip::tcp::socket& socket) {
 
 Connection::Connection(asio::ip::tcp::socket socket, asio::ssl::context& tls, const ServerLimits& limits)
     : limits_(limits),
-      stream_(std::move(socket), tls),
+      stream_(std::move(socket), tls.native_handle()),
       deadline_timer_(stream_.get_executor()),
       signal_timer_(stream_.get_executor()),
       remote_address_(address_of(stream_.next_layer())) {
@@ -84,8 +87,9 @@ IoOutcome Connection::outcome_of(const error_code& error) {
 asio::awaitable<IoOutcome> Connection::handshake() {
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
-    co_await stream_.async_handshake(asio::ssl::stream_base::server, token);
+    co_await stream_.async_handshake(token);
     is_tls_ = !error;
+    next_ticket_at_ = Clock::now() + ticket_renewal;
     co_return outcome_of(error);
 }
 
@@ -103,6 +107,13 @@ asio::awaitable<IoOutcome> Connection::read_more() {
     const std::size_t count = co_await stream_.async_read_some(space, token);
     input_.commit(count);
     co_return outcome_of(error);
+}
+
+void Connection::keep_resumable() {
+    const Clock::time_point now = Clock::now();
+    if (now < next_ticket_at_) return;
+    next_ticket_at_ = now + ticket_renewal;
+    SSL_new_session_ticket(stream_.native_handle());  // TLS 1.2 has none, and needs none
 }
 
 asio::awaitable<IoOutcome> Connection::write(std::string_view bytes) {

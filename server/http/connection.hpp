@@ -5,7 +5,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 
@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "http/server.hpp"
+#include "http/tls_stream.hpp"
 
 namespace fallow::http {
 
@@ -48,6 +49,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// Receives at least one more byte of input.
     boost::asio::awaitable<IoOutcome> read_more();
 
+    /// Gives the other side a new session ticket when its last one is about to grow old: it could come back
+    /// hours after its handshake. The ticket goes out with the next write.
+    void keep_resumable();
+
     /// Sends all of `bytes`, which have to stay where they are. Each 64 KiB has reply_write_timeout_ms.
     boost::asio::awaitable<IoOutcome> write(std::string_view bytes);
 
@@ -78,7 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     boost::asio::awaitable<void> drain_socket();
 
     const ServerLimits& limits_;
-    boost::asio::ssl::stream<boost::asio::ip::tcp::socket> stream_;
+    TlsStream stream_;
     boost::asio::steady_timer deadline_timer_;
     boost::asio::steady_timer signal_timer_;
     boost::beast::flat_buffer input_;
@@ -86,6 +91,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     std::string remote_address_;
     Clock::time_point deadline_ = Clock::time_point::max();
     Clock::time_point armed_for_ = Clock::time_point::max();
+    Clock::time_point next_ticket_at_;
     std::size_t watched_bytes_ = 0;
     bool is_tls_ = false;
     bool is_expired_ = false;

@@ -16,6 +16,9 @@ struct TlsFiles {
     std::string client_ca_pem;  ///< client certificates are optional, and verified against this when given
     /// Seconds since 1970 by which client certificates are judged; empty: the wall clock, which may be set.
     std::function<std::int64_t()> unix_seconds;
+    /// What the keys of session tickets are derived from (it needs unix_seconds, too); empty: keys of this
+    /// process alone. Servers with the same one take each other's tickets.
+    std::string ticket_secret;
 };
 
 /// Defaults come from base/limits.hpp; a test may tighten them.

@@ -318,6 +318,7 @@ void Session::write_head_of_reply() {
 
 asio::awaitable<bool> Session::send_plain_reply() {
     const std::string& body = exchange_.reply.body;
+    connection_->keep_resumable();
     write_head_of_reply();
     const bool has_body = exchange_.record.method != "HEAD" && may_have_body(exchange_.reply.status);
     const bool is_joined = body.size() <= joined_body_bytes_max;

@@ -12,6 +12,8 @@
 #include <memory>
 #include <stdexcept>
 
+#include "http/ticket_keys.hpp"
+
 namespace fallow::http {
 namespace {
 
@@ -31,7 +33,6 @@ using BigNumber = std::unique_ptr<BIGNUM, Freer<BN_free>>;
 constexpr const char* tls12_ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr long session_seconds_max = 300;
 
 void require(bool is_done, const char* what) {
     if (is_done) return;
@@ -114,13 +115,19 @@ boost::asio::ssl::context make_tls_context(const TlsFiles& files) {
     require(SSL_CTX_set_cipher_list(native, tls12_ciphers) == 1, "no cipher is left");
     require(SSL_CTX_set1_groups_list(native, "X25519:P-256:P-384") == 1, "no group is left");
     SSL_CTX_set_alpn_select_cb(native, &select_alpn, nullptr);
+    // An idle connection holds no buffer; a busy one reads whole records at once.
+    SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(native, 1);
 
     // Tickets carry the session, so the server keeps none; a resumed session skips the check of a client
     // certificate, hence the short life.
+    if (!files.ticket_secret.empty()) use_ticket_keys(native, files.ticket_secret, files.unix_seconds);
+    require(SSL_CTX_set_num_tickets(native, 1) == 1, "the number of tickets cannot be set");
     static constexpr std::array<unsigned char, 6> session_context = {'f', 'a', 'l', 'l', 'o', 'w'};
     SSL_CTX_set_session_cache_mode(native, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(native, session_context.data(), session_context.size());
-    SSL_CTX_set_timeout(native, session_seconds_max);
+    SSL_CTX_set_timeout(native, ticket_seconds_max);
 
     boost::system::error_code error;
     context.use_certificate_chain(boost::asio::buffer(files.certificate_chain_pem), error);

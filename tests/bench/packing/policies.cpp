@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "market/placement/index.hpp"
 
@@ -146,8 +147,14 @@ class Fgd : public Scanning {
         std::vector<placement::Expected> all;
         for (const auto& [task, count] : counts)
             all.push_back({task, count});
-        std::stable_sort(all.begin(), all.end(),
-                         [](const auto& left, const auto& right) { return left.weight > right.weight; });
+        // Among equally frequent ones the authors' own program keeps those that ask for more.
+        const auto rank = [](const placement::Expected& each) {
+            const Task& task = each.task;
+            return std::make_tuple(each.weight, task.cpu_milli, task.cards == 0 ? 0 : task.thousandths,
+                                   task.cards, task.kinds);
+        };
+        std::sort(all.begin(), all.end(),
+                  [&](const auto& left, const auto& right) { return rank(left) > rank(right); });
         std::size_t covered = 0;
         std::size_t kept = 0;
         while (kept < all.size() && covered * 100 < workload.tasks.size() * 95)

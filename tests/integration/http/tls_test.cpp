@@ -121,6 +121,49 @@ TEST_CASE("a resumed session is still the certificate's", "[http][tls]") {
     CHECK(second.is_resumed());
 }
 
+TEST_CASE("servers with one ticket secret resume each other's sessions", "[http][tls]") {
+    struct Row {
+        const char* what;
+        const char* secret;
+        std::int64_t ahead_s;
+        int version;
+        bool is_resumed;
+    };
+    const Row row =
+        GENERATE(Row{"the same secret", "one", 0, TLS1_3_VERSION, true},
+                 Row{"the key's next period", "one", 300, TLS1_3_VERSION, true},
+                 Row{"a clock behind by one period", "one", -300, TLS1_3_VERSION, true},
+                 Row{"a key that is too old", "one", 600, TLS1_3_VERSION, false},
+                 Row{"another secret", "two", 0, TLS1_3_VERSION, false},
+                 Row{"TLS 1.2 has no forward secrecy with tickets", "one", 0, TLS1_2_VERSION, false});
+    INFO(row.what);
+    const std::int64_t wall = std::time(nullptr);
+    Fixture fixture;
+    Fixture restarted;
+    ClientOptions options;
+    options.max_version = row.version;
+    options.certificate = fixture.authority.issue("host_7z", 1);
+    for (Fixture* each : {&fixture, &restarted}) {
+        each->config.tls.client_ca_pem = fixture.authority.certificate_pem();
+        each->config.tls.ticket_secret = each == &fixture ? "one" : row.secret;
+        each->config.tls.unix_seconds = [wall, ahead_s = each == &fixture ? 0 : row.ahead_s] {
+            return wall + ahead_s;
+        };
+        each->service.handler = [](Request request, ScriptedService::Respond respond) {
+            Reply reply;
+            reply.body = request.certificate ? request.certificate->common_name : "nobody";
+            respond(std::move(reply));
+        };
+        each->start();
+    }
+    Client first(fixture.port(), options);
+    CHECK(first.ask(get("/")).body == "host_7z");
+    options.session = first.session();
+    Client second(restarted.port(), options);
+    CHECK(second.ask(get("/")).body == "host_7z");
+    CHECK(second.is_resumed() == row.is_resumed);
+}
+
 TEST_CASE("a server without usable certificates or address does not start", "[http][tls]") {
     Fixture fixture;
     ServerConfig broken = fixture.config;
