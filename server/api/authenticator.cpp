@@ -37,6 +37,16 @@ std::optional<std::string_view> bearer(const http::Request& request) {
     return text;
 }
 
+LookupCache<KnownIdentity>::Vouch vouch_of(const IdentityWatch* watch) {
+    if (watch == nullptr) return nullptr;
+    return [watch]() -> std::uint64_t {
+        // The version first: a change between the two is then seen as one.
+        const std::uint64_t version = watch->version();
+        const auto unseen_for = IdentityWatch::Clock::now() - watch->confirmed_at();
+        return unseen_for <= LookupCache<KnownIdentity>::usable_for ? version : 0;
+    };
+}
+
 KnownIdentity identity_of(const accounts::FoundKey& found) {
     const accounts::ApiKey& key = found.key;
     const auto scopes = auth::parse_scopes(key.scopes);
@@ -59,18 +69,19 @@ KnownIdentity identity_of(const accounts::FoundCertificate& found) {
 
 }  // namespace
 
-Authenticator::Authenticator(store::WorkerPool& workers, ops::Log& log, std::function<Time()> now)
+Authenticator::Authenticator(store::WorkerPool& workers, ops::Log& log, std::function<Time()> now,
+                             const IdentityWatch* watch)
     : workers_(workers),
       log_(log),
       now_(std::move(now)),
       keys_(
           cached_max,
           [this](const std::string& name, Cache::Done done) { load_key(name, std::move(done)); },
-          &Cache::Clock::now),
+          &Cache::Clock::now, vouch_of(watch)),
       certificates_(
           cached_max,
           [this](const std::string& name, Cache::Done done) { load_certificate(name, std::move(done)); },
-          &Cache::Clock::now) {}
+          &Cache::Clock::now, vouch_of(watch)) {}
 
 Status Authenticator::check_form(const http::Request& request, Access::Kind kind) {
     if (kind == Access::Kind::key && !bearer(request)) return no_key();

@@ -1,9 +1,10 @@
 // Who asks: API keys and agents' client certificates, looked up in the database and remembered for less
-// than a second.
+// than a second, or for as long as the identity watch vouches that nothing has changed.
 #pragma once
 
 #include <functional>
 
+#include "api/identity_watch.hpp"
 #include "api/lookup_cache.hpp"
 #include "api/route.hpp"
 #include "ops/log.hpp"
@@ -20,11 +21,14 @@ struct Identity {
 struct KnownIdentity {
     Result<Identity> identity = refuse(ErrorCode::unauthenticated, {});
     Time ends_at;
+    [[nodiscard]] bool is_lasting() const { return static_cast<bool>(identity); }
 };
 
 class Authenticator {
   public:
-    Authenticator(store::WorkerPool& workers, ops::Log& log, std::function<Time()> now);
+    /// Without a `watch` nothing is remembered for longer.
+    Authenticator(store::WorkerPool& workers, ops::Log& log, std::function<Time()> now,
+                  const IdentityWatch* watch);
 
     using OnIdentity = std::function<void(Result<Identity>)>;
     /// `done` is called once: at once when the answer is remembered, else on a worker's thread.

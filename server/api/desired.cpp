@@ -108,16 +108,41 @@ class Poll : public std::enable_shared_from_this<Poll> {
             return done_(
                 refuse(ErrorCode::not_leader, "The market's leader is not confirmed at the moment."));
         const std::uint64_t seen = services_.hub.version(topic_of(host_));
-        if (known != version(*epoch, seen) || wait.count == 0) return answer();
+        const std::string current = version(*epoch, seen);
+        if (!known.starts_with(current) || wait.count == 0) return answer();
+        const bool had_none = known == with_count(current, 0);
         const auto deadline = engine::Hub::Clock::now() + std::chrono::milliseconds(wait.count);
         services_.hub.wait(topic_of(host_), seen, deadline,
-                           [self = shared_from_this()](bool) { self->answer(); });
+                           [self = shared_from_this(), current, had_none](bool) {
+                               if (!had_none || !self->answer_none(current)) self->answer();
+                           });
     }
 
   private:
-    /// What was seen counts on the server that saw it alone, which the middle names.
+    /// What was seen counts on the server that saw it alone, which the middle names. The number of leases
+    /// follows.
     [[nodiscard]] std::string version(std::int64_t epoch, std::uint64_t seen) const {
-        return fmt::format("{}-{}-{}", epoch, services_.instance, seen);
+        return fmt::format("{}-{}-{}-", epoch, services_.instance, seen);
+    }
+    [[nodiscard]] static std::string with_count(const std::string& version, std::size_t leases) {
+        return version + std::to_string(leases);
+    }
+
+    /// Most hosts have no lease most of the time: as long as nothing has changed since the agent was told
+    /// so, it is told again without the database. False when something has.
+    [[nodiscard]] bool answer_none(const std::string& known) {
+        const auto epoch = services_.confirmed_epoch();
+        if (!epoch || version(*epoch, services_.hub.version(topic_of(host_))) != known) return false;
+        JsonWriter json;
+        begin(json, with_count(known, 0), *epoch);
+        json.key("leases").begin_array().end_array().end_object();
+        done_(json_reply(json.take()));
+        return true;
+    }
+
+    void begin(JsonWriter& json, const std::string& version, std::int64_t epoch) const {
+        json.begin_object().field("version", version).field("epoch", epoch);
+        json.field("server_time", services_.now());
     }
 
     void answer() {
@@ -143,7 +168,7 @@ class Poll : public std::enable_shared_from_this<Poll> {
                                           [&](store::Transaction& tx) { return read_desired(tx, host_); });
         const Time now = services_.now();
         JsonWriter json(1024 * (leases.size() + 1));
-        json.begin_object().field("version", current).field("epoch", *epoch).field("server_time", now);
+        begin(json, with_count(current, leases.size()), *epoch);
         json.key("leases").begin_array();
         for (const DesiredLease& lease : leases)
             write(json, lease, services_.config, now);

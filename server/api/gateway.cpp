@@ -60,9 +60,9 @@ Status check_request(const Exchange& exchange) {
 
 }  // namespace
 
-Gateway::Gateway(Services& services)
+Gateway::Gateway(Services& services, const IdentityWatch* watch)
     : services_(services),
-      authenticator_(services.workers, services.log, services.now),
+      authenticator_(services.workers, services.log, services.now, watch),
       routes_(make_routes()) {
     for (const Route& route : routes_)
         static_cast<void>(router_.add(route.method, route.pattern));

@@ -14,7 +14,7 @@ namespace fallow::api {
 
 class Gateway : public http::Service {
   public:
-    explicit Gateway(Services& services);
+    explicit Gateway(Services& services, const IdentityWatch* watch = nullptr);
 
     [[nodiscard]] Result<http::BodyLimit> on_head(const http::Request& head) override;
     void handle(http::Request request, std::function<void(http::Reply)> respond) override;

@@ -14,12 +14,14 @@
 #include "api/data_folder.hpp"
 #include "api/gateway.hpp"
 #include "api/housekeeping.hpp"
+#include "api/identity_watch.hpp"
 #include "api/json_writer.hpp"
 #include "api/openapi_document.hpp"
 #include "api/services.hpp"
 #include "api/shared_keys.hpp"
 #include "api/version.hpp"
 #include "auth/base64.hpp"
+#include "auth/derived_secret.hpp"
 #include "auth/random.hpp"
 #include "engine/follower_thread.hpp"
 #include "http/server.hpp"
@@ -163,6 +165,7 @@ struct ServerApp::Impl {
     std::atomic<bool> draining = false;  ///< and the leadership is handed over
     engine::Hub hub;
     std::optional<engine::SearchIndex> search;
+    std::optional<IdentityWatch> identity_watch;
     KeyFilter key_filter;
     StreamLimits stream_limits;
     std::optional<store::WorkerPool> workers;
@@ -253,7 +256,7 @@ engine::EngineDeps ServerApp::Impl::engine_deps() {
             return engine::WarmMarket{std::move(*state), {}};
         },
         [this] { return advertised_address(config, server->port()); }, [this] { metrics.quarantined(); },
-        &*search};
+        &*identity_watch};
 }
 
 void ServerApp::Impl::open_engine() {
@@ -264,11 +267,17 @@ void ServerApp::Impl::open_engine() {
     beat_store = store::make_market_store(connection_settings("beat"));
     const engine::EngineConfig settings = engine_config(config);
     search.emplace(settings.rules);
+    identity_watch.emplace(*search);
     journal_source = store::make_journal_source(connection_settings("follower"));
     follower.emplace(
         follower_config(settings),
-        engine::FollowerDeps{*journal_source, [this](const std::string& topic) { hub.publish(topic); },
-                             [this] { hub.publish_all(); }, system_now, engine_log(), &*search});
+        engine::FollowerDeps{*journal_source,
+                             [this](const std::string& topic) {
+                                 if (topic == "journal")
+                                     identity_watch->read_accounts(*journal_source, config.market);
+                                 hub.publish(topic);
+                             },
+                             [this] { hub.publish_all(); }, system_now, engine_log(), &*identity_watch});
     engine.emplace(settings, engine_deps());
     forwarder.emplace(forwarder_settings(config), *engine, *follower, keys->authority, log, system_now);
     housekeeping.emplace(connection_settings("housekeeping"), config.market, key_filter, *engine, log,
@@ -284,7 +293,7 @@ http::ServerConfig ServerApp::Impl::http_config() {
     http.threads = http_threads(config);
     http.tls = {certificate.chain_pem, certificate.private_key_pem, keys->authority.certificate_pem(),
                 [] { return system_now().ms / 1000; },
-                keys->signing_key.derived_secret("fallow tls session tickets")};
+                auth::derived_secret(keys->signing_key, "fallow tls session tickets")};
     http.limits.connections_max = static_cast<std::size_t>(config.connections_max);
     http.limits.stream_heartbeat_ms = config.stream_heartbeat_ms;
     http.on_access = [this](const http::AccessRecord& record) {
@@ -320,7 +329,7 @@ void ServerApp::Impl::open_http() {
                               openapi_document(),
                               system_now,
                               auth::random_id});
-    gateway.emplace(*services);
+    gateway.emplace(*services, &*identity_watch);
     server.emplace(http_config(), *gateway);
     server->start();
     follower_thread.emplace(
@@ -329,6 +338,7 @@ void ServerApp::Impl::open_http() {
 }
 
 void ServerApp::Impl::on_look(const engine::Looked& looked) {
+    identity_watch->looked();
     if (looked.is_free) engine->on_row_free();
     if (services->is_ready()) announce();
 }

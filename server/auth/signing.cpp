@@ -1,7 +1,5 @@
 #include "auth/signing.hpp"
 
-#include <openssl/hmac.h>
-
 #include "auth/files.hpp"
 #include "auth/openssl.hpp"
 
@@ -63,20 +61,6 @@ std::string SigningKey::sign(std::string_view bytes) const {
             size == signature_bytes,
         "signing");
     return signature;
-}
-
-std::string SigningKey::derived_secret(std::string_view label) const {
-    std::string raw(32, '\0');
-    std::size_t size = raw.size();
-    check_openssl(EVP_PKEY_get_raw_private_key(impl_->key.get(), as_bytes(raw), &size) == 1,
-                  "reading an Ed25519 private key");
-    std::string secret(32, '\0');
-    unsigned int secret_size = 0;
-    const auto* made = HMAC(EVP_sha256(), raw.data(), static_cast<int>(size), as_bytes(label), label.size(),
-                            as_bytes(secret), &secret_size);
-    OPENSSL_cleanse(raw.data(), raw.size());
-    check_openssl(made != nullptr && secret_size == secret.size(), "deriving a secret");
-    return secret;
 }
 
 bool verify(std::string_view public_key, std::string_view bytes, std::string_view signature) {

@@ -31,9 +31,6 @@ class SigningKey {
     [[nodiscard]] const std::string& public_key() const;
     /// 64 raw bytes.
     [[nodiscard]] std::string sign(std::string_view bytes) const;
-    /// 32 bytes that only the key's holders can know, one for each label: HMAC-SHA256 of the label under the
-    /// raw private key.
-    [[nodiscard]] std::string derived_secret(std::string_view label) const;
 
   private:
     struct Impl;

@@ -190,6 +190,46 @@ TEST_CASE("a value is renewed while it is used, and never used for a second") {
     CHECK(fixture.loads.size() == 3);
 }
 
+TEST_CASE("what is vouched for holds until something changes, and for a minute at most") {
+    std::vector<std::pair<std::string, LookupCache<int>::Done>> loads;
+    LookupCache<int>::Clock::time_point now{};
+    std::uint64_t version = 1;
+    LookupCache<int> cache{
+        2, [&](const std::string& name, LookupCache<int>::Done done) { loads.emplace_back(name, done); },
+        [&] { return now; }, [&] { return version; }};
+    int got = 0;
+    const auto take = [&](const LookupCache<int>::Found& found) { got = *found; };
+    const auto ask = [&](std::size_t loads_then) {
+        cache.get("a", take);
+        CHECK(loads.size() == loads_then);
+    };
+    const auto answer = [&](int value) { loads.back().second(std::make_shared<const int>(value)); };
+    ask(1);
+    answer(7);
+    now += std::chrono::seconds(59);
+    ask(1);
+    CHECK(got == 7);
+    version = 2;  // something was revoked
+    ask(2);
+    version = 3;  // and something else, while it was looked up
+    answer(8);
+    now += std::chrono::seconds(1);
+    ask(3);
+    answer(9);
+    version = 0;  // nobody can tell any more
+    now += std::chrono::milliseconds(901);
+    ask(4);
+    answer(10);
+    version = 3;  // what was looked up meanwhile has nobody to vouch for it
+    now += std::chrono::milliseconds(901);
+    ask(5);
+    answer(11);
+    now += std::chrono::seconds(61);
+    ask(6);
+    answer(12);
+    CHECK(got == 12);
+}
+
 TEST_CASE("a lookup that failed is not remembered") {
     CacheFixture fixture;
     fixture.cache.get("a", fixture.take());
