@@ -1,5 +1,7 @@
 #include "http/connection.hpp"
 
+#include <poll.h>
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -84,10 +86,15 @@ IoOutcome Connection::outcome_of(const error_code& error) {
     return IoOutcome::gone;
 }
 
+bool Connection::has_hung_up() {
+    pollfd peer{stream_.next_layer().native_handle(), POLLRDHUP, 0};
+    return ::poll(&peer, 1, 0) == 1 && (peer.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 asio::awaitable<IoOutcome> Connection::handshake() {
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
-    co_await stream_.async_handshake(token);
+    co_await stream_.async_handshake(asio::ssl::stream_base::server, token);
     is_tls_ = !error;
     next_ticket_at_ = Clock::now() + ticket_renewal;
     co_return outcome_of(error);

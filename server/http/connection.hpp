@@ -41,6 +41,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void set_deadline(std::int64_t from_now_ms);
     void clear_deadline();
 
+    /// Whether the other side has closed already, looked at without reading.
+    [[nodiscard]] bool has_hung_up();
     boost::asio::awaitable<IoOutcome> handshake();
 
     /// What has been received and not yet consumed.

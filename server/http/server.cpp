@@ -13,6 +13,7 @@
 
 #include "base/assert.hpp"
 #include "base/limits.hpp"
+#include "http/handshake_gate.hpp"
 #include "http/listener.hpp"
 #include "http/session.hpp"
 #include "http/tls.hpp"
@@ -20,6 +21,10 @@
 namespace fallow::http {
 
 namespace asio = boost::asio;
+
+/// Enough to keep the processors at work while far peers answer, and few enough that the last one of them
+/// is served within the patience of an agent (heartbeat_timeout_ms).
+constexpr std::size_t handshakes_under_way_max = 512;
 
 ServerLimits::ServerLimits()
     : header_bytes_max(limits::request_header_bytes_max),
@@ -57,6 +62,7 @@ struct Server::Impl {
 
     const ServerConfig config;
     Service& service;
+    HandshakeGate handshakes{handshakes_under_way_max};
     asio::io_context io;
     asio::ssl::context tls;
     std::shared_ptr<Listener> listener;
@@ -103,6 +109,7 @@ void Server::Impl::run() {
 }
 
 void Server::Impl::accept(asio::ip::tcp::socket socket) {
+    std::shared_ptr<Connection> connection;
     std::shared_ptr<Session> session;
     {
         const std::lock_guard lock(mutex);
@@ -110,11 +117,14 @@ void Server::Impl::accept(asio::ip::tcp::socket socket) {
         const ServerLimits& bounds = config.limits;
         if (is_draining || count >= bounds.connections_max + bounds.connections_refused_max) return;
         const SessionContext context{config, service, is_draining};
-        const auto connection = std::make_shared<Connection>(std::move(socket), tls, bounds);
+        connection = std::make_shared<Connection>(std::move(socket), tls, bounds);
         session = std::make_shared<Session>(connection, context, count >= bounds.connections_max);
         sessions.emplace(session.get(), session);
     }
-    session->start([this, key = session.get()] { forget(key); });
+    handshakes.enter([this, connection, session](HandshakeGate::Place place) {
+        if (connection->has_hung_up()) return forget(session.get());
+        session->start(std::move(place), [this, key = session.get()] { forget(key); });
+    });
 }
 
 void Server::Impl::forget(const Session* session) {
@@ -137,6 +147,7 @@ void Server::Impl::drain(std::int64_t timeout_ms) {
         for (const auto& [key, session] : sessions)
             session->drain();
     }
+    handshakes.open();
     wait_for_sessions(timeout_ms);
     {
         const std::lock_guard lock(mutex);

@@ -46,7 +46,8 @@ Session::Session(std::shared_ptr<Connection> connection, SessionContext context,
       is_over_cap_(is_over_cap),
       request_ids_(random_seed()) {}
 
-void Session::start(std::function<void()> ended) {
+void Session::start(HandshakeGate::Place place, std::function<void()> ended) {
+    handshake_place_ = std::move(place);
     const auto on_end = [self = shared_from_this(), done = std::move(ended)](std::exception_ptr escaped) {
         if (escaped) {
             self->report_internal("An exception ended a connection.");
@@ -82,6 +83,7 @@ void Session::cut() {
 asio::awaitable<void> Session::run() {
     if (!context_.is_draining) connection_->set_deadline(context_.config.limits.handshake_timeout_ms);
     const IoOutcome handshake = co_await connection_->handshake();
+    handshake_place_.reset();
     bool goes_on = handshake == IoOutcome::done;
     if (goes_on) certificate_ = peer_certificate(connection_->native_tls());
     while (goes_on) {

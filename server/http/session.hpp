@@ -13,6 +13,7 @@
 
 #include "base/ids.hpp"
 #include "http/connection.hpp"
+#include "http/handshake_gate.hpp"
 #include "http/head_parser.hpp"
 #include "http/mailbox.hpp"
 #include "http/server.hpp"
@@ -31,8 +32,9 @@ class Session : public std::enable_shared_from_this<Session> {
     /// A session over the cap answers its first request with 503 and closes.
     Session(std::shared_ptr<Connection> connection, SessionContext context, bool is_over_cap);
 
-    /// `ended` is called on the connection's executor when the session is over.
-    void start(std::function<void()> ended);
+    /// `ended` is called on the connection's executor when the session is over. The place is given back
+    /// with the handshake's end.
+    void start(HandshakeGate::Place place, std::function<void()> ended);
     /// From any thread: closes an idle connection unless a request comes soon, ends a stream, lets a
     /// request in flight finish.
     void drain();
@@ -90,6 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const std::shared_ptr<Connection> connection_;
     const SessionContext context_;
     const bool is_over_cap_;
+    HandshakeGate::Place handshake_place_;
     IdMint request_ids_;
     std::optional<PeerCertificate> certificate_;
     Exchange exchange_;

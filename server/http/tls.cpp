@@ -115,10 +115,6 @@ boost::asio::ssl::context make_tls_context(const TlsFiles& files) {
     require(SSL_CTX_set_cipher_list(native, tls12_ciphers) == 1, "no cipher is left");
     require(SSL_CTX_set1_groups_list(native, "X25519:P-256:P-384") == 1, "no group is left");
     SSL_CTX_set_alpn_select_cb(native, &select_alpn, nullptr);
-    // An idle connection holds no buffer; a busy one reads whole records at once.
-    SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_read_ahead(native, 1);
 
     // Tickets carry the session, so the server keeps none; a resumed session skips the check of a client
     // certificate, hence the short life.

@@ -70,11 +70,22 @@ int int_size(std::size_t size) {
 
 TlsStream::TlsStream(Socket socket, SSL_CTX* context) : socket_(std::move(socket)), ssl_(SSL_new(context)) {
     if (!ssl_) throw std::runtime_error("TLS: no memory for a connection");
+    // Buffers only while there is something in them; whole records at once; a write may go on from
+    // elsewhere.
+    SSL_set_mode(ssl_.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_set_read_ahead(ssl_.get(), 1);
+}
+
+void TlsStream::attach(asio::ssl::stream_base::handshake_type side) {
     boost::system::error_code gone;  // a socket without its peer is found out by the handshake
     socket_.native_non_blocking(true, gone);
     BIO* const bio = make_bio(socket_.native_handle());
     SSL_set_bio(ssl_.get(), bio, bio);
-    SSL_set_accept_state(ssl_.get());
+    if (side == asio::ssl::stream_base::server)
+        SSL_set_accept_state(ssl_.get());
+    else
+        SSL_set_connect_state(ssl_.get());
 }
 
 /// Of a call that returned `result`, with OpenSSL's queue of errors empty before it.

@@ -1,14 +1,16 @@
-// TLS of a server over a socket that OpenSSL reads and writes by itself. Asio's own stream keeps two pairs
+// TLS over a socket that OpenSSL reads and writes by itself. Asio's own stream keeps two pairs
 // of buffers of one record each beside OpenSSL's, some 70 KiB that every idle connection would hold; here
 // it holds none, and bytes are copied once less.
 //
-// It has the asynchronous operations of an Asio stream. One read and one write may be under way at a time.
+// It has the asynchronous operations of Asio's ssl::stream. One read and one write may be under way at a
+// time.
 #pragma once
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/compose.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream_base.hpp>
 
 #include <openssl/ssl.h>
 
@@ -32,8 +34,10 @@ class TlsStream {
     [[nodiscard]] SSL* native_handle() { return ssl_.get(); }
     [[nodiscard]] Socket& next_layer() { return socket_; }
 
+    /// The socket has to be connected by then.
     template <class Token>
-    auto async_handshake(Token&& token) {
+    auto async_handshake(boost::asio::ssl::stream_base::handshake_type side, Token&& token) {
+        attach(side);
         return begin<void(boost::system::error_code)>(&TlsStream::handshake, {},
                                                       std::forward<Token>(token));
     }
@@ -109,6 +113,7 @@ class TlsStream {
                                                             socket_);
     }
 
+    void attach(boost::asio::ssl::stream_base::handshake_type side);
     Step handshake(Bytes unused);
     Step read(Bytes into);
     Step write(Bytes from);

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <ctime>
 
+#include "http/handshake_gate.hpp"
 #include "integration/http/support.hpp"
 
 namespace fallow::http::testing {
@@ -162,6 +163,30 @@ TEST_CASE("servers with one ticket secret resume each other's sessions", "[http]
     Client second(restarted.port(), options);
     CHECK(second.ask(get("/")).body == "host_7z");
     CHECK(second.is_resumed() == row.is_resumed);
+}
+
+TEST_CASE("handshakes beyond the most at once wait, the newest first, and end with the server",
+          "[http][tls]") {
+    HandshakeGate gate(2);
+    std::vector<int> begun;
+    std::vector<HandshakeGate::Place> places;
+    for (int i = 0; i < 5; ++i)
+        gate.enter([&begun, &places, i](HandshakeGate::Place place) {
+            begun.push_back(i);
+            if (i != 3) places.push_back(std::move(place));  // the fourth has gone meanwhile
+        });
+    CHECK(begun == std::vector<int>{0, 1});
+    places.erase(places.begin());
+    CHECK(begun == std::vector<int>{0, 1, 4});
+    places.pop_back();
+    CHECK(begun == std::vector<int>{0, 1, 4, 3, 2});
+
+    begun.clear();
+    gate.enter([&](const HandshakeGate::Place&) { begun.push_back(5); });
+    CHECK(begun.empty());
+    gate.open();
+    CHECK(begun == std::vector<int>{5});
+    places.clear();
 }
 
 TEST_CASE("a server without usable certificates or address does not start", "[http][tls]") {
