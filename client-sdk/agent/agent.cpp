@@ -174,19 +174,28 @@ void Agent::beat(ServerLink& server, Rhythm& rhythm) {
 }
 
 void Agent::run_heartbeat(std::stop_token stop) {
-    ServerLink server(state_, [this] { return server_unix_ms(); });
+    ServerLink own(state_, [this] { return server_unix_ms(); });
     Rhythm rhythm;
     rhythm.interval_ms = state_.identity().heartbeat_interval_ms;
     while (!stop.stop_requested()) {
         std::int64_t next_ms = retry_ms;
+        bool is_acknowledged = false;
         try {
-            beat(server, rhythm);
+            const auto turn = has_lease() ? std::unique_lock<std::mutex>() : turns_.try_take();
+            beat(turn.owns_lock() ? *link_ : own, rhythm);
+            is_acknowledged = true;
             next_ms = with_jitter(rhythm.interval_ms);
         } catch (const std::exception& error) {
             spdlog::warn("a heartbeat was not acknowledged: {}", error.what());
         }
+        turns_.beaten(boot_clock_ms() + next_ms, is_acknowledged);
         wait(next_ms, stop);
     }
+}
+
+bool Agent::has_lease() {
+    const std::lock_guard lock(mutex_);
+    return !tasks_.empty();
 }
 
 bool Agent::asked_to_poll_at_once() {
@@ -206,10 +215,10 @@ void Agent::take_desired(Desired desired) {
 }
 
 void Agent::run_desired(std::stop_token stop) {
-    ServerLink server(state_, [this] { return server_unix_ms(); });
     std::string version;
     while (!stop.stop_requested()) {
         try {
+            const std::int64_t most_ms = has_lease() ? long_poll_ms : turns_.poll_ms(long_poll_ms, stop);
             std::stop_source poll_stop;
             {
                 const std::lock_guard lock(mutex_);
@@ -219,18 +228,22 @@ void Agent::run_desired(std::stop_token stop) {
             const std::stop_callback on_stop(stop, [&] { poll_stop.request_stop(); });
             // The certificate is renewed between two polls, so that none may last beyond that.
             const std::int64_t until_renewal = certificate_renewal_unix_ms(state_) - server_unix_ms();
-            const std::int64_t wait_ms = std::clamp<std::int64_t>(until_renewal, 0, long_poll_ms);
-            Desired desired = server.desired(version, wait_ms, server_offset_ms_, poll_stop.get_token());
+            const std::int64_t wait_ms = std::clamp<std::int64_t>(until_renewal, 0, most_ms);
+            auto turn = turns_.take();
+            Desired desired = link_->desired(version, wait_ms, server_offset_ms_, poll_stop.get_token());
             version = desired.version;
             take_desired(std::move(desired));
-            if (renew_certificate_if_due(state_, server, server_unix_ms()))
+            if (renew_certificate_if_due(state_, *link_, server_unix_ms()))
                 spdlog::info("the certificate is renewed");
         } catch (const std::exception& error) {
             if (stop.stop_requested()) return;
             version.clear();
             if (asked_to_poll_at_once()) continue;
             spdlog::warn("the desired state could not be read: {}", error.what());
-            wait(with_jitter(retry_ms), stop);
+            if (has_lease())
+                wait(with_jitter(retry_ms), stop);
+            else
+                turns_.wait_for_contact(long_poll_ms, stop);
         }
     }
 }
@@ -387,6 +400,7 @@ void Agent::adopt(const DesiredLease& lease) {
         const std::lock_guard lock(mutex_);
         tasks_[lease.lease_id] = std::move(task);
     }
+    wake();  // what follows from it is planned at once
     std::vector<std::string> uuids;
     for (const LeaseCard& card : lease.cards)
         uuids.push_back(card.uuid);
@@ -455,6 +469,7 @@ void Agent::run(std::stop_token stop) {
     const OwnerSocket owner(options_.state_folder, [this](const std::string& line, std::int64_t peer_pid) {
         return answer_owner(line, peer_pid);
     });
+    link_ = std::make_unique<ServerLink>(state_, [this] { return server_unix_ms(); });
     std::jthread heartbeat([this](std::stop_token s) { run_heartbeat(s); });
     std::jthread desired([this](std::stop_token s) { run_desired(s); });
     std::jthread inventory([this](std::stop_token s) { run_inventory(s); });

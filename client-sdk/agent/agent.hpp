@@ -28,6 +28,7 @@
 #include "agent/guard_link.hpp"
 #include "agent/inventory.hpp"
 #include "agent/lease_task.hpp"
+#include "agent/link_turns.hpp"
 #include "agent/owner_desk.hpp"
 #include "agent/owner_policy.hpp"
 #include "agent/owner_sampler.hpp"
@@ -77,6 +78,7 @@ class Agent {
     void beat(ServerLink& server, Rhythm& rhythm);
     void run_desired(std::stop_token stop);
     [[nodiscard]] bool asked_to_poll_at_once();
+    [[nodiscard]] bool has_lease();
     void poll_at_once();
     void heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
     void ask_about_frozen(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
@@ -136,6 +138,8 @@ class Agent {
     CardKeeper keeper_;
     DiskKeeper disk_;
     std::unique_ptr<TaskContext> context_;
+    std::unique_ptr<ServerLink> link_;  ///< of long-polls, and of heartbeats while there is no lease
+    LinkTurns turns_;
 
     std::mutex mutex_;
     std::condition_variable_any changed_;

@@ -170,13 +170,19 @@ void Engine::pull(const std::string& reference, std::stop_token stop) {
 }
 
 std::string Engine::create(const GuestProfile& profile, EngineFlavour flavour) {
-    remove(profile.name);
-    const bool podman = flavour == EngineFlavour::podman;
-    const sdk::HttpResponse response =
-        podman ? call("POST", "/v4.0.0/libpod/containers/create", podman_create_body(profile))
-               : call("POST",
-                      std::string(api) + "/containers/create?name=" + sdk::percent_encode(profile.name),
-                      docker_create_body(profile));
+    const auto ask = [&] {
+        return flavour == EngineFlavour::podman
+                   ? call("POST", "/v4.0.0/libpod/containers/create", podman_create_body(profile))
+                   : call("POST",
+                          std::string(api) + "/containers/create?name=" + sdk::percent_encode(profile.name),
+                          docker_create_body(profile));
+    };
+    sdk::HttpResponse response = ask();
+    if (!response.ok()) {
+        // The name is taken by one that an agent made and could not note before it was killed, most likely.
+        remove(profile.name);
+        response = ask();
+    }
     if (!response.ok()) refuse(response);
     return parse_or_throw(response).at("Id").get<std::string>();
 }

@@ -42,7 +42,7 @@ class Engine {
     [[nodiscard]] std::optional<ImageFacts> find_image(const std::string& reference);
     void pull(const std::string& reference, std::stop_token stop);
 
-    /// The container's id. One of that name that is there already is removed first.
+    /// The container's id. One of that name that is there already is removed.
     [[nodiscard]] std::string create(const GuestProfile& profile, EngineFlavour flavour);
     void start(const std::string& id);
     [[nodiscard]] std::optional<ContainerInspection> inspect(const std::string& id);

@@ -37,6 +37,17 @@ std::string Lane::current() const {
 
 void Lane::post(std::string what, std::function<void(std::stop_token)> work) {
     const std::lock_guard lock(mutex_);
+    begin(std::move(what), std::move(work));
+}
+
+bool Lane::post_if_idle(std::string what, std::function<void(std::stop_token)> work) {
+    const std::lock_guard lock(mutex_);
+    if (busy_) return false;
+    begin(std::move(what), std::move(work));
+    return true;
+}
+
+void Lane::begin(std::string what, std::function<void(std::stop_token)> work) {
     what_ = std::move(what);
     work_ = std::move(work);
     interrupt_ = std::stop_source();

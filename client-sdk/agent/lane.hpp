@@ -27,10 +27,13 @@ class Lane {
     [[nodiscard]] std::string current() const;
     /// Precondition: not busy.
     void post(std::string what, std::function<void(std::stop_token)> work);
+    /// From any thread. False, and nothing done, when it is busy.
+    bool post_if_idle(std::string what, std::function<void(std::stop_token)> work);
     /// Asks the work under way, if any, to stop early.
     void interrupt();
 
   private:
+    void begin(std::string what, std::function<void(std::stop_token)> work);
     void run(std::stop_token stop);
     void carry_out(std::unique_lock<std::mutex>& lock, std::stop_token stop);
 

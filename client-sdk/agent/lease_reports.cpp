@@ -47,6 +47,10 @@ void LeaseTask::report_accepted() {
     });
 }
 
+void LeaseTask::report_running() {
+    report("running", [](LeaseRecord& r) { r.running_reported = true; });
+}
+
 void LeaseTask::report_reclaimed() {
     const LeaseRecord r = record();
     Report report;

@@ -167,8 +167,7 @@ void LeaseTask::carry_out(const Action& action) {
         case ActionKind::report_accepted:
             return on_server([this] { report_accepted(); });
         case ActionKind::report_running:
-            return on_server(
-                [this] { report("running", [](LeaseRecord& r) { r.running_reported = true; }); });
+            return on_server([this] { report_running(); });
         case ActionKind::report_exited:
             return on_server([this] { report("exited", [](LeaseRecord& r) { r.exit_reported = true; }); });
         case ActionKind::report_failed:
@@ -285,6 +284,11 @@ void LeaseTask::start(std::int64_t planned_boot_ms) {
         return fail("start_failed", error.what());
     }
     if (const auto started = runtime_->inspect(id)) note_started(*started, true);
+    // At once, and not after another look at the engine; should the lane be busy, the next round reports
+    // it.
+    if (record().started)
+        server_lane_->post_if_idle(std::string(name_of(ActionKind::report_running)),
+                                   [this](std::stop_token) { report_running(); });
 }
 
 void LeaseTask::ship_logs() {

@@ -78,6 +78,7 @@ class LeaseTask {
     // The server's lane.
     void report(const char* phase, const Change& acknowledged);
     void report_accepted();
+    void report_running();
     void report_reclaimed();
     void report_gone();
     void state_usage(bool is_final);

@@ -106,6 +106,12 @@ bool may_remove(const LeaseRecord& r) {
     return !is_wanted(r) && !r.started;
 }
 
+/// Such a job is prepared while the server is still told that the lease is accepted; it starts only when
+/// that was heard. Inputs are given out for an accepted lease alone.
+bool needs_only_this_host(const JobSpec& spec) {
+    return spec.inputs.empty();
+}
+
 std::optional<Action> plan_engine(const Situation& s) {
     const LeaseRecord& r = s.record;
     const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
@@ -125,9 +131,13 @@ std::optional<Action> plan_engine(const Situation& s) {
         if (!r.started) return act(ActionKind::start);
         return plan_live(s);
     }
-    if (!r.accepted || !is_wanted(r) || !r.desired.spec || s.fenced) return std::nullopt;
-    if (s.container == nullptr || r.container_id.empty()) return act(ActionKind::prepare);
-    return r.started || !s.is_confirmed ? std::nullopt : std::optional(act(ActionKind::start));
+    if (!is_wanted(r) || !r.desired.spec || s.fenced) return std::nullopt;
+    if (s.container == nullptr || r.container_id.empty()) {
+        const bool may_prepare = r.accepted || needs_only_this_host(*r.desired.spec);
+        return may_prepare ? std::optional(act(ActionKind::prepare)) : std::nullopt;
+    }
+    const bool may_start = r.accepted && !r.started && s.is_confirmed;
+    return may_start ? std::optional(act(ActionKind::start)) : std::nullopt;
 }
 
 /// Only of a container that was seen running just now: one that has exited unseen must not be billed

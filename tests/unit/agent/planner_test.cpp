@@ -24,7 +24,20 @@ const Row rows[] = {
          h.observed.containers.clear();
      },
      "adopt"},
-    {"adopted", [](Host& h) { h.fresh(); }, "report_accepted"},
+    {"adopted", [](Host& h) { h.fresh(); }, "prepare report_accepted"},
+    {"adopted, with inputs that the server gives to an accepted lease only",
+     [](Host& h) {
+         h.fresh();
+         h.want([](DesiredLease& d) { d.spec->inputs.push_back({}); });
+     },
+     "report_accepted"},
+    {"prepared before the server has heard that it is accepted",
+     [](Host& h) {
+         h.record().accepted = h.record().started = h.record().running_reported = false;
+         h.record().meter.counting = false;
+         h.observed.containers[0].state = ContainerState::created;
+     },
+     "report_accepted"},
     {"adopted, but it has no job yet",
      [](Host& h) {
          h.want([](DesiredLease& d) { d.spec.reset(); });

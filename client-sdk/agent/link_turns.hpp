@@ -1,0 +1,45 @@
+// How the heartbeat and the long-poll of a host without leases share one connection: each long-poll ends
+// before the next heartbeat is due. So an idle host is one connection to the server and one handshake when
+// it comes back, and ten thousand of them are ten thousand.
+//
+// A heartbeat never waits for a long-poll: when its turn has not come by then it goes over a connection of
+// its own, as it always does while the host has a lease.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <stop_token>
+
+namespace fallow::agent {
+
+class LinkTurns {
+  public:
+    // --- the heartbeat's thread
+
+    /// Of the shared connection, if it is free.
+    [[nodiscard]] std::unique_lock<std::mutex> try_take() {
+        return std::unique_lock(link_, std::try_to_lock);
+    }
+    /// After each heartbeat: when the next one is due, and whether this one was acknowledged.
+    void beaten(std::int64_t next_boot_ms, bool is_acknowledged);
+
+    // --- the long-poll's thread
+
+    [[nodiscard]] std::unique_lock<std::mutex> take() { return std::unique_lock(link_); }
+    /// How long a long-poll may last so that it ends in time, `most_ms` at most. Waits while a heartbeat is
+    /// about to be sent.
+    [[nodiscard]] std::int64_t poll_ms(std::int64_t most_ms, std::stop_token stop);
+    /// After a failure: until the server acknowledges a heartbeat. While it is out of reach one of the two
+    /// tries.
+    void wait_for_contact(std::int64_t most_ms, std::stop_token stop);
+
+  private:
+    std::mutex link_;  ///< of the shared connection
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    std::int64_t next_beat_boot_ms_ = 0;
+    std::uint64_t acknowledged_ = 0;
+};
+
+}  // namespace fallow::agent
