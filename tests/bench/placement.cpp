@@ -1,6 +1,7 @@
-// `./run bench placement --nodes FILE --pods FILE [--pods FILE ...] [--seeds N]`: the server's own
-// placement beside the policies of the literature, over the packing protocol of Weng et al. (USENIX ATC
-// 2023). Prints a table and writes build/bench/placement.json.
+// `./run bench placement --nodes FILE --pods FILE [--pods FILE ...] [--seeds N] [--derive SEED ...]`: the
+// server's own placement beside the policies of the literature, over the packing protocol of Weng et al.
+// (USENIX ATC 2023), on the workloads of the files or on others derived from them (packing/derive.hpp).
+// Prints a table and writes build/bench/placement.json.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "bench/packing/derive.hpp"
 #include "bench/packing/replay.hpp"
 
 namespace fallow::bench {
@@ -22,19 +24,35 @@ struct Options {
     unsigned seeds = 10;
     unsigned threads = 1;
     bool scaling = true;
+    std::vector<std::uint64_t> derive;
+    std::vector<std::string> only;
 };
+
+/// Those that were asked for, and the first and the last of all, which are compared.
+std::vector<PolicyName> chosen(const Options& options) {
+    std::vector<PolicyName> some;
+    for (const PolicyName& policy : policies()) {
+        const bool is_compared =
+            policy.key == policies().front().key || policy.key == policies().back().key;
+        const bool is_named =
+            std::find(options.only.begin(), options.only.end(), policy.key) != options.only.end();
+        if (options.only.empty() || is_compared || is_named) some.push_back(policy);
+    }
+    return some;
+}
 
 /// By policy, then by seed.
 using Results = std::vector<std::vector<Packed>>;
 
 Results run_all(const Workload& workload, const Trace& trace, const Options& options) {
-    Results results(policies().size(), std::vector<Packed>(options.seeds));
+    const std::vector<PolicyName> tried = chosen(options);
+    Results results(tried.size(), std::vector<Packed>(options.seeds));
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
         for (std::size_t i = next++; i < results.size() * options.seeds; i = next++) {
             const std::size_t policy = i / options.seeds;
             const std::size_t seed = i % options.seeds;
-            results[policy][seed] = replay(policies()[policy], workload, trace, seed);
+            results[policy][seed] = replay(tried[policy], workload, trace, seed);
         }
     };
     std::vector<std::jthread> threads;
@@ -63,7 +81,8 @@ double median_speed(const std::vector<Packed>& runs) {
 }
 
 /// Prints the table of one workload and gives it as JSON.
-nlohmann::json report(const Workload& workload, const Results& results) {
+nlohmann::json report(const Workload& workload, const Results& results,
+                      const std::vector<PolicyName>& tried) {
     nlohmann::json all = nlohmann::json::object();
     const std::vector<Packed>& fgd = results.back();
     fmt::print("\n{}: {} tasks in {} classes, {} seeds\n", workload.name, workload.tasks.size(),
@@ -76,9 +95,9 @@ nlohmann::json report(const Workload& workload, const Results& results) {
         const double mean_100 = mean(results[i], at_100);
         const double mean_130 = mean(results[i], at_130);
         const double speed = median_speed(results[i]);
-        fmt::print("  {:<11}{:>9.2f}{:>9.2f}{:>+12.2f}{:>+12.2f}{:>14.0f}\n", policies()[i].key, mean_100,
+        fmt::print("  {:<11}{:>9.2f}{:>9.2f}{:>+12.2f}{:>+12.2f}{:>14.0f}\n", tried[i].key, mean_100,
                    mean_130, mean_100 - mean(fgd, at_100), mean_130 - mean(fgd, at_130), speed);
-        all[std::string(policies()[i].key)] = {
+        all[std::string(tried[i].key)] = {
             {"alloc_100", mean_100}, {"alloc_130", mean_130}, {"decisions_per_s", speed}};
     }
     return all;
@@ -111,16 +130,23 @@ nlohmann::json report_scaling(const Workload& workload, const Trace& trace) {
 int run(const Options& options) {
     const Trace trace = read_hosts(options.nodes);
     fmt::print("{} hosts, {} cards\n", trace.hosts.size(), trace.capacity / placement::whole_card);
-    for (const PolicyName& policy : policies())
+    const std::vector<PolicyName> tried = chosen(options);
+    for (const PolicyName& policy : tried)
         fmt::print("  {:<11}{}\n", policy.key, policy.what);
     fmt::print(
         "Equals: the lowest name, after fallow's own tie-break. FGD is given the typical tasks of the "
         "whole "
         "workload in advance; fallow learns them as they come.\n");
     nlohmann::json out;
+    std::vector<Workload> workloads;
     for (const std::string& path : options.pods) {
         const Workload workload = read_tasks(path, trace);
-        const nlohmann::json found = report(workload, run_all(workload, trace, options));
+        if (options.derive.empty()) workloads.push_back(workload);
+        for (const std::uint64_t seed : options.derive)
+            workloads.push_back(derived(workload, seed));
+    }
+    for (const Workload& workload : workloads) {
+        const nlohmann::json found = report(workload, run_all(workload, trace, options), tried);
         if (!out.contains("policies")) {
             out["workload"] = workload.name;
             out["policies"] = found;
@@ -148,6 +174,9 @@ int main(int argc, char** argv) {
     app.add_option("--seeds", options.seeds, "orders of arrival")->check(CLI::Range(1, 1000));
     app.add_option("--threads", options.threads, "speeds are only true with one")->check(CLI::Range(1, 64));
     app.add_flag("!--no-scaling", options.scaling, "leave out the 100,000 hosts");
+    app.add_option("--derive", options.derive,
+                   "workloads derived from the files' with these seeds instead");
+    app.add_option("--only", options.only, "these policies beside fallow and fgd");
     CLI11_PARSE(app, argc, argv);
     if (options.nodes.empty() || options.pods.empty()) {
         fmt::print("needs a trace: --nodes FILE --pods FILE\n");
