@@ -109,7 +109,7 @@ bool may_remove(const LeaseRecord& r) {
 /// Such a job is prepared while the server is still told that the lease is accepted; it starts only when
 /// that was heard. Inputs are given out for an accepted lease alone.
 bool needs_only_this_host(const JobSpec& spec) {
-    return spec.inputs.empty();
+    return spec.inputs.empty() && !spec.checkpoint;
 }
 
 std::optional<Action> plan_engine(const Situation& s) {
