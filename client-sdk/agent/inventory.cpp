@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -80,7 +81,7 @@ Processor parse_processor(std::string_view cpuinfo) {
         if (name == "model name" && !found.model && !value.empty()) found.model = value.substr(0, 100);
         if (name != "cpu MHz") continue;
         const double mhz = std::strtod(value.c_str(), nullptr);
-        const auto rounded = static_cast<std::int64_t>(mhz / step_mhz + 0.5) * 100;
+        const std::int64_t rounded = std::llround(mhz / step_mhz) * 100;
         if (rounded > 0) found.clock_mhz = std::max(found.clock_mhz.value_or(0), rounded);
     }
     return found;
