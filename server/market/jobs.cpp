@@ -221,6 +221,23 @@ std::vector<JobId> jobs_of(const State& state, const Order& order) {
 
 namespace {
 
+/// How long an attempt ran. Of a gang the member that ran longest counts: the next attempt has all of them
+/// begin together. A member that is forgotten already is taken to have run since the attempt was allocated.
+Millis longest_run(const State& state, const std::vector<Job>& jobs, Time now) {
+    Millis longest(0);
+    std::optional<Time> allocated_at;
+    bool are_known = true;
+    for (const Job& job : jobs) {
+        const Lease* lease = job.lease ? state.find<Lease>(*job.lease) : nullptr;
+        are_known = are_known && lease != nullptr;
+        if (lease == nullptr) continue;
+        longest = std::max(longest, lease->meter.running);
+        allocated_at = lease->allocated_at;
+    }
+    if (are_known || !allocated_at) return longest;
+    return std::max(longest, now - *allocated_at + state.rules().heartbeat);
+}
+
 /// What an attempt's end makes of its jobs: one, or a gang's, which end alike.
 void settle(Transaction& tx, std::vector<Job> jobs, EndReason reason) {
     for (Job& job : jobs)
@@ -234,11 +251,8 @@ void settle(Transaction& tx, std::vector<Job> jobs, EndReason reason) {
     const Job& first = jobs.front();
     const Order& order = tx.state().at<Order>(*first.order);
     if (is_retried(reason) && order.job && first.attempts < first.attempts_max) {
-        // Of a gang the member that ran longest counts: the next attempt has all of them begin together.
-        Millis ran(0);
-        for (const Job& job : jobs)
-            if (job.lease) ran = std::max(ran, tx.state().at<Lease>(*job.lease).meter.running);
-        if (const auto term = term_left(order, ran)) return requeue(tx, std::move(jobs), *term);
+        if (const auto term = term_left(order, longest_run(tx.state(), jobs, tx.now())))
+            return requeue(tx, std::move(jobs), *term);
     }
     finish(JobState::failed, "job.failed");
 }
