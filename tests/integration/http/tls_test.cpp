@@ -175,10 +175,14 @@ TEST_CASE("handshakes beyond the most at once wait, the newest first, and end wi
             begun.push_back(i);
             if (i != 3) places.push_back(std::move(place));  // the fourth has gone meanwhile
         });
+    const auto leave = [&places](std::size_t at) {
+        const HandshakeGate::Place leaving = std::move(places[at]);  // whoever comes in is added to places
+        places.erase(places.begin() + static_cast<std::ptrdiff_t>(at));
+    };
     CHECK(begun == std::vector<int>{0, 1});
-    places.erase(places.begin());
+    leave(0);
     CHECK(begun == std::vector<int>{0, 1, 4});
-    places.pop_back();
+    leave(1);
     CHECK(begun == std::vector<int>{0, 1, 4, 3, 2});
 
     begun.clear();
