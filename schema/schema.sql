@@ -1015,6 +1015,41 @@ CREATE TABLE saved_searches (
 CREATE INDEX saved_searches_by_organization ON saved_searches (organization_id, created_at DESC, id DESC);
 GRANT SELECT, INSERT, DELETE ON saved_searches TO fallow_request;
 
+-- Tunnels that renters wait for: which host is to come to which server. A row is of use for seconds; it is how a server
+-- that an agent listens to hears of a renter who has asked another one.
+CREATE TABLE tunnel_head (
+    single    boolean PRIMARY KEY DEFAULT true,
+    sequence  bigint NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE tunnel_head IS 'One row: the sequence of the last tunnel. Its row lock makes tunnels commit in their order.';
+INSERT INTO tunnel_head DEFAULT VALUES;
+
+CREATE TABLE tunnels (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL,
+    lease_id         uuid NOT NULL,
+    host_id          uuid NOT NULL,
+    home             text NOT NULL,
+    expires_at       bigint NOT NULL,
+    sequence         bigint NOT NULL
+);
+COMMENT ON COLUMN tunnels.home IS 'Host and port at which other servers reach the one where the renter waits.';
+
+-- Numbers a tunnel, and sweeps away those for which nobody can wait any more, so that the table stays small.
+CREATE FUNCTION tunnels_number() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE tunnel_head SET sequence = sequence + 1 RETURNING sequence INTO NEW.sequence;
+    DELETE FROM tunnels WHERE expires_at < NEW.expires_at - 60000;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER tunnels_number BEFORE INSERT ON tunnels
+    FOR EACH ROW EXECUTE FUNCTION tunnels_number();
+
+GRANT SELECT, INSERT ON tunnels TO fallow_request;
+GRANT SELECT ON tunnels TO fallow_agent, fallow_engine;
+GRANT SELECT ON tunnel_head TO fallow_engine;
+
 CREATE TABLE agent_certificates (
     serial_hex   text PRIMARY KEY,
     host_id      uuid NOT NULL,
@@ -1298,6 +1333,18 @@ CREATE POLICY all_tenants ON saved_searches TO fallow_owner
     USING (true);
 CREATE POLICY tenant ON saved_searches TO fallow_request
     USING (organization_id = fallow_organization());
+
+ALTER TABLE tunnels ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON tunnels TO fallow_owner, fallow_engine
+    USING (true);
+CREATE POLICY tenant ON tunnels TO fallow_request
+    USING (organization_id = fallow_organization())
+    WITH CHECK (organization_id = fallow_organization()
+                AND EXISTS (SELECT FROM leases
+                            WHERE leases.id = tunnels.lease_id AND leases.host_id = tunnels.host_id
+                              AND leases.organization_id = tunnels.organization_id));
+CREATE POLICY host ON tunnels TO fallow_agent
+    USING (host_id = fallow_host());
 
 ALTER TABLE agent_certificates ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY all_tenants ON agent_certificates TO fallow_owner, fallow_admin, fallow_auth

@@ -214,6 +214,12 @@ void Agent::take_desired(Desired desired) {
     changed_.notify_all();
 }
 
+std::optional<LeaseRecord> Agent::find_lease(const std::string& lease_id) {
+    const std::lock_guard lock(mutex_);
+    const auto found = tasks_.find(lease_id);
+    return found == tasks_.end() ? std::nullopt : std::optional(found->second->seen().record);
+}
+
 void Agent::run_desired(std::stop_token stop) {
     std::string version;
     while (!stop.stop_requested()) {
@@ -231,8 +237,10 @@ void Agent::run_desired(std::stop_token stop) {
             const std::int64_t wait_ms = std::clamp<std::int64_t>(until_renewal, 0, most_ms);
             auto turn = turns_.take();
             Desired desired = link_->desired(version, wait_ms, server_offset_ms_, poll_stop.get_token());
+            const bool may_have_renters = desired.version != version && !desired.leases.empty();
             version = desired.version;
             take_desired(std::move(desired));
+            if (may_have_renters) tunnels_->look(stop);
             if (renew_certificate_if_due(state_, *link_, server_unix_ms()))
                 spdlog::info("the certificate is renewed");
         } catch (const std::exception& error) {

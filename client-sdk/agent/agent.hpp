@@ -38,6 +38,7 @@
 #include "agent/runtime.hpp"
 #include "agent/slurm_cards.hpp"
 #include "agent/state.hpp"
+#include "agent/tunnel_desk.hpp"
 
 namespace fallow::agent {
 
@@ -83,6 +84,7 @@ class Agent {
     void heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
     void ask_about_frozen(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
     void take_desired(Desired desired);
+    [[nodiscard]] std::optional<LeaseRecord> find_lease(const std::string& lease_id);
     void run_inventory(std::stop_token stop);
     [[nodiscard]] bool is_in_use(const CardFacts& card);
     [[nodiscard]] std::int64_t find_cards(std::stop_token stop);
@@ -160,7 +162,8 @@ class Agent {
     std::uint64_t claims_made_ = 0;
     std::uint64_t claims_heeded_ = 0;  ///< claims_made_ when the last whole round began
     bool offers_changed_ = false;      ///< since the inventory was sent
-    std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;  // last: their threads use all of the above
+    std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;  // their threads use all of the above
+    std::unique_ptr<TunnelDesk> tunnels_;  ///< of the long-poll, and its threads use the tasks
 };
 
 /// "accepted", "running", "exited", "failed" or "gone"; nothing before the lease was accepted.

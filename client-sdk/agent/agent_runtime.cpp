@@ -49,6 +49,11 @@ void Agent::take_over() {
                                                   .boot_id = boot_id_,
                                                   .server_unix_ms = [this] { return server_unix_ms(); },
                                                   .wake = [this] { wake(); }});
+    tunnels_ = std::make_unique<TunnelDesk>(
+        TunnelContext{.state = state_,
+                      .engine_socket = cluster_ ? std::string() : options_.engine_socket,
+                      .server_unix_ms = [this] { return server_unix_ms(); },
+                      .find = [this](const std::string& lease_id) { return find_lease(lease_id); }});
     std::vector<std::string> unreadable;
     for (LeaseRecord& record : state_.load_records(unreadable)) {
         spdlog::info("lease {} is taken over", record.desired.lease_id);

@@ -4,6 +4,7 @@
 #include "columns.hpp"
 #include "commands.hpp"
 #include "job_run.hpp"
+#include "tunnel.hpp"
 #include "verbs.hpp"
 
 namespace fallow::cli {
@@ -168,6 +169,7 @@ void add_job_commands(CLI::App& app, Context& context) {
                  &job_fields);
     add_outputs(job, context);
     add_checkpoint(job, context);
+    add_tunnel_commands(job, context);
 }
 
 }  // namespace fallow::cli

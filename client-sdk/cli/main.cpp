@@ -5,6 +5,7 @@
 #include "commands.hpp"
 #include "context.hpp"
 #include "explanation.hpp"
+#include "tunnel.hpp"
 
 namespace {
 
@@ -29,6 +30,7 @@ Output
 Exit codes
   0  done
   1  the operation failed or the server refused it (for job run: the job failed)
+     job exec and job attach end with the exit code of the process
   2  the command line or a setting is wrong
   4  the server cannot be reached)";
 
@@ -91,6 +93,8 @@ int run(const Context& context) {
     try {
         if (context.action) context.action();
         return exit_code::done;
+    } catch (const ExitStatus& status) {
+        return status.code();
     } catch (const UsageError& error) {
         Context::message(std::string("fallow: ") + error.what());
         return exit_code::usage;

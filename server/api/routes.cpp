@@ -1,5 +1,7 @@
 #include "api/routes.hpp"
 
+#include "api/tunnel_routes.hpp"
+
 namespace fallow::api {
 
 std::vector<Route> make_routes() {
@@ -17,6 +19,7 @@ std::vector<Route> make_routes() {
     add_spot_routes(routes);
     add_reservation_routes(routes);
     add_job_routes(routes);
+    add_tunnel_routes(routes);
     add_artifact_routes(routes);
     add_agent_routes(routes);
     add_agent_file_routes(routes);

@@ -19,6 +19,7 @@
 #include "api/openapi_document.hpp"
 #include "api/services.hpp"
 #include "api/shared_keys.hpp"
+#include "api/tunnels.hpp"
 #include "api/version.hpp"
 #include "auth/base64.hpp"
 #include "auth/derived_secret.hpp"
@@ -30,6 +31,7 @@
 #include "store/managed_postgres.hpp"
 #include "store/market_store.hpp"
 #include "store/migrate.hpp"
+#include "store/tunnel_watch.hpp"
 
 namespace fallow::api {
 namespace {
@@ -168,6 +170,8 @@ struct ServerApp::Impl {
     std::optional<IdentityWatch> identity_watch;
     KeyFilter key_filter;
     StreamLimits stream_limits;
+    TunnelDesk tunnels{[this] { return advertised_address(config, server->port()); }};
+    std::optional<store::TunnelWatch> tunnel_watch;
     std::optional<store::WorkerPool> workers;
     std::unique_ptr<engine::MarketStore> market_store;
     std::unique_ptr<engine::MarketStore> beat_store;
@@ -328,10 +332,12 @@ void ServerApp::Impl::open_http() {
                               fmt::format("{:08x}", auth::random_id().low & 0xffffffff),
                               openapi_document(),
                               system_now,
-                              auth::random_id});
+                              auth::random_id,
+                              tunnels});
     gateway.emplace(*services, &*identity_watch);
     server.emplace(http_config(), *gateway);
     server->start();
+    tunnel_watch.emplace(connection_settings("tunnels"));
     follower_thread.emplace(
         *follower, std::chrono::milliseconds(config.follow_ms),
         [this](const engine::Looked& looked) { on_look(looked); }, engine_log());
@@ -340,6 +346,9 @@ void ServerApp::Impl::open_http() {
 void ServerApp::Impl::on_look(const engine::Looked& looked) {
     identity_watch->looked();
     if (looked.is_free) engine->on_row_free();
+    // Renters ask at any server, and each agent listens to one.
+    for (const HostId host : tunnel_watch->look())
+        hub.publish("host/" + host.text());
     if (services->is_ready()) announce();
 }
 
@@ -403,9 +412,11 @@ void ServerApp::stop() {
     impl_->hand_over();
     impl_->draining = true;
     impl_->hub.stop();  // long-polls and streams end now
+    impl_->tunnels.stop();
     if (impl_->server) impl_->server->drain(impl_->config.drain_timeout_ms);
     if (impl_->leader.joinable()) impl_->leader.join();
     impl_->follower_thread.reset();
+    impl_->tunnel_watch.reset();
     if (impl_->forwarder) impl_->forwarder->stop();
     impl_->housekeeping.reset();
     if (impl_->workers) impl_->workers->stop();

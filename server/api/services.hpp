@@ -23,6 +23,8 @@
 
 namespace fallow::api {
 
+class TunnelDesk;
+
 struct Services {
     engine::Engine& engine;
     engine::Follower& follower;
@@ -44,6 +46,7 @@ struct Services {
     std::string openapi_json;
     std::function<Time()> now;
     std::function<RawId()> random;
+    TunnelDesk& tunnels;
 
     /// The epoch under which the market is led, here or elsewhere, as the database has just confirmed it.
     [[nodiscard]] std::optional<std::int64_t> confirmed_epoch() const {

@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/connect.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -100,6 +101,20 @@ asio::awaitable<IoOutcome> Connection::handshake() {
     co_return outcome_of(error);
 }
 
+asio::awaitable<IoOutcome> Connection::connect(asio::ip::tcp::resolver::results_type endpoints) {
+    error_code error;
+    auto connected = asio::redirect_error(asio::use_awaitable, error);
+    co_await asio::async_connect(stream_.next_layer(), endpoints, connected);
+    if (!error) {
+        error_code ignored;
+        stream_.next_layer().set_option(asio::ip::tcp::no_delay(true), ignored);
+        auto shaken = asio::redirect_error(asio::use_awaitable, error);
+        co_await stream_.async_handshake(asio::ssl::stream_base::client, shaken);
+    }
+    is_tls_ = !error;
+    co_return outcome_of(error);
+}
+
 std::string_view Connection::input() const {
     const auto data = input_.cdata();
     return {static_cast<const char*>(data.data()), data.size()};
@@ -188,6 +203,45 @@ asio::awaitable<void> Connection::stop_watching() {
         stream_.next_layer().cancel(ignored);
         co_await wait(cancel_again_ms);
     }
+}
+
+void Connection::begin_receive() {
+    if (is_receiving_) return;
+    is_receiving_ = true;
+    stream_.async_read_some(input_.prepare(read_bytes),
+                            [self = shared_from_this()](const error_code& error, std::size_t bytes) {
+                                self->input_.commit(bytes);
+                                self->is_receiving_ = false;
+                                self->on_transfer(error, false);
+                            });
+}
+
+void Connection::begin_send(std::string bytes) {
+    is_sending_ = true;
+    outgoing_ = std::move(bytes);
+    asio::async_write(stream_, asio::buffer(outgoing_),
+                      [self = shared_from_this()](const error_code& error, std::size_t) {
+                          self->is_sending_ = false;
+                          self->on_transfer(error, true);
+                      });
+}
+
+void Connection::on_transfer(const error_code& error, bool was_sending) {
+    // A read that was given up on purpose leaves the connection whole; half a record sent does not.
+    const bool is_given_up =
+        is_stopping_transfers_ && !was_sending && error == asio::error::operation_aborted;
+    if (error && !is_given_up) is_gone_ = true;
+    signal();
+}
+
+asio::awaitable<void> Connection::stop_transfers() {
+    is_stopping_transfers_ = true;
+    while (is_receiving_ || is_sending_) {
+        error_code ignored;
+        stream_.next_layer().cancel(ignored);
+        co_await wait(cancel_again_ms);
+    }
+    is_stopping_transfers_ = false;
 }
 
 asio::awaitable<void> Connection::close_lingering() {

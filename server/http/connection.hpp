@@ -44,6 +44,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     /// Whether the other side has closed already, looked at without reading.
     [[nodiscard]] bool has_hung_up();
     boost::asio::awaitable<IoOutcome> handshake();
+    /// The other way round: connects to the first endpoint that answers, and shakes hands as the client.
+    boost::asio::awaitable<IoOutcome> connect(boost::asio::ip::tcp::resolver::results_type endpoints);
 
     /// What has been received and not yet consumed.
     [[nodiscard]] std::string_view input() const;
@@ -68,6 +70,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void watch_for_disconnect();
     boost::asio::awaitable<void> stop_watching();
 
+    /// For a tunnel: one transfer each way at once, without a deadline. Each end of one is told by wait().
+    void begin_receive();
+    void begin_send(std::string bytes);
+    [[nodiscard]] bool is_sending() const { return is_sending_; }
+    /// Waits until none is under way.
+    boost::asio::awaitable<void> stop_transfers();
+
     /// Says goodbye in TLS and TCP, then reads on within bounds, because closing with unread input would
     /// reset the connection and could take the last reply with it.
     boost::asio::awaitable<void> close_lingering();
@@ -80,6 +89,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     void arm_deadline(Clock::time_point when);
     void on_deadline_timer();
     void signal();
+    void on_transfer(const boost::system::error_code& error, bool was_sending);
     void on_watched_read(const boost::system::error_code& error, std::size_t bytes);
     [[nodiscard]] IoOutcome outcome_of(const boost::system::error_code& error);
     boost::asio::awaitable<void> drain_socket();
@@ -90,6 +100,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     boost::asio::steady_timer signal_timer_;
     boost::beast::flat_buffer input_;
     std::string watch_buffer_;
+    std::string outgoing_;
     std::string remote_address_;
     Clock::time_point deadline_ = Clock::time_point::max();
     Clock::time_point armed_for_ = Clock::time_point::max();
@@ -102,6 +113,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool is_signalled_ = false;
     bool is_watching_ = false;
     bool is_watch_read_pending_ = false;
+    bool is_receiving_ = false;
+    bool is_sending_ = false;
+    bool is_stopping_transfers_ = false;
 };
 
 }  // namespace fallow::http

@@ -11,6 +11,7 @@
 
 #include "base/assert.hpp"
 #include "http/characters.hpp"
+#include "http/tunnel_pipe.hpp"
 
 namespace fallow::http {
 namespace {
@@ -60,6 +61,7 @@ std::string_view reason_of(int status) {
 }  // namespace
 
 bool is_sendable(const Reply& reply) {
+    if (tunnel_of(reply)) return true;
     if (reply.status < 200 || reply.status > 599 || !is_safe_value(reply.content_type)) return false;
     return std::ranges::all_of(reply.headers, [](const auto& field) {
         return is_token(field.first) && is_safe_value(field.second);
@@ -73,6 +75,11 @@ bool may_have_body(int status) {
 void append_head(std::string& out, const Reply& reply, const ReplyFrame& frame) {
     fmt::format_to(std::back_inserter(out), "HTTP/1.1 {} {}\r\nDate: {}\r\nX-Request-Id: {}\r\n",
                    reply.status, reason_of(reply.status), http_date(), frame.request_id);
+    if (tunnel_of(reply)) {
+        fmt::format_to(std::back_inserter(out), "Connection: Upgrade\r\nUpgrade: {}\r\n\r\n",
+                       tunnel_protocol);
+        return;
+    }
     if (may_have_body(reply.status)) {
         if (!reply.content_type.empty())
             fmt::format_to(std::back_inserter(out), "Content-Type: {}\r\n", reply.content_type);

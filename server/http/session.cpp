@@ -12,6 +12,7 @@
 #include "http/problem.hpp"
 #include "http/reply_writer.hpp"
 #include "http/tls.hpp"
+#include "http/tunnel_pipe.hpp"
 
 namespace fallow::http {
 namespace {
@@ -301,7 +302,9 @@ asio::awaitable<bool> Session::send_reply() {
     }
     if (context_.is_draining) exchange_.keeps_alive = false;
     bool goes_on = false;
-    if (exchange_.reply.stream)
+    if (tunnel_of(exchange_.reply))
+        goes_on = co_await send_tunnel();
+    else if (exchange_.reply.stream)
         goes_on = co_await send_stream();
     else
         goes_on = co_await send_plain_reply();

@@ -72,6 +72,7 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::asio::awaitable<bool> send_reply();
     boost::asio::awaitable<bool> send_plain_reply();
     boost::asio::awaitable<bool> send_stream();
+    boost::asio::awaitable<bool> send_tunnel();
     boost::asio::awaitable<bool> pump_stream();
     boost::asio::awaitable<bool> await_stream_item();
 

@@ -9,6 +9,7 @@ import json
 from routes_fixture import SLOW_HEART, run_tests
 import routes_checkpoints  # noqa: F401
 from routes_objects import ObjectsTest
+import routes_tunnel_objects  # noqa: F401: its examples
 
 MISSING = object()
 OF_EACH_TYPE = {"string": "x", "integer": 7, "number": 1.5, "boolean": True, "array": [], "object": {}}
