@@ -31,6 +31,12 @@ const Row rows[] = {
          h.want([](DesiredLease& d) { d.spec->inputs.push_back({}); });
      },
      "report_accepted"},
+    {"adopted, with a checkpoint that the server gives to an accepted lease only",
+     [](Host& h) {
+         h.fresh();
+         h.want([](DesiredLease& d) { d.spec->checkpoint.emplace(); });
+     },
+     "report_accepted"},
     {"prepared before the server has heard that it is accepted",
      [](Host& h) {
          h.record().accepted = h.record().started = h.record().running_reported = false;
