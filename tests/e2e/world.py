@@ -273,8 +273,11 @@ class World:
         alive = []
         for lock in self.folder.glob("agent-*/guard.lock"):
             pid = int(lock.read_text() or 0)
-            name = pathlib.Path(f"/proc/{pid}/comm")
-            if pid and name.exists() and name.read_text().strip() == "fallow-guard":
+            try:
+                name = pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+            except (FileNotFoundError, ProcessLookupError):  # it may also end while its name is read
+                continue
+            if name == "fallow-guard":
                 alive.append(pid)
         return alive
 
