@@ -8,12 +8,14 @@ namespace fallow::engine {
 void Presence::expect(HostId host, Time now) {
     const std::lock_guard lock(mutex_);
     hosts_[host] = Seen{now, true, false};
+    heard_since_ = std::min(heard_since_, now);
 }
 
 bool Presence::heard(HostId host, Time now) {
     const std::lock_guard lock(mutex_);
     Seen& seen = hosts_[host];
     seen.at = now;
+    heard_since_ = std::min(heard_since_, now);
     if (std::exchange(seen.online, true)) return false;
     seen.back = true;
     return true;
@@ -23,13 +25,20 @@ void Presence::excuse(Millis deaf, Time now) {
     const std::lock_guard lock(mutex_);
     for (auto& [host, seen] : hosts_)
         seen.at = std::min(now, seen.at + deaf);
+    heard_since_ = std::min(heard_since_, now);
 }
 
 std::vector<HostId> Presence::lost(Time now, Millis window) {
     const std::lock_guard lock(mutex_);
     std::vector<HostId> lost;
+    if (now - heard_since_ <= window) return lost;
+    heard_since_ = now;
     for (auto& [host, seen] : hosts_) {
-        if (!seen.online || now - seen.at <= window) continue;
+        if (!seen.online) continue;
+        if (now - seen.at <= window) {
+            heard_since_ = std::min(heard_since_, seen.at);
+            continue;
+        }
         seen.online = seen.back = false;
         lost.push_back(host);
     }

@@ -33,6 +33,8 @@ class Presence {
     };
     mutable std::mutex mutex_;
     std::unordered_map<HostId, Seen> hosts_;
+    /// Nobody believed online was last heard of before this, so that most calls of lost() look at no host.
+    Time heard_since_;
 };
 
 }  // namespace fallow::engine
