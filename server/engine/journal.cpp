@@ -156,19 +156,23 @@ const market::Lease* lease_after(const market::Entry& entry) {
 void append_json_string(std::string& out, std::string_view text) {
     static constexpr std::string_view hex = "0123456789abcdef";
     out.push_back('"');
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
+    std::size_t plain_from = 0;  // what needs no escape is copied in whole stretches
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const bool is_quoted = byte == '"' || byte == '\\';
+        if (byte >= 0x20 && !is_quoted) continue;
+        out.append(text, plain_from, i - plain_from);
+        plain_from = i + 1;
+        if (is_quoted) {
             out.push_back('\\');
-            out.push_back(c);
-        } else if (byte < 0x20) {
+            out.push_back(text[i]);
+        } else {
             out += "\\u00";
             out.push_back(hex[byte >> 4]);
             out.push_back(hex[byte & 15]);
-        } else {
-            out.push_back(c);
         }
     }
+    out.append(text, plain_from);
     out.push_back('"');
 }
 
