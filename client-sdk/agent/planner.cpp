@@ -102,7 +102,9 @@ bool is_last_checkpoint_due(const LeaseRecord& r) {
 bool may_remove(const LeaseRecord& r) {
     if (is_last_checkpoint_due(r)) return false;
     if (r.exit) return r.exit_reported && r.outputs_uploaded;
-    if (r.failure) return r.failure_reported;
+    // Of a lease that was given up before it was accepted, the server takes no report but the last.
+    const bool is_over_unheard = !r.accepted && !is_wanted(r);
+    if (r.failure) return r.failure_reported || is_over_unheard;
     return !is_wanted(r) && !r.started;
 }
 

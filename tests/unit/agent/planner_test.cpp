@@ -37,6 +37,13 @@ const Row rows[] = {
          h.want([](DesiredLease& d) { d.spec->checkpoint.emplace(); });
      },
      "report_accepted"},
+    {"it could not be prepared, and was given up before the server had heard that it is accepted",
+     [](Host& h) {
+         h.fresh();
+         h.record().failure = LeaseFailure{"image_pull_failed", ""};
+         h.want([](DesiredLease& d) { d.run = false; });
+     },
+     "remove"},
     {"prepared before the server has heard that it is accepted",
      [](Host& h) {
          h.record().accepted = h.record().started = h.record().running_reported = false;
