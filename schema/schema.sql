@@ -1412,8 +1412,12 @@ CREATE POLICY host ON job_logs TO fallow_agent
 
 -- What anybody who may search sees of a stranger's open listing: these columns of its host and its cards.
 CREATE VIEW listed_hosts WITH (security_barrier) AS
-    SELECT id, organization_id, state, verification, country, runtime,
-           delivered_ms, lost_ms, reclaimed_ms, start_failed_ms, clipped_ms
+    SELECT id, organization_id, state, verification, country, runtime
+    FROM hosts
+    WHERE EXISTS (SELECT FROM listings WHERE listings.host_id = hosts.id AND listings.state = 'open');
+-- How far such a host can be relied on, and from what that follows.
+CREATE VIEW listed_host_records WITH (security_barrier) AS
+    SELECT id, delivered_ms, lost_ms, reclaimed_ms, start_failed_ms, clipped_ms
     FROM hosts
     WHERE EXISTS (SELECT FROM listings WHERE listings.host_id = hosts.id AND listings.state = 'open');
 CREATE VIEW listed_cards WITH (security_barrier) AS
@@ -1426,7 +1430,7 @@ CREATE VIEW listed_cards WITH (security_barrier) AS
 -- A receipt's verifier needs the public key of the host that signed it, and the server's word for that key.
 CREATE VIEW host_keys AS
     SELECT id AS host_id, signing_key, signing_key_certificate, enrolled_at AS registered_at FROM hosts;
-GRANT SELECT ON listed_hosts, listed_cards, host_keys TO fallow_request, fallow_admin;
+GRANT SELECT ON listed_hosts, listed_host_records, listed_cards, host_keys TO fallow_request, fallow_admin;
 
 -- Spot prices: pools with their price and its history, and what a lease cost when.
 CREATE TABLE spot_pools (

@@ -57,8 +57,8 @@ ALTER TABLE leases ADD CONSTRAINT leases_chosen_by_known
     CHECK (chosen_by IN ('named', 'price', 'fragmentation', 'lowest_id', 'nvlink', 'rack'));
 
 -- Renters see of a host that is offered how far it can be relied on, and from what that follows.
-CREATE OR REPLACE VIEW listed_hosts WITH (security_barrier) AS
-    SELECT id, organization_id, state, verification, country, runtime,
-           delivered_ms, lost_ms, reclaimed_ms, start_failed_ms, clipped_ms
+CREATE OR REPLACE VIEW listed_host_records WITH (security_barrier) AS
+    SELECT id, delivered_ms, lost_ms, reclaimed_ms, start_failed_ms, clipped_ms
     FROM hosts
     WHERE EXISTS (SELECT FROM listings WHERE listings.host_id = hosts.id AND listings.state = 'open');
+GRANT SELECT ON listed_host_records TO fallow_request, fallow_admin;

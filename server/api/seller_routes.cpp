@@ -59,7 +59,7 @@ Result<http::Reply> get_score(JobCall& call) {
     if (!id) return id.error();
     const std::string& columns = store::select_list<market::HostRecord>();
     const auto found = call.tx.query("SELECT " + columns + " FROM hosts WHERE id = $1 UNION SELECT " +
-                                         columns + " FROM listed_hosts WHERE id = $1",
+                                         columns + " FROM listed_host_records WHERE id = $1",
                                      *id);
     if (found.empty()) return refuse(ErrorCode::not_found, "There is no such host.");
     return json_reply(score_json(*id, store::read_row<market::HostRecord>(found[0])));

@@ -71,6 +71,8 @@ const std::vector<Refusal>& refusals() {
         {"organizations_version_positive", "UPDATE organizations SET version = 0"},
         // Hosts and cards
         {"hosts_country_form", "UPDATE hosts SET country = 'FRA'"},
+        {"hosts_disk_whole", "UPDATE hosts SET disk_read_bytes_per_s = 1"},
+        {"hosts_record_not_negative", "UPDATE hosts SET lost_ms = -1"},
         {"hosts_name_length", "UPDATE hosts SET name = repeat('n', 101)"},
         {"hosts_organization_exists", "UPDATE hosts SET organization_id = {lease}"},
         {"hosts_sizes_not_negative", "UPDATE hosts SET memory_bytes = -1"},
@@ -92,6 +94,7 @@ const std::vector<Refusal>& refusals() {
         {"cards_host_exists", "UPDATE cards SET host_id = {lease}"},
         {"cards_index_not_negative", "UPDATE cards SET index = -1"},
         {"cards_state_known", "UPDATE cards SET state = 'gone'"},
+        {"cards_verification_known", "UPDATE cards SET verification = 'maybe'"},
         {"cards_uuid_unique", "UPDATE cards SET uuid = 'same'"},
         {"cards_version_positive", "UPDATE cards SET version = 0"},
         // Listings
@@ -120,6 +123,7 @@ const std::vector<Refusal>& refusals() {
         {"orders_query_length", "UPDATE orders SET query = ''"},
         {"orders_reason_known", "UPDATE orders SET reason = 'bored'"},
         {"orders_end_use_known", "UPDATE orders SET end_use = 'unstated'"},
+        {"orders_nvlink_known", "UPDATE orders SET nvlink = 'maybe'"},
         {"orders_policy_effect_known", "UPDATE orders SET policy_effect = 'ask'"},
         {"orders_share_of_one_card", "UPDATE orders SET thousandths = 500, count = 2"},
         {"orders_share_within_card", "UPDATE orders SET thousandths = 1001"},

@@ -49,7 +49,9 @@ void fill_the_rest(Connection& superuser, const World& world) {
         "INSERT INTO checkpoint_heads VALUES (" + sql(world.job) + ", " + renter + ");" +
         "INSERT INTO checkpoint_chunks VALUES (" + sql(world.job) + ", repeat('a', 64), " + renter +
         ", 1, 'x');" + "INSERT INTO checkpoints VALUES (" + sql(world.job) + ", 1, " + renter + ", 1, " +
-        sql(world.lease) + ", 1, 1, 1, 1, '[]', '{}');" + "UPDATE listings SET state = 'paused'");
+        sql(world.lease) + ", 1, 1, 1, 1, '[]', '{}');" + "INSERT INTO tunnels VALUES (" +
+        sql(world.order) + ", " + renter + ", " + sql(world.lease) + ", " + sql(world.host) +
+        ", 'a:1', 1);" + "UPDATE listings SET state = 'paused'");
 }
 
 /// Rows of `table` that `actor` sees; nothing where it may not even look.
@@ -157,6 +159,7 @@ TEST_CASE("an open listing shows everybody its cards and its host's public face,
     CHECK(seen_by(connection, stranger, "listings") == 1);
     CHECK(seen_by(connection, stranger, "listed_cards") == 2);
     CHECK(seen_by(connection, stranger, "listed_hosts") == 1);
+    CHECK(seen_by(connection, stranger, "listed_host_records") == 1);
     CHECK(seen_by(connection, stranger, "host_keys") == 1);
     Connection superuser({.url = PostgresFixture::as_superuser(database.url)});
     const auto columns = superuser.exec(
@@ -174,6 +177,7 @@ TEST_CASE("an open listing shows everybody its cards and its host's public face,
     CHECK(seen_by(connection, stranger, "listings") == 0);
     CHECK(seen_by(connection, stranger, "listed_cards") == 0);
     CHECK(seen_by(connection, stranger, "listed_hosts") == 0);
+    CHECK(seen_by(connection, stranger, "listed_host_records") == 0);
 }
 
 TEST_CASE("a request cannot write what is another's, nor what only the engine writes", "[policies]") {
