@@ -400,7 +400,7 @@ TEST_CASE("a receipt is verified without a server and without settings") {
     const Outcome passed = run(folder, {"receipt", "verify", "--server-key", key, genuine}, {});
     CHECK(passed.code == 0);
     CHECK(passed.out.find("FAIL") == std::string::npos);
-    CHECK(passed.out.find("charged     $6.250002") != std::string::npos);
+    CHECK(passed.out.find("charged        $6.250002") != std::string::npos);
     CHECK(passed.err.empty());
     const Outcome failed = run(folder, {"receipt", "verify", "--server-key", key, forged}, {});
     CHECK(failed.code == 1);
