@@ -198,8 +198,8 @@ int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) n
     return static_cast<Exchange*>(context)->request.stop.stop_requested() ? 1 : 0;
 }
 
-/// Called for each new TLS connection. A server that was killed says no goodbye, and OpenSSL would not resume
-/// the session; that a reply is whole is told by its length, which libcurl checks.
+/// Called for each new TLS connection. A server that was killed says no goodbye, and OpenSSL would not
+/// resume the session; that a reply is whole is told by its length, which libcurl checks.
 CURLcode judge_by_clock(CURL*, void* context, void* options) noexcept {
     try {
         const std::int64_t now = static_cast<const HttpClientOptions*>(options)->unix_seconds();
