@@ -137,11 +137,14 @@ class Ours:
         body = {"requirements": {}, "price_max_micros_per_hour": ASK,
                 "term_ms": 3_600_000, "fill_or_kill": True,
                 "job": {"image": IMAGE, "command": ["sleep", "0.2"], "max_duration_ms": 60_000}}
+        deadline = time.monotonic() + 60
         while True:
             begun = time.monotonic()
             reply = self.buyer.call("POST", "/v1/orders", body)
             if reply.status == 201:
                 break
+            if begun > deadline:
+                raise SystemExit(f"no card was free for 60 s: {reply.status} {reply.body}")
             time.sleep(0.05)  # the card of the last round is still being cleaned
         lease = reply.body["lease"]["id"]
         self.events.wait(lambda e: e["type"] == "lease.running" and e["object"]["id"] == lease, "running", 60)
