@@ -18,7 +18,7 @@ import sys
 import time
 import uuid
 
-from rent import SOURCE, cpu_seconds, postgres_pids
+from rent import SOURCE, cpu_seconds, postgres_cpu_seconds
 from start import resident_mb
 from world import World
 
@@ -72,9 +72,9 @@ def order(world, renter):
 
 
 def steady_minute(world, swarm, renter, options):
-    server, postgres = [world.server.child.pid], postgres_pids(world)
+    server = world.server.child.pid
     swarm.ask("mark")
-    begun, before, before_pg = time.monotonic(), cpu_seconds(server), cpu_seconds(postgres)
+    begun, before, before_pg = time.monotonic(), cpu_seconds(server), postgres_cpu_seconds(world)
     ordered = 0
     while (left := begun + options.seconds - time.monotonic()) > 0:
         ordered += order(world, renter)
@@ -84,7 +84,7 @@ def steady_minute(world, swarm, renter, options):
     return seen, {
         "seconds": round(wall, 1),
         "cpu_cores": round((cpu_seconds(server) - before) / wall, 3),
-        "postgres_cores": round((cpu_seconds(postgres) - before_pg) / wall, 3),
+        "postgres_cores": round((postgres_cpu_seconds(world) - before_pg) / wall, 3),
         "rss_mb": round(resident_mb(world.server.child.pid), 1),
         "orders": ordered,
     }

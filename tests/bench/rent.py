@@ -23,6 +23,7 @@ from simulated_host import HostKeys, SimulatedHost, reported_cards  # noqa: E402
 from world import World  # noqa: E402
 
 PSQL = "/usr/lib/postgresql/15/bin"
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 CARDS_PER_HOST = 1024
 
 
@@ -58,28 +59,26 @@ class Postgres:
         return float(re.search(r"tps = ([\d.]+) \(without", out).group(1))
 
 
-def cpu_seconds(pids):
-    """User and system time of processes and their finished children, from /proc."""
-    ticks = 0
-    for pid in pids:
-        try:
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        except FileNotFoundError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+def process_times(pid):
+    """(parent, seconds of its own, seconds of its ended children) from /proc, or None when it has ended."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    ticks = [int(field) for field in fields[11:15]]
+    return int(fields[1]), sum(ticks[:2]) / CLOCK_TICKS, sum(ticks[2:]) / CLOCK_TICKS
 
 
-def postgres_pids(world):
+def cpu_seconds(pid):
+    return process_times(pid)[1]
+
+
+def postgres_cpu_seconds(world):
+    """Of the whole cluster; what its ended processes used is the postmaster's children's."""
     root = int((world.data / "postgres/data/postmaster.pid").read_text().split()[0])
-    pids = [root]
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == root:
-                pids.append(int(stat.parent.name))
-        except FileNotFoundError:
-            continue
-    return pids
+    _, own, ended = process_times(root)
+    children = (process_times(folder.name) for folder in pathlib.Path("/proc").glob("[0-9]*"))
+    return own + ended + sum(child[1] for child in children if child is not None and child[0] == root)
 
 
 def add_host(world, seller, keys, number):
@@ -109,10 +108,10 @@ def load(world, key_file, agents, connections, seconds, number):
 
 def place(world, key_file, agents, options, number):
     scheduler = world.get("/v1/admin/scheduler", world.admin_key)
-    pg, server = postgres_pids(world), [world.server.child.pid]
-    before = cpu_seconds(pg), cpu_seconds(server)
+    server = world.server.child.pid
+    before = postgres_cpu_seconds(world), cpu_seconds(server)
     seen = load(world, key_file, agents, options.connections, options.seconds, number)
-    after = cpu_seconds(pg), cpu_seconds(server)
+    after = postgres_cpu_seconds(world), cpu_seconds(server)
     now = world.get("/v1/admin/scheduler", world.admin_key)
     if seen["refused"]:
         raise SystemExit(f"{seen['refused']} orders were refused, the last with {seen['last_refusal']}")
