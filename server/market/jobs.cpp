@@ -115,8 +115,11 @@ Status check_listing(const State& state, const std::optional<ListingId>& listing
 std::optional<Match> match_now(const State& state, const Order& order, const PlaceOrder& command,
                                Time now) {
     const std::string* image = command.job ? &command.job->image : nullptr;
-    return command.quote ? match_quoted(state, order, *command.quote, now, image)
-                         : find_match(state, order, now, image);
+    if (command.quote) return match_quoted(state, order, *command.quote, now, image);
+    auto match = find_match(state, order, now, image);
+    if (match && !is_payable(state, order, *match))
+        if (auto payable = find_payable_match(state, order, now, image)) return payable;
+    return match;
 }
 
 Status check_place(const Transaction& tx, const PlaceOrder& command, const Order& order) {

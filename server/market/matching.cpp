@@ -97,10 +97,18 @@ void each_ask(const State& state, const Order& order, Visit&& visit) {
     }
 }
 
+/// So that a gang of such members is payable.
+bool is_payable_with_as_dear(const State& state, const Order& order, const Member& member) {
+    const ledger::Micros one = first_hold(state, order, Match{{member}});
+    return check_funds(state, order.organization, ledger::Micros(one.count * order.hosts)).ok();
+}
+
+enum class Funds { any, enough };
+
 /// The first match in the order of service that leaves others their claims. Among listings with one ask,
 /// those come first whose cards are linked, and a gang's in one rack.
 std::optional<Match> match_beside(const Claims* claims, const State& state, const Order& order, Time now,
-                                  const std::string* image) {
+                                  const std::string* image, Funds funds = Funds::any) {
     Match match;
     const auto wanted = static_cast<std::size_t>(order.hosts);
     const bool prefers = has_preference(state, order);
@@ -116,6 +124,7 @@ std::optional<Match> match_beside(const Claims* claims, const State& state, cons
             if (match.members.size() == wanted || is_taken(one.listing)) continue;
             auto member = fit(state, state.at<Listing>(one.listing), order, now, image, claims).member;
             if (!member) continue;
+            if (funds == Funds::enough && !is_payable_with_as_dear(state, order, *member)) continue;
             member->chosen_by = one.chosen_by;
             (prefers ? found : match.members).push_back(*std::move(member));
         }
@@ -150,6 +159,16 @@ std::optional<Match> find_match(const State& state, const Order& order, Time now
     return match_beside(&claims, state, order, now, image);
 }
 
+bool is_payable(const State& state, const Order& order, const Match& match) {
+    return check_funds(state, order.organization, first_hold(state, order, match)).ok();
+}
+
+std::optional<Match> find_payable_match(const State& state, const Order& order, Time now,
+                                        const std::string* image) {
+    const Claims claims = claims_before(state, order, now);
+    return match_beside(&claims, state, order, now, image, Funds::enough);
+}
+
 namespace {
 
 void match_fixed_orders(Transaction& tx) {
@@ -169,10 +188,12 @@ void match_fixed_orders(Transaction& tx) {
         // The orders behind this one pay no more, and the asks only rise from here.
         if (order.price_max < *lowest) return;
         if (!may_be_filled(state, order, tx.now())) continue;
-        const auto match = match_beside(&claims, state, order, tx.now(), nullptr);
+        auto match = match_beside(&claims, state, order, tx.now(), nullptr);
         if (!match && order.is_large() && claiming++ < limits::claiming_orders_max)
             add_claims(claims, state, order, tx.now());
-        if (!match || !check_funds(state, order.organization, first_hold(state, order, *match))) continue;
+        if (match && !is_payable(state, order, *match))
+            match = match_beside(&claims, state, order, tx.now(), nullptr, Funds::enough);
+        if (!match) continue;
         fill(tx, id, *match);
         ++filled;
     }

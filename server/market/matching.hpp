@@ -59,6 +59,15 @@ void each_candidate(const State& state, const Order& order, Visit&& visit) {
 [[nodiscard]] std::optional<Match> find_match(const State& state, const Order& order, Time now,
                                               const std::string* image = nullptr);
 
+/// Whether the renter has enough for the first hold.
+[[nodiscard]] bool is_payable(const State& state, const Order& order, const Match& match);
+
+/// For a renter who cannot pay what find_match() finds: the first match without such listings. Storage and
+/// notice are each listing's own, so that a dearer card may need a smaller hold. Each host of a gang has to
+/// cost no more than its part of what the renter has.
+[[nodiscard]] std::optional<Match> find_payable_match(const State& state, const Order& order, Time now,
+                                                      const std::string* image = nullptr);
+
 /// Whether renter and image may still have a standing order filled.
 [[nodiscard]] bool may_be_filled(const State& state, const Order& order, Time now);
 

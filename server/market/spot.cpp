@@ -137,7 +137,7 @@ std::optional<Displacement> find_displacement(const State& state, const Order& o
         if (std::ssize(cards) != order.count) continue;
         // With the listing's notice in it, a hold is more than the least that makes a bid count.
         const Match match{{Member{*listing_id, cards}}};
-        if (!check_funds(state, order.organization, first_hold(state, order, match))) continue;
+        if (!is_payable(state, order, match)) continue;
         return Displacement{std::move(cards), std::move(plan.overtaken), std::move(plan.stopped)};
     }
     return std::nullopt;
@@ -168,8 +168,7 @@ void serve_promise(Transaction& tx, OrderId id) {
     const Listing* listing = promised_listing(state, order, tx.now());
     if (listing == nullptr || !may_be_filled(state, order, tx.now())) return withdraw_promise(tx, id);
     const Match match{{Member{listing->id, order.promised}}};
-    if (!check_funds(state, order.organization, first_hold(state, order, match)))
-        return withdraw_promise(tx, id);
+    if (!is_payable(state, order, match)) return withdraw_promise(tx, id);
     const bool all_free = std::all_of(order.promised.begin(), order.promised.end(),
                                       [&](CardId card) { return state.at<Card>(card).is_free(); });
     if (all_free) fill(tx, id, match);
@@ -226,8 +225,9 @@ void match_standing_bids(Transaction& tx) {
         const Order& order = state.at<Order>(id);
         if (order.price_max < state.spot_offers().begin()->first) return;
         if (!may_be_filled(state, order, tx.now())) continue;
-        const auto match = find_match(state, order, tx.now());
-        if (!match || !check_funds(state, order.organization, first_hold(state, order, *match))) continue;
+        auto match = find_match(state, order, tx.now());
+        if (match && !is_payable(state, order, *match)) match = find_payable_match(state, order, tx.now());
+        if (!match) continue;
         fill(tx, id, *match);
         ++filled;
     }

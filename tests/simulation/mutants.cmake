@@ -58,7 +58,7 @@ mutant(kept_cards server/market/agent_reports.cpp
 mutant(stuck_job server/market/leases.cpp
   "    if (lease.job) settle_job(" "    if (lease.job && reason != EndReason::host_lost) settle_job(")
 mutant(head_blocks server/market/matching.cpp
-  "first_hold(state, order, *match))) continue;" "first_hold(state, order, *match))) return;")
+  "        if (!match) continue;" "        if (!match) return;")
 mutant(double_lease server/market/filling.cpp
   "    if (lease.job) assign_job(tx, *lease.job, lease);"
   "    if (lease.job && lease.price.micros_per_hour % 300000 != 0) assign_job(tx, *lease.job, lease);")

@@ -87,6 +87,52 @@ TEST_CASE("A job whose storage its renter cannot pay is refused, and the rental 
           "insufficient_funds");
 }
 
+TEST_CASE("Who cannot pay the storage of the cheapest card gets the first card that can be paid") {
+    Scene scene;
+    World& world = scene.world;
+    const ListingId dearer = world.listing(world.host(scene.seller, a_host().name("dearer").cards(3)),
+                                           a_listing().ask(usd(2)).floor(usd(1)).storage(usd(0)));
+    const auto set = [&](ListingState state) {
+        const auto version = world.listing_row(dearer).version;
+        static_cast<void>(world.must<ListingView>(UpdateListing(a_change(dearer, version).to(state)),
+                                                  World::by(scene.seller)));
+    };
+    // 100 GiB cost 10.00 an hour beside the cheapest cards, and nothing beside the others.
+    const auto order = [] { return an_order().price_max(usd(3)).job().storing(gib(100)); };
+
+    const OrganizationId poor = world.organization("poor");
+    world.deposit(poor, usd(2));
+    CHECK(world.lease(world.rent(poor, order())).listing == dearer);
+
+    set(ListingState::paused);
+    const OrganizationId waiting = world.organization("waiting");
+    world.deposit(waiting, usd(4));
+    CHECK(world.attempt(PlaceOrder(order()), World::by(waiting)) == "insufficient_funds");
+    const OrderId bid = world.place(waiting, order().bid(usd(2))).order.id;
+    world.listing(world.host(scene.seller, a_host().name("low floor")),
+                  a_listing().ask(usd(9)).floor(usd(0, 50)).storage(usd(73)));
+    CHECK(world.order(bid).state == OrderState::standing);
+    set(ListingState::open);
+    CHECK(world.order(bid).state == OrderState::filled);
+}
+
+TEST_CASE("A standing order passes over the storage that its renter cannot pay") {
+    Scene scene;
+    World& world = scene.world;
+    const OrganizationId waiting = world.organization("waiting");
+    world.deposit(waiting, usd(4));
+    const OrderId standing =
+        world.place(waiting, an_order().product("rare").price_max(usd(3)).job().storing(gib(100))).order.id;
+    CHECK(world.order(standing).state == OrderState::standing);
+    const auto rare = [&](std::string name) { return a_host().name(std::move(name)).product("rare"); };
+    world.listing(world.host(scene.seller, rare("dear storage")), a_listing().ask(usd(1)).storage(usd(73)));
+    CHECK(world.order(standing).state == OrderState::standing);
+    const ListingId payable = world.listing(world.host(scene.seller, rare("free storage")),
+                                            a_listing().ask(usd(2)).storage(usd(0)));
+    CHECK(world.order(standing).state == OrderState::filled);
+    CHECK(world.lease(*world.order(standing).lease).listing == payable);
+}
+
 TEST_CASE("An order may limit what it pays for storage") {
     Scene scene;
     World& world = scene.world;
