@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <exception>
+#include <future>
 #include <system_error>
 
 namespace fallow::http {
@@ -56,11 +57,26 @@ void Listener::start(Callbacks callbacks) {
 }
 
 void Listener::close() {
-    asio::post(strand_, [self = shared_from_this()] {
+    std::promise<void> closed;
+    asio::post(strand_, [this, &closed] {
+        accept_waiting();
         error_code ignored;
-        self->acceptor_.close(ignored);
-        self->pause_timer_.cancel();
+        acceptor_.close(ignored);
+        pause_timer_.cancel();
+        closed.set_value();
     });
+    closed.get_future().wait();
+}
+
+/// To their peers these are connected: closing the acceptor would reset them.
+void Listener::accept_waiting() {
+    error_code error;
+    acceptor_.non_blocking(true, error);
+    for (int i = 0; i < asio::socket_base::max_listen_connections && !error; ++i) {
+        tcp::socket socket(make_executor());
+        acceptor_.accept(socket, error);
+        if (!error) callbacks_.on_connection(std::move(socket));
+    }
 }
 
 asio::any_io_executor Listener::make_executor() {

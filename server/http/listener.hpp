@@ -29,12 +29,14 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
     void start(Callbacks callbacks);
-    /// From any thread.
+    /// From any thread but those of `io`, of which one must run: returns when the last connection that the
+    /// system had already established was handed on. One that comes after that is refused.
     void close();
 
   private:
     boost::asio::awaitable<void> accept_all();
     boost::asio::awaitable<void> pause();
+    void accept_waiting();
     [[nodiscard]] boost::asio::any_io_executor make_executor();
 
     boost::asio::io_context& io_;

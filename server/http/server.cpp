@@ -115,7 +115,7 @@ void Server::Impl::accept(asio::ip::tcp::socket socket) {
         const std::lock_guard lock(mutex);
         const std::size_t count = sessions.size();
         const ServerLimits& bounds = config.limits;
-        if (is_draining || count >= bounds.connections_max + bounds.connections_refused_max) return;
+        if (count >= bounds.connections_max + bounds.connections_refused_max) return;
         const SessionContext context{config, service, is_draining};
         connection = std::make_shared<Connection>(std::move(socket), tls, bounds);
         session = std::make_shared<Session>(connection, context, count >= bounds.connections_max);
@@ -140,10 +140,11 @@ void Server::Impl::wait_for_sessions(std::int64_t timeout_ms) {
 
 void Server::Impl::drain(std::int64_t timeout_ms) {
     const std::lock_guard one_drain(drain_mutex);
+    if (threads.empty()) return;
+    is_draining = true;
     listener->close();
     {
         const std::lock_guard lock(mutex);
-        is_draining = true;
         for (const auto& [key, session] : sessions)
             session->drain();
     }
@@ -156,7 +157,8 @@ void Server::Impl::drain(std::int64_t timeout_ms) {
     }
     work.reset();  // the threads end with the last session
     for (std::thread& thread : threads)
-        if (thread.joinable()) thread.join();
+        thread.join();
+    threads.clear();
 }
 
 Server::Server(ServerConfig config, Service& service)

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <deque>
+#include <future>
 #include <thread>
 
 #include "integration/http/support.hpp"
@@ -211,6 +212,45 @@ TEST_CASE("draining lets a request in flight finish and closes the rest", "[http
     CHECK(fixture.server->connections() == 0);
     CHECK(fixture.access().size() == 2);
     fixture.server->drain(1);
+}
+
+TEST_CASE("draining serves whom the system had already connected", "[http][drain]") {
+    Fixture fixture;
+    Event arrived, go;
+    fixture.service.handler = [&](Request request, ScriptedService::Respond respond) {
+        if (request.path == "/slow") {
+            arrived.set();
+            go.wait();
+        }
+        respond(ScriptedService::echo(request));
+    };
+    fixture.start();
+    Client busy(fixture.port());
+    busy.send(get("/slow"));
+    arrived.wait();  // the server's only thread accepts nobody now
+
+    std::vector<ClientOptions> waiting(8);
+    for (ClientOptions& options : waiting)
+        options.socket = connect_to(fixture.port());
+    Event drains;
+    std::thread drainer([&] {
+        drains.set();
+        fixture.server->drain(20'000);
+    });
+    drains.wait();
+    go.set();
+    std::vector<std::future<int>> answers;
+    for (const ClientOptions& options : waiting)
+        answers.push_back(std::async(std::launch::async, [&fixture, options] {
+            Client client(fixture.port(), options);
+            return client.ask(get("/")).status;
+        }));
+    for (auto& answer : answers)
+        CHECK(answer.get() == 200);
+    CHECK(busy.receive().status == 200);
+    busy.vanish();
+    drainer.join();
+    CHECK_THROWS(connect_to(fixture.port()));
 }
 
 TEST_CASE("draining cuts what does not finish in time", "[http][drain]") {

@@ -78,24 +78,6 @@ void use_certificate(SSL_CTX* context, const KeyPair& pair) {
     require(SSL_CTX_use_PrivateKey(context, key.get()) == 1, "the client key cannot be used");
 }
 
-int connect_to(std::uint16_t port) {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    require(socket >= 0, "no socket");
-    const timeval patience{30, 0};
-    const int one = 1;
-    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        ::close(socket);
-        throw std::runtime_error("the server does not listen");
-    }
-    return socket;
-}
-
 Answer parse_answer_head(std::string_view head) {
     Answer answer;
     require(head.starts_with("HTTP/1.1 "), "not an HTTP/1.1 reply");
@@ -144,6 +126,24 @@ std::string Answer::code() const {
     return nlohmann::json::parse(body).at("code").get<std::string>();
 }
 
+int connect_to(std::uint16_t port) {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    require(socket >= 0, "no socket");
+    const timeval patience{30, 0};
+    const int one = 1;
+    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+        ::close(socket);
+        throw std::runtime_error("the server does not listen");
+    }
+    return socket;
+}
+
 Client::Client(std::uint16_t port, const ClientOptions& options)
     : context_(SSL_CTX_new(TLS_client_method()), &SSL_CTX_free) {
     SSL_CTX* context = context_.get();
@@ -158,7 +158,7 @@ Client::Client(std::uint16_t port, const ClientOptions& options)
     if (!protocols.empty())
         SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>(protocols.data()),
                                 static_cast<unsigned>(protocols.size()));
-    socket_ = connect_to(port);
+    socket_ = options.socket >= 0 ? options.socket : connect_to(port);
     ssl_ = std::shared_ptr<SSL>(SSL_new(context), &SSL_free);
     SSL_set_fd(ssl_.get(), socket_);
     if (options.session) SSL_set_session(ssl_.get(), options.session.get());

@@ -51,7 +51,11 @@ struct ClientOptions {
     int max_version = TLS1_3_VERSION;
     std::vector<std::string> alpn = {"http/1.1"};
     std::shared_ptr<SSL_SESSION> session;  ///< to resume
+    int socket = -1;  ///< of connect_to(), which the client then owns; else one of its own
 };
+
+/// A TCP connection to loopback, as soon as the system has established it.
+[[nodiscard]] int connect_to(std::uint16_t port);
 
 /// A blocking TLS connection to loopback that sends exactly the bytes it is told to. A read that gets
 /// nothing for 30 s throws: that is the test's failure, not something it waits for.
