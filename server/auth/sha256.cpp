@@ -10,12 +10,18 @@ namespace {
 constexpr std::string_view hex_digits = "0123456789abcdef";
 constexpr std::size_t digest_bytes = 32;
 
+/// Looked up once: EVP_sha256() makes OpenSSL 3 look it up anew for every digest.
+const EVP_MD* algorithm() {
+    static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    return fetched;
+}
+
 }  // namespace
 
 struct Sha256::Impl {
     DigestContextPtr context{EVP_MD_CTX_new()};
 
-    void start() { check_openssl(EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1, "SHA-256"); }
+    void start() { check_openssl(EVP_DigestInit_ex(context.get(), algorithm(), nullptr) == 1, "SHA-256"); }
 };
 
 Sha256::Sha256() : impl_(std::make_unique<Impl>()) {
@@ -38,9 +44,11 @@ std::string Sha256::finish() {
 }
 
 std::string sha256(std::string_view bytes) {
-    Sha256 hash;
-    hash.update(bytes);
-    return hash.finish();
+    std::string digest(digest_bytes, '\0');
+    check_openssl(
+        EVP_Digest(bytes.data(), bytes.size(), as_bytes(digest), nullptr, algorithm(), nullptr) == 1,
+        "SHA-256");
+    return digest;
 }
 
 std::string sha256_hex(std::string_view bytes) {

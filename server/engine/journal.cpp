@@ -194,9 +194,9 @@ std::string journal_text(const std::vector<market::Entry>& entries) {
 }
 
 std::string sha256_hex(std::string_view bytes) {
+    static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // once: it is slow
     std::array<unsigned char, 32> digest{};
-    unsigned int size = 0;
-    FALLOW_ASSERT(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+    FALLOW_ASSERT(EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr, algorithm, nullptr) == 1);
     static constexpr std::string_view hex = "0123456789abcdef";
     std::string text;
     text.reserve(64);
