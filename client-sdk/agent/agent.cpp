@@ -20,15 +20,25 @@ namespace {
 constexpr std::int64_t round_ms = 500;        ///< between two rounds while there is a lease
 constexpr std::int64_t idle_round_ms = 1000;  ///< else
 constexpr std::int64_t retry_ms = 1000;
+constexpr std::int64_t idle_return_ms =
+    2000;  ///< over which idle hosts come back to a server that was gone
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
 constexpr std::int64_t silent_driver_retry_ms = 60 * 1000;
 constexpr std::int64_t disk_measured_bytes = 256LL << 20;
 
+std::mt19937_64& generator() {
+    thread_local std::mt19937_64 own(std::random_device{}());
+    return own;
+}
+
 /// Up to a tenth earlier or later, so that hosts started together do not beat together.
 std::int64_t with_jitter(std::int64_t ms) {
-    thread_local std::mt19937_64 generator(std::random_device{}());
-    return ms + std::uniform_int_distribution<std::int64_t>(-ms / 10, ms / 10)(generator);
+    return ms + std::uniform_int_distribution<std::int64_t>(-ms / 10, ms / 10)(generator());
+}
+
+std::int64_t random_ms(std::int64_t most_ms) {
+    return std::uniform_int_distribution<std::int64_t>(0, most_ms)(generator());
 }
 
 Identity enrolled(const StateFolder& state) {
@@ -170,13 +180,14 @@ void Agent::beat(ServerLink& server, Rhythm& rhythm) {
     if (after_gap) spdlog::info("the server acknowledges heartbeats");
     state_.save_acknowledged_heartbeat(boot_id_, {sent, server_offset_ms_});
     rhythm = {std::max<std::int64_t>(1, reply.next_heartbeat_ms),
+              std::max<std::int64_t>(1, reply.idle_heartbeat_ms),
               std::max<std::int64_t>(1, reply.timeout_ms)};
 }
 
 void Agent::run_heartbeat(std::stop_token stop) {
     ServerLink own(state_, [this] { return server_unix_ms(); });
     Rhythm rhythm;
-    rhythm.interval_ms = state_.identity().heartbeat_interval_ms;
+    rhythm.interval_ms = rhythm.idle_interval_ms = state_.identity().heartbeat_interval_ms;
     while (!stop.stop_requested()) {
         std::int64_t next_ms = retry_ms;
         bool is_acknowledged = false;
@@ -184,13 +195,26 @@ void Agent::run_heartbeat(std::stop_token stop) {
             const auto turn = has_lease() ? std::unique_lock<std::mutex>() : turns_.try_take();
             beat(turn.owns_lock() ? *link_ : own, rhythm);
             is_acknowledged = true;
-            next_ms = with_jitter(rhythm.interval_ms);
+            next_ms = with_jitter(has_lease() ? rhythm.interval_ms : rhythm.idle_interval_ms);
         } catch (const std::exception& error) {
             spdlog::warn("a heartbeat was not acknowledged: {}", error.what());
         }
         turns_.beaten(boot_clock_ms() + next_ms, is_acknowledged);
-        wait(next_ms, stop);
+        wait_to_beat(next_ms, stop);
     }
+}
+
+/// A lease makes an idle host's last heartbeat too old, and a lost long-poll makes one doubt the server.
+void Agent::beat_at_once() {
+    const std::lock_guard lock(mutex_);
+    beat_at_once_ = true;
+    changed_.notify_all();
+}
+
+void Agent::wait_to_beat(std::int64_t ms, std::stop_token stop) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, stop, std::chrono::milliseconds(ms), [this] { return beat_at_once_; });
+    beat_at_once_ = false;
 }
 
 bool Agent::has_lease() {
@@ -248,10 +272,14 @@ void Agent::run_desired(std::stop_token stop) {
             version.clear();
             if (asked_to_poll_at_once()) continue;
             spdlog::warn("the desired state could not be read: {}", error.what());
-            if (has_lease())
+            if (has_lease()) {
                 wait(with_jitter(retry_ms), stop);
-            else
-                turns_.wait_for_contact(long_poll_ms, stop);
+                continue;
+            }
+            const auto acknowledged = turns_.acknowledged();
+            wait(random_ms(idle_return_ms), stop);
+            beat_at_once();
+            turns_.wait_for_contact(acknowledged, long_poll_ms, stop);
         }
     }
 }
@@ -406,6 +434,7 @@ void Agent::adopt(const DesiredLease& lease) {
     auto task = std::make_shared<LeaseTask>(*context_, std::move(record));
     {
         const std::lock_guard lock(mutex_);
+        if (tasks_.empty()) beat_at_once_ = true;
         tasks_[lease.lease_id] = std::move(task);
     }
     wake();  // what follows from it is planned at once

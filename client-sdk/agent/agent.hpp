@@ -74,6 +74,7 @@ class Agent {
     void run_heartbeat(std::stop_token stop);
     struct Rhythm {
         std::int64_t interval_ms = 5000;
+        std::int64_t idle_interval_ms = 5000;  ///< while there is no lease
         std::int64_t timeout_ms = 2000;
     };
     void beat(ServerLink& server, Rhythm& rhythm);
@@ -122,6 +123,8 @@ class Agent {
     [[nodiscard]] std::int64_t server_unix_ms() const;
     void wake();
     void wait(std::int64_t ms, std::stop_token stop);
+    void wait_to_beat(std::int64_t ms, std::stop_token stop);
+    void beat_at_once();
 
     AgentOptions options_;
     StateFolder state_;
@@ -149,15 +152,16 @@ class Agent {
     std::shared_ptr<const Desired> desired_;
     std::int64_t highest_epoch_ = 0;
     std::int64_t acknowledged_boot_ms_ = 0;
-    std::int64_t contact_since_boot_ms_ = 0;      ///< the first heartbeat since the server was out of reach
-    std::int64_t asked_about_boot_ms_ = 0;        ///< the latest freeze that the server was asked about
-    bool poll_at_once_ = true;                    ///< the next long-poll asks for an answer at once
-    std::stop_source poll_stop_;                  ///< of the long-poll under way
-    std::atomic<std::int64_t> server_offset_ms_;  ///< server's clock less the boot clock
-    bool engine_was_reachable_ = true;            ///< of the reconcile loop
-    bool guard_was_reachable_ = true;             ///< of the reconcile loop
-    std::vector<CardFacts> cards_;                ///< of the last inventory
-    std::map<std::string, CardDecision> decisions_;         ///< of the policy, by uuid
+    std::int64_t contact_since_boot_ms_ = 0;  ///< the first heartbeat since the server was out of reach
+    std::int64_t asked_about_boot_ms_ = 0;    ///< the latest freeze that the server was asked about
+    bool beat_at_once_ = false;
+    bool poll_at_once_ = true;                       ///< the next long-poll asks for an answer at once
+    std::stop_source poll_stop_;                     ///< of the long-poll under way
+    std::atomic<std::int64_t> server_offset_ms_;     ///< server's clock less the boot clock
+    bool engine_was_reachable_ = true;               ///< of the reconcile loop
+    bool guard_was_reachable_ = true;                ///< of the reconcile loop
+    std::vector<CardFacts> cards_;                   ///< of the last inventory
+    std::map<std::string, CardDecision> decisions_;  ///< of the policy, by uuid
     std::map<std::string, std::int64_t> taken_back_since_;  ///< by the policy, on the boot clock
     std::uint64_t claims_made_ = 0;
     std::uint64_t claims_heeded_ = 0;  ///< claims_made_ when the last whole round began

@@ -31,10 +31,15 @@ std::int64_t LinkTurns::poll_ms(std::int64_t most_ms, std::stop_token stop) {
     return std::clamp<std::int64_t>(left_ms(), 0, most_ms);
 }
 
-void LinkTurns::wait_for_contact(std::int64_t most_ms, std::stop_token stop) {
+std::uint64_t LinkTurns::acknowledged() {
+    const std::lock_guard lock(mutex_);
+    return acknowledged_;
+}
+
+void LinkTurns::wait_for_contact(std::uint64_t seen, std::int64_t most_ms, std::stop_token stop) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, stop, std::chrono::milliseconds(most_ms),
-                      [&, before = acknowledged_] { return acknowledged_ != before; });
+                      [&] { return acknowledged_ != seen; });
 }
 
 }  // namespace fallow::agent

@@ -30,9 +30,11 @@ class LinkTurns {
     /// How long a long-poll may last so that it ends in time, `most_ms` at most. Waits while a heartbeat is
     /// about to be sent.
     [[nodiscard]] std::int64_t poll_ms(std::int64_t most_ms, std::stop_token stop);
-    /// After a failure: until the server acknowledges a heartbeat. While it is out of reach one of the two
-    /// tries.
-    void wait_for_contact(std::int64_t most_ms, std::stop_token stop);
+    /// How many heartbeats were acknowledged.
+    [[nodiscard]] std::uint64_t acknowledged();
+    /// After a failure: until more than `seen` heartbeats were acknowledged. While the server is out of
+    /// reach one of the two tries.
+    void wait_for_contact(std::uint64_t seen, std::int64_t most_ms, std::stop_token stop);
 
   private:
     std::mutex link_;  ///< of the shared connection

@@ -159,8 +159,10 @@ HeartbeatReply ServerLink::heartbeat(const std::string& boot_id, std::int64_t se
     request.content_type = "application/json";
     request.timeout_ms = timeout_ms;
     const json reply = parse_or_throw(send(std::move(request)));
-    return {member<std::int64_t>(reply, "epoch"), time_member(reply, "server_time"),
-            member<std::int64_t>(reply, "next_heartbeat_ms"), member<std::int64_t>(reply, "timeout_ms")};
+    const auto next_ms = member<std::int64_t>(reply, "next_heartbeat_ms");
+    return {member<std::int64_t>(reply, "epoch"), time_member(reply, "server_time"), next_ms,
+            reply.value("idle_heartbeat_ms", next_ms),  // not every server says it
+            member<std::int64_t>(reply, "timeout_ms")};
 }
 
 Desired ServerLink::desired(const std::string& known_version, std::int64_t wait_ms,

@@ -61,7 +61,8 @@ struct HeartbeatReply {
     std::int64_t epoch = 0;
     std::int64_t server_unix_ms = 0;
     std::int64_t next_heartbeat_ms = 0;
-    std::int64_t timeout_ms = 0;  ///< of the next one
+    std::int64_t idle_heartbeat_ms = 0;  ///< the same while the host has no lease
+    std::int64_t timeout_ms = 0;         ///< of the next one
 };
 
 /// What a report says beyond its phase; only the fields of that phase are sent.

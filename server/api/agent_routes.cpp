@@ -33,12 +33,14 @@ Result<http::Reply> heartbeat(const Call& call) {
     if (!epoch)
         return refuse(ErrorCode::not_leader,
                       "The database has not confirmed this server's leadership just now.");
+    const ops::Config& config = call.services.config;
     JsonWriter json;
     json.begin_object()
         .field("epoch", *epoch)
         .field("server_time", call.services.now())
-        .field("next_heartbeat_ms", call.services.config.heartbeat_interval_ms)
-        .field("timeout_ms", call.services.config.heartbeat_timeout_ms)
+        .field("next_heartbeat_ms", config.heartbeat_interval_ms)
+        .field("idle_heartbeat_ms", config.heartbeat_interval_ms + config.heartbeat_timeout_ms)
+        .field("timeout_ms", config.heartbeat_timeout_ms)
         .end_object();
     return json_reply(json.take());
 }

@@ -480,6 +480,7 @@ class Agents(RoutesTest):
         self.bring_online(self.seller, host)
         beat = host.heartbeat()
         self.assertEqual(beat["next_heartbeat_ms"], 120_000)
+        self.assertEqual(beat["idle_heartbeat_ms"], 120_000 + beat["timeout_ms"])
         self.assertEqual(beat["epoch"], self.admin.get("/v1/admin/scheduler")["epoch"])
         self.assertEqual(beat["epoch"], host.desired()["epoch"])
         self.assertEqual(self.seller.get("/v1/hosts/" + host.id)["state"], "online")

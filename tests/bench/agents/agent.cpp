@@ -12,7 +12,9 @@ using nlohmann::json;
 // Those of fallow-agent.
 constexpr std::int64_t heartbeat_ms = 5000;
 constexpr std::int64_t heartbeat_timeout_ms = 2000;
+constexpr std::int64_t idle_heartbeat_ms = heartbeat_ms + heartbeat_timeout_ms;  // as the server says
 constexpr std::int64_t retry_ms = 1000;
+constexpr std::int64_t idle_return_ms = 2000;
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t long_poll_slack_ms = 10'000;
 constexpr std::int64_t shared_poll_margin_ms = 250;
@@ -109,7 +111,7 @@ void Agent::on_beat(int status, std::string_view /*body*/) {
         if (tally.heartbeat_ms.size() < noted_max)
             tally.heartbeat_ms.push_back(
                 std::chrono::duration<float, std::milli>(now - beat_sent_).count());
-        next_beat_ = now + with_jitter(heartbeat_ms);
+        next_beat_ = now + with_jitter(is_idle() ? idle_heartbeat_ms : heartbeat_ms);
     } else {
         ++tally.missed_heartbeats;
         ++tally.statuses[status];
@@ -143,6 +145,9 @@ void Agent::on_poll(int status, std::string_view body) {
         ++swarm_.tally.statuses[status];
         version_.clear();
         waits_for_contact_ = true;
+        const auto back = Clock::now() + milliseconds(std::uniform_int_distribution<std::int64_t>(
+                                             0, idle_return_ms)(swarm_.random));
+        next_beat_ = std::min(next_beat_, back);
     }
     look();
 }
@@ -159,6 +164,7 @@ void Agent::take_desired(std::string_view body) {
             reports_.push_back({id, now[id], phase});
         next_report_ = std::min(next_report_, Clock::now());
     }
+    if (leases_.empty() && !now.empty()) next_beat_ = Clock::now();
     leases_ = std::move(now);
 }
 
