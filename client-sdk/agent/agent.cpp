@@ -20,8 +20,7 @@ namespace {
 constexpr std::int64_t round_ms = 500;        ///< between two rounds while there is a lease
 constexpr std::int64_t idle_round_ms = 1000;  ///< else
 constexpr std::int64_t retry_ms = 1000;
-constexpr std::int64_t idle_return_ms =
-    2000;  ///< over which idle hosts come back to a server that was gone
+constexpr std::int64_t idle_return_ms = 5000;  ///< for idle hosts to come back to a server that was gone
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
 constexpr std::int64_t silent_driver_retry_ms = 60 * 1000;
@@ -155,10 +154,10 @@ void Agent::poll_at_once() {
     poll_stop_.request_stop();
 }
 
-void Agent::beat(ServerLink& server, Rhythm& rhythm) {
+void Agent::beat(ServerLink& server, std::int64_t timeout_ms, Rhythm& rhythm) {
     const std::int64_t sent = boot_clock_ms();
     // The boot clock as the sequence: it rises across restarts of the agent without being stored.
-    const HeartbeatReply reply = server.heartbeat(boot_id_, sent, phases(), rhythm.timeout_ms);
+    const HeartbeatReply reply = server.heartbeat(boot_id_, sent, phases(), timeout_ms);
     const std::int64_t middle = sent + (boot_clock_ms() - sent) / 2;
     if (!note_epoch(reply.epoch))
         throw std::runtime_error("the answer comes from a leader that has been replaced");
@@ -192,8 +191,10 @@ void Agent::run_heartbeat(std::stop_token stop) {
         std::int64_t next_ms = retry_ms;
         bool is_acknowledged = false;
         try {
-            const auto turn = has_lease() ? std::unique_lock<std::mutex>() : turns_.try_take();
-            beat(turn.owns_lock() ? *link_ : own, rhythm);
+            const bool is_idle = !has_lease();
+            const auto turn = is_idle ? turns_.try_take() : std::unique_lock<std::mutex>();
+            beat(turn.owns_lock() ? *link_ : own, is_idle ? rhythm.idle_interval_ms : rhythm.timeout_ms,
+                 rhythm);
             is_acknowledged = true;
             next_ms = with_jitter(has_lease() ? rhythm.interval_ms : rhythm.idle_interval_ms);
         } catch (const std::exception& error) {

@@ -74,10 +74,10 @@ class Agent {
     void run_heartbeat(std::stop_token stop);
     struct Rhythm {
         std::int64_t interval_ms = 5000;
-        std::int64_t idle_interval_ms = 5000;  ///< while there is no lease
+        std::int64_t idle_interval_ms = 5000;  ///< and the timeout, while there is no lease
         std::int64_t timeout_ms = 2000;
     };
-    void beat(ServerLink& server, Rhythm& rhythm);
+    void beat(ServerLink& server, std::int64_t timeout_ms, Rhythm& rhythm);
     void run_desired(std::stop_token stop);
     [[nodiscard]] bool asked_to_poll_at_once();
     [[nodiscard]] bool has_lease();

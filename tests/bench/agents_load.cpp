@@ -126,9 +126,11 @@ class Loop {
         const auto now = Clock::now();
         std::size_t silent = 0;  // not yet heard since the mark, or beyond their fence just now
         std::size_t since_mark = 0;
+        std::size_t leased = 0;
         for (const auto& agent : agents_) {
             if (now - agent->acknowledged_at() >= milliseconds(swarm_.fence_ms)) ++silent;
             if (agent->acknowledged_at() >= marked_at_) ++since_mark;
+            if (agent->has_lease()) ++leased;
         }
         json statuses = json::object();
         for (const auto& [status, count] : tally.statuses)
@@ -146,7 +148,9 @@ class Loop {
              {"fenced", tally.fenced},
              {"beyond_fence_now", silent},
              {"heard_since_mark", since_mark},
+             {"leased", leased},
              {"longest_gap_ms", tally.longest_gap_ms},
+             {"longest_leased_gap_ms", tally.longest_leased_gap_ms},
              {"handshakes", swarm_.wire.handshakes},
              {"resumed", swarm_.wire.resumed},
              {"not_200", statuses}});

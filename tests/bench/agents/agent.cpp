@@ -14,12 +14,13 @@ constexpr std::int64_t heartbeat_ms = 5000;
 constexpr std::int64_t heartbeat_timeout_ms = 2000;
 constexpr std::int64_t idle_heartbeat_ms = heartbeat_ms + heartbeat_timeout_ms;  // as the server says
 constexpr std::int64_t retry_ms = 1000;
-constexpr std::int64_t idle_return_ms = 2000;
+constexpr std::int64_t idle_return_ms = 5000;
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t long_poll_slack_ms = 10'000;
 constexpr std::int64_t shared_poll_margin_ms = 250;
 
-constexpr std::int64_t run_ms = 3000;  ///< how long a lease's command takes here
+constexpr std::int64_t run_ms_min = 3000;  ///< how long a lease's command takes here
+constexpr std::int64_t run_ms_max = 120'000;
 constexpr std::size_t noted_max = 1'000'000;
 
 std::string request(std::string_view method, const std::string& path, const std::string& body) {
@@ -42,14 +43,21 @@ Agent::Agent(Swarm& swarm, EnrolledHost host)
       main_(swarm.wire, host_.certificate.get()),
       second_(swarm.wire, host_.certificate.get()) {}
 
+milliseconds Agent::with_spread(std::int64_t least_ms, std::int64_t most_ms) {
+    return milliseconds(std::uniform_int_distribution<std::int64_t>(least_ms, most_ms)(swarm_.random));
+}
+
 milliseconds Agent::with_jitter(std::int64_t ms) {
-    return milliseconds(ms + std::uniform_int_distribution<std::int64_t>(-ms / 10, ms / 10)(swarm_.random));
+    return with_spread(ms - ms / 10, ms + ms / 10);
+}
+
+milliseconds Agent::timeout() const {
+    return milliseconds(is_idle() ? idle_heartbeat_ms : heartbeat_timeout_ms);
 }
 
 void Agent::start(milliseconds spread) {
     const auto now = Clock::now();
-    next_beat_ =
-        now + milliseconds(std::uniform_int_distribution<std::int64_t>(0, spread.count())(swarm_.random));
+    next_beat_ = now + with_spread(0, spread.count());
     next_poll_ = next_report_ = now;
     acknowledged_at_ = next_beat_;
     wake_at(next_beat_);
@@ -70,7 +78,7 @@ void Agent::on_alarm(std::uint64_t number) {
 /// Does what is due, and sets the alarm for what will be.
 void Agent::look() {
     const auto now = Clock::now();
-    if (beating_ != nullptr && now >= beat_sent_ + milliseconds(heartbeat_timeout_ms)) beating_->give_up();
+    if (beating_ != nullptr && now >= beat_sent_ + timeout()) beating_->give_up();
     if (is_polling_ && now >= poll_ends_) main_.give_up();
     if (beating_ == nullptr && now >= next_beat_) {
         Link& link = is_idle() && !main_.is_busy() ? main_ : second_;
@@ -79,7 +87,7 @@ void Agent::look() {
     }
     report_next();
     poll();
-    auto next = beating_ != nullptr ? beat_sent_ + milliseconds(heartbeat_timeout_ms) : next_beat_;
+    auto next = beating_ != nullptr ? beat_sent_ + timeout() : next_beat_;
     if (is_polling_) next = std::min(next, poll_ends_);
     if (!reports_.empty() && !is_reporting_) next = std::min(next, next_report_);
     if (next > now) wake_at(next);
@@ -105,7 +113,9 @@ void Agent::on_beat(int status, std::string_view /*body*/) {
     Tally& tally = swarm_.tally;
     if (status == 200) {
         tally.longest_gap_ms = std::max(tally.longest_gap_ms, gap);
-        if (gap >= swarm_.fence_ms && !std::exchange(is_fenced_, true)) ++tally.fenced;
+        // A host without a lease has nothing to freeze.
+        if (gap >= swarm_.fence_ms && !is_idle() && !std::exchange(is_fenced_, true)) ++tally.fenced;
+        if (!is_idle()) tally.longest_leased_gap_ms = std::max(tally.longest_leased_gap_ms, gap);
         acknowledged_at_ = beat_sent_;
         waits_for_contact_ = false;
         if (tally.heartbeat_ms.size() < noted_max)
@@ -145,8 +155,7 @@ void Agent::on_poll(int status, std::string_view body) {
         ++swarm_.tally.statuses[status];
         version_.clear();
         waits_for_contact_ = true;
-        const auto back = Clock::now() + milliseconds(std::uniform_int_distribution<std::int64_t>(
-                                             0, idle_return_ms)(swarm_.random));
+        const auto back = Clock::now() + with_spread(0, is_idle() ? idle_return_ms : 0);
         next_beat_ = std::min(next_beat_, back);
     }
     look();
@@ -193,7 +202,7 @@ void Agent::on_report(int status) {
             ++swarm_.tally.refused_reports;
             ++swarm_.tally.statuses[status];
         }
-        if (done.phase == "running") next_report_ = now + milliseconds(run_ms);
+        if (done.phase == "running") next_report_ = now + with_spread(run_ms_min, run_ms_max);
         if (done.phase == "gone") ++swarm_.tally.leases_done;
     }
     look();

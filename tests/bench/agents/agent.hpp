@@ -29,8 +29,9 @@ struct Tally {
     std::size_t failed_polls = 0;
     std::size_t leases_done = 0;
     std::size_t refused_reports = 0;
-    std::size_t fenced = 0;  ///< heard nothing for longer than the fence, each agent once
+    std::size_t fenced = 0;  ///< heard nothing for longer than the fence while it had a lease, each once
     std::int64_t longest_gap_ms = 0;
+    std::int64_t longest_leased_gap_ms = 0;
     std::vector<float> heartbeat_ms;
     std::map<int, std::size_t> statuses;  ///< of what was not 200; 0: no reply
 };
@@ -62,6 +63,7 @@ class Agent {
     void on_alarm(std::uint64_t number);
     /// From here on a gap is counted.
     void forget_gaps() { is_fenced_ = false; }
+    [[nodiscard]] bool has_lease() const { return !is_idle(); }
     [[nodiscard]] Clock::time_point acknowledged_at() const { return acknowledged_at_; }
 
   private:
@@ -81,6 +83,8 @@ class Agent {
     void on_report(int status);
     void wake_at(Clock::time_point when);
     [[nodiscard]] milliseconds with_jitter(std::int64_t ms);
+    [[nodiscard]] milliseconds with_spread(std::int64_t least_ms, std::int64_t most_ms);
+    [[nodiscard]] milliseconds timeout() const;
     [[nodiscard]] bool is_idle() const { return leases_.empty(); }
     Link& other(Link& link) { return &link == &main_ ? second_ : main_; }
 
