@@ -6,7 +6,7 @@ namespace fallow::api {
 namespace {
 
 constexpr std::size_t events_per_read = 100;
-/// The journal's topic changes with every batch of anybody; a stream looks a few times a second at most.
+/// The journal's topic changes with every batch of anybody; a stream looks a few times a second.
 constexpr Millis pause(200);
 
 class EventStream : public PolledStream {

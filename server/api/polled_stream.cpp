@@ -1,5 +1,6 @@
 #include "api/polled_stream.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace fallow::api {
@@ -7,6 +8,8 @@ namespace {
 
 /// Nobody publishes to it: waiting on it is waiting for its deadline.
 constexpr auto quiet_topic = "quiet";
+
+constexpr int reads_at_once = 8;
 
 }  // namespace
 
@@ -68,8 +71,15 @@ void PolledStream::read_on(store::Connection& connection, std::uint64_t seen) {
 
 void PolledStream::wait(std::uint64_t seen) {
     seen_ = seen;
-    if (pause_.count > 0)
-        wait_on(quiet_topic, services_.hub.version(quiet_topic), pause_, &PolledStream::after_pause);
+    // The generic cell rate algorithm (ITU-T I.371): each read takes a pause, some of them in advance.
+    const auto now = engine::Hub::Clock::now();
+    const std::chrono::milliseconds pause(pause_.count);
+    paused_until_ = std::max(paused_until_, now) + pause;
+    const auto over =
+        std::chrono::ceil<std::chrono::milliseconds>(paused_until_ - now) - reads_at_once * pause;
+    if (over.count() > 0)
+        wait_on(quiet_topic, services_.hub.version(quiet_topic), Millis(over.count()),
+                &PolledStream::after_pause);
     else
         after_pause(false);
 }

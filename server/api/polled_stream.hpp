@@ -26,9 +26,9 @@ class PolledStream : public http::ByteStream, public std::enable_shared_from_thi
         bool is_end = false;  ///< nothing follows `text`
     };
 
-    /// `pause` is waited after a read that found nothing, however soon the topic changes again. What
-    /// another server may add to without a word in the journal is looked at `refresh` after the last look
-    /// anyway.
+    /// Reads that find nothing are `pause` apart on average, however often the topic changes; after a quiet
+    /// time a few follow each other at once. What another server may add to without a word in the journal
+    /// is looked at `refresh` after the last look anyway.
     PolledStream(Services& services, std::string topic, std::unique_ptr<StreamLimits::Place> place,
                  Millis pause, std::optional<Millis> refresh = std::nullopt);
 
@@ -54,6 +54,7 @@ class PolledStream : public http::ByteStream, public std::enable_shared_from_thi
     const Millis pause_;
     const std::optional<Millis> refresh_;
     engine::Hub::Clock::time_point heartbeat_at_;
+    engine::Hub::Clock::time_point paused_until_;  ///< if no reads at once were allowed
     std::mutex mutex_;
     Ready ready_;  ///< empty while nobody waits
     std::optional<engine::Hub::Ticket> ticket_;
