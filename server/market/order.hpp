@@ -69,10 +69,8 @@ struct Order {
     std::optional<std::int32_t> quoted_fee_ppm;
     std::int64_t version = 1;
     std::int32_t thousandths = limits::thousandths_per_card;  ///< of each card; less only with one card
-
-    NvlinkWish nvlink = NvlinkWish::prefer;
     std::int32_t hosts = 1;  ///< each with `count` cards and a lease of its own; more than one is a gang
-
+    NvlinkWish nvlink = NvlinkWish::prefer;
     std::int64_t storage_bytes = 0;  ///< reserved on each host for its job; none for a rental
     std::optional<ledger::Micros> storage_price_max;  ///< of a GiB for a month
     std::optional<std::int64_t> stored_gib_max;       ///< of the quote: its job reserves no more
