@@ -372,6 +372,21 @@ const std::vector<Refusal>& refusals() {
         {"checkpoints_entries_within_limit",
          "INSERT INTO checkpoints VALUES ({job}, 1, {renter}, 1, {lease}, 1, 0, 4097, 1, '[]', '{}')",
          "fallow_agent"},
+        {"telemetry_cards_source_known",
+         "INSERT INTO telemetry_cards VALUES ({lease}, {card}, {renter}, {seller}, NULL, 'guess', false, "
+         "NULL, "
+         "NULL, 1)",
+         "fallow_agent"},
+        {"telemetry_cards_sizes_positive",
+         "INSERT INTO telemetry_cards VALUES ({lease}, {card}, {renter}, {seller}, NULL, 'nvml', false, 0, "
+         "NULL, 1)",
+         "fallow_agent"},
+        {"telemetry_minutes_whole",
+         "INSERT INTO telemetry_minutes VALUES ({lease}, {card}, 60001, {renter}, {seller}, 1)",
+         "fallow_agent"},
+        {"telemetry_minutes_within_limits",
+         "INSERT INTO telemetry_minutes VALUES ({lease}, {card}, 60000, {renter}, {seller}, 1, 1000, 1001)",
+         "fallow_agent"},
     };
     return all;
 }

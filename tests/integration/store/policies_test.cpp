@@ -51,7 +51,11 @@ void fill_the_rest(Connection& superuser, const World& world) {
         ", 1, 'x');" + "INSERT INTO checkpoints VALUES (" + sql(world.job) + ", 1, " + renter + ", 1, " +
         sql(world.lease) + ", 1, 1, 1, 1, '[]', '{}');" + "INSERT INTO tunnels VALUES (" +
         sql(world.order) + ", " + renter + ", " + sql(world.lease) + ", " + sql(world.host) +
-        ", 'a:1', 1);" + "UPDATE listings SET state = 'paused'");
+        ", 'a:1', 1);" + "INSERT INTO telemetry_cards VALUES (" + sql(world.lease) + ", " +
+        sql(world.card) + ", " + renter + ", " + sql(world.seller) +
+        ", NULL, 'nvml', false, NULL, NULL, 1);" + "INSERT INTO telemetry_minutes VALUES (" +
+        sql(world.lease) + ", " + sql(world.card) + ", 0, " + renter + ", " + sql(world.seller) + ", 1);" +
+        "UPDATE listings SET state = 'paused'");
 }
 
 /// Rows of `table` that `actor` sees; nothing where it may not even look.
@@ -72,7 +76,7 @@ TEST_CASE("row-level security is forced on every tenant table, and nobody escape
     Connection superuser({.url = PostgresFixture::as_superuser(database.url)});
     fill_the_rest(superuser, database.world);
     const std::vector<std::string> tables = tenant_tables(superuser);
-    REQUIRE(tables.size() >= 22);
+    REQUIRE(tables.size() >= 24);
     Connection login({.url = database.url});
     const Actor stranger = Actor::request(database.world.stranger);
     const Actor other_host = Actor::agent(HostId(RawId{9, 9}));
