@@ -27,6 +27,7 @@ std::vector<Route> make_routes() {
     add_policy_routes(routes);
     add_price_routes(routes);
     add_checkpoint_routes(routes);
+    add_telemetry_routes(routes);
     return routes;
 }
 

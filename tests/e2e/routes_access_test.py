@@ -8,6 +8,7 @@ import zlib
 from routes_fixture import RENTER, SELLER, run_tests
 import routes_checkpoints  # noqa: F401
 from routes_objects import EXAMPLES, ObjectsTest
+import routes_telemetry  # noqa: F401: its examples
 import routes_tunnel_objects  # noqa: F401: its examples
 from simulated_host import HostKeys, openssl
 
