@@ -13,6 +13,7 @@
 #include "agent/card_json.hpp"
 #include "agent/clock.hpp"
 #include "agent/enroll.hpp"
+#include "agent/telemetry.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -507,6 +508,7 @@ void Agent::run(std::stop_token stop) {
     const OwnerSocket owner(options_.state_folder, [this](const std::string& line, std::int64_t peer_pid) {
         return answer_owner(line, peer_pid);
     });
+    const std::unique_ptr<Telemetry> telemetry = make_telemetry();
     link_ = std::make_unique<ServerLink>(state_, [this] { return server_unix_ms(); });
     std::jthread heartbeat([this](std::stop_token s) { run_heartbeat(s); });
     std::jthread desired([this](std::stop_token s) { run_desired(s); });

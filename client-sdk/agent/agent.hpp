@@ -6,8 +6,8 @@
 // server's own clock.
 //
 // Threads: the heartbeat, the long-poll for the desired state, the inventory, the owner's socket and
-// policy, and the reconcile loop (the caller's); besides two lanes per lease. The fence is none of them but
-// a process of its own (guard/).
+// policy, telemetry's (telemetry.hpp), and the reconcile loop (the caller's); besides two lanes per lease.
+// The fence is none of them but a process of its own (guard/).
 #pragma once
 
 #include <atomic>
@@ -57,7 +57,11 @@ struct AgentOptions {
         slurm_partition;        ///< empty: the cards of this host; the engine's socket is each node's then
     std::string slurm_program;  ///< fallow-agent as the nodes see it
     std::string policy_file;    ///< empty: every card is offered until the owner takes it
+    std::string metrics_address;  ///< a loopback address and port; empty: none
 };
+
+class Telemetry;
+struct RunningLease;
 
 class Agent {
   public:
@@ -106,6 +110,9 @@ class Agent {
     void take_decisions(const std::vector<CardFacts>& cards, const std::vector<CardDecision>& decisions);
     [[nodiscard]] std::vector<OwnerClaim> claims() const;
     [[nodiscard]] std::vector<CardFacts> known_cards();
+
+    [[nodiscard]] std::vector<RunningLease> running_leases(const Runtime& runtime);
+    [[nodiscard]] std::unique_ptr<Telemetry> make_telemetry();
 
     void reach_engine(std::stop_token stop);
     [[nodiscard]] ConnectRuntime reach_runtime();

@@ -67,13 +67,14 @@ class CardProbe final : public CardSource {
 /// The child's side: what `fallow-agent probe` does. The result is the last line of standard output; before
 /// it, a line for each step that was done.
 struct ProbeRequest {
-    std::string what;  ///< "nvml", "opencl", "amdgpu" or "verify"
+    std::string what;  ///< "nvml", "opencl", "amdgpu", "verify" or "watch" (gpu_reading.hpp)
     std::string nvml_library;
     std::string opencl_library;
     std::string drm_folder;
     std::string opencl_uuid;  ///< verify: which device
     std::string nvml_uuid;    ///< verify: whose Xids are listened for; empty: nobody's
     std::int64_t cpu_bytes_max = 0;
+    std::int64_t period_ms = 1000;  ///< watch: from one reading to the next
 };
 int answer_probe(const ProbeRequest& request);
 

@@ -17,6 +17,7 @@
 #include "agent/card_json.hpp"
 #include "agent/engine.hpp"
 #include "agent/enroll.hpp"
+#include "agent/gpu_reading.hpp"
 #include "agent/json_log.hpp"
 #include "agent/owner_commands.hpp"
 #include "agent/self_test.hpp"
@@ -153,13 +154,15 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
     CLI::App* const command = app.add_subcommand("probe", "What calls the drivers' libraries")->group("");
     command->add_option("what", request.what)
         ->required()
-        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "verify"}));
+        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "verify", "watch"}));
     command->add_option("--uuid", request.opencl_uuid);
     command->add_option("--nvml-uuid", request.nvml_uuid);
+    command->add_option("--period-ms", request.period_ms)->check(CLI::Range(100, 60'000));
     add_probe_options(command, options);
 }
 
 int probe(ProbeRequest request, const ProbeOptions& options) {
+    if (request.what == "watch") return watch_gpus(options.nvml_library, request.period_ms);
     request.nvml_library = options.nvml_library;
     request.opencl_library = options.opencl_library;
     request.drm_folder = options.drm_folder;
@@ -253,6 +256,11 @@ void add_run(CLI::App& app, RunArguments& arguments) {
         ->check([](const std::string& name) {
             return name.size() <= 100 ? std::string() : std::string("a rack's name has at most 100 bytes");
         });
+    command
+        ->add_option("--metrics", arguments.options.metrics_address,
+                     "Answer GET /metrics (Prometheus, with DCGM's names) on this loopback address, for "
+                     "example 127.0.0.1:9400; by default nowhere")
+        ->type_name("ADDRESS:PORT");
     command->add_flag("--no-measure", arguments.no_measure,
                       "List cards without measuring; they cannot be rented then");
     add_probe_options(command, arguments.options.probe);

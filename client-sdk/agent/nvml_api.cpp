@@ -33,6 +33,11 @@ void find_rest(Api& a) {
     find(a.handle, "nvmlDeviceGetMaxMigDeviceCount", a.mig_count_max);
     find(a.handle, "nvmlDeviceGetMigDeviceHandleByIndex", a.mig_by_index);
     find(a.handle, "nvmlDeviceGetAttributes_v2", a.attributes);
+    find(a.handle, "nvmlDeviceGetUtilizationRates", a.utilization);
+    find(a.handle, "nvmlDeviceGetTotalEnergyConsumption", a.energy);
+    find(a.handle, "nvmlDeviceGetPcieReplayCounter", a.pcie_replays);
+    find(a.handle, "nvmlDeviceGetEncoderUtilization", a.encoder);
+    find(a.handle, "nvmlDeviceGetDecoderUtilization", a.decoder);
 }
 
 }  // namespace

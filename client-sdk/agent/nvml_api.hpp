@@ -1,7 +1,7 @@
-// The functions of NVML that discovery uses, with our own declarations of them. The layouts and names are
-// NVML's ABI, fixed by the version suffixes of its functions (NVML API reference, chapters "Initialization
-// and Cleanup", "Device Queries", "Multi Instance GPU Management", "NvLink Methods", "Field Value
-// Queries").
+// The functions of NVML that discovery and telemetry use, with our own declarations of them. The layouts
+// and names are NVML's ABI, fixed by the version suffixes of its functions (NVML API reference, chapters
+// "Initialization and Cleanup", "Device Queries", "Multi Instance GPU Management", "NvLink Methods", "Field
+// Value Queries").
 #pragma once
 
 namespace fallow::agent::nvml {
@@ -60,6 +60,11 @@ struct Attributes {  // nvmlDeviceAttributes_t of nvmlDeviceGetAttributes_v2
 };
 static_assert(sizeof(Attributes) == 40);
 
+struct Utilization {  // nvmlUtilization_t
+    unsigned int gpu;
+    unsigned int memory;
+};
+
 struct Api {
     void* handle = nullptr;
     Return (*init)() = nullptr;
@@ -94,6 +99,11 @@ struct Api {
     Number mig_count_max = nullptr;
     Return (*mig_by_index)(Device, unsigned int, Device*) = nullptr;
     Return (*attributes)(Device, Attributes*) = nullptr;
+    Return (*utilization)(Device, Utilization*) = nullptr;
+    Return (*energy)(Device, unsigned long long*) = nullptr;  ///< millijoules since the driver was loaded
+    Number pcie_replays = nullptr;
+    Return (*encoder)(Device, unsigned int*, unsigned int*) = nullptr;  ///< percent, sampling period in us
+    Return (*decoder)(Device, unsigned int*, unsigned int*) = nullptr;
 };
 
 /// False when a function is missing that no card can be described without.

@@ -16,6 +16,7 @@
 #include "agent/lease.hpp"
 #include "agent/log_frames.hpp"
 #include "agent/state.hpp"
+#include "agent/telemetry_series.hpp"
 #include "fallow/http_client.hpp"
 
 namespace fallow::agent {
@@ -168,6 +169,9 @@ class ServerLink {
                                                  const std::vector<CheckpointEntry>& entries);
     void note_checkpoint_problem(const std::string& lease_id, std::int64_t lease_epoch,
                                  const std::string& problem);
+
+    void send_telemetry(const std::string& lease_id, const std::vector<CardMinutes>& cards,
+                        std::stop_token stop);
 
   private:
     sdk::HttpResponse send(sdk::HttpRequest request);

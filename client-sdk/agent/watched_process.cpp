@@ -88,7 +88,7 @@ class Watch {
             if (n <= 0) return ProcessEnd::exited;
             const std::string_view text(piece.data(), static_cast<std::size_t>(n));
             if (on_output) on_output(text);
-            output.append(text);
+            if (limits_.keeps_output) output.append(text);
             if (output.size() > limits_.output_bytes_max) return ProcessEnd::too_much;
             heard = boot_clock_ms();
         }

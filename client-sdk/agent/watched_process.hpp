@@ -18,6 +18,7 @@ struct WatchLimits {
     std::int64_t silence_ms = 60'000;  ///< without an octet on its standard output
     std::int64_t total_ms = 900'000;
     std::size_t output_bytes_max = 4U << 20;
+    bool keeps_output = true;  ///< else only `on_output` gets it, however much there is
     bool with_errors = false;  ///< standard error is read with the output; else it is the caller's
 };
 

@@ -9,7 +9,8 @@
                    two; "stranger", each a card that is not here
    FAKE_MIG        the first card is divided into so many instances
    FAKE_MIG_NAMED  NVML names the instances by their profile, as it does since R470
-   FAKE_ECC_ERRORS errors that memory could not correct */
+   FAKE_ECC_ERRORS errors that memory could not correct
+   FAKE_BUSY       utilisation in percent */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -133,8 +134,8 @@ int nvmlDeviceGetTemperature(void* device, int sensor, unsigned int* celsius) {
 }
 int nvmlDeviceGetClockInfo(void* device, int domain, unsigned int* mhz) {
     (void)device;
-    *mhz = 345;
-    return domain == 1 ? 0 : 2;
+    *mhz = domain == 2 ? 1593 : 345;
+    return domain == 1 || domain == 2 ? 0 : 2;
 }
 int nvmlDeviceGetMaxClockInfo(void* device, int domain, unsigned int* mhz) {
     (void)device;
@@ -161,8 +162,41 @@ int nvmlDeviceGetEccMode(void* device, unsigned int* now, unsigned int* later) {
 }
 int nvmlDeviceGetTotalEccErrors(void* device, int kind, int counter, unsigned long long* count) {
     (void)device;
-    *count = FAKE_ECC_ERRORS;
-    return kind == 1 && counter == 1 ? 0 : 2;
+    *count = kind == 1 ? FAKE_ECC_ERRORS : 3 + counter;
+    return kind <= 1 && counter <= 1 ? 0 : 2;
+}
+#ifndef FAKE_BUSY
+#define FAKE_BUSY 73
+#endif
+typedef struct {
+    unsigned int gpu, memory;
+} Rates;
+int nvmlDeviceGetUtilizationRates(void* device, Rates* rates) {
+    rates->gpu = FAKE_BUSY;
+    rates->memory = 9;
+    return device == (void*)1 ? 0 : 3; /* not supported */
+}
+int nvmlDeviceGetTotalEnergyConsumption(void* device, unsigned long long* millijoules) {
+    (void)device;
+    *millijoules = 5000000000ull;
+    return 0;
+}
+int nvmlDeviceGetPcieReplayCounter(void* device, unsigned int* count) {
+    (void)device;
+    *count = 4;
+    return 0;
+}
+int nvmlDeviceGetEncoderUtilization(void* device, unsigned int* percent, unsigned int* period_us) {
+    (void)device;
+    *percent = 11;
+    *period_us = 1000;
+    return 0;
+}
+int nvmlDeviceGetDecoderUtilization(void* device, unsigned int* percent, unsigned int* period_us) {
+    (void)device;
+    (void)percent;
+    (void)period_us;
+    return 3;
 }
 
 /* Three links, of which the last is down. */
