@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <chrono>
 
 namespace fallow::cli {
 namespace {
@@ -25,6 +27,19 @@ std::string bars(const std::vector<std::optional<std::int64_t>>& values, std::in
         line += blocks.at(static_cast<std::size_t>(std::clamp<Wide>(step, 0, top)));
     }
     return line;
+}
+
+std::int64_t seconds_of(const std::string& time) {
+    const auto number = [&](std::size_t at, std::size_t size) {
+        int value = 0;
+        if (time.size() >= at + size) std::from_chars(time.data() + at, time.data() + at + size, value);
+        return value;
+    };
+    const std::chrono::year_month_day day{std::chrono::year(number(0, 4)),
+                                          std::chrono::month(static_cast<unsigned>(number(5, 2))),
+                                          std::chrono::day(static_cast<unsigned>(number(8, 2)))};
+    const auto days = std::chrono::sys_days(day).time_since_epoch().count();
+    return days * 86'400LL + number(11, 2) * 3600 + number(14, 2) * 60 + number(17, 2);
 }
 
 std::vector<std::optional<std::int64_t>> squeezed(const std::vector<std::optional<std::int64_t>>& values,

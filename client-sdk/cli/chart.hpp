@@ -17,4 +17,7 @@ namespace fallow::cli {
 [[nodiscard]] std::vector<std::optional<std::int64_t>> squeezed(
     const std::vector<std::optional<std::int64_t>>& values, std::size_t columns);
 
+/// Since 1970, of a time as the server writes it: "2026-01-02T03:04:05.678Z".
+[[nodiscard]] std::int64_t seconds_of(const std::string& time);
+
 }  // namespace fallow::cli

@@ -4,6 +4,7 @@
 #include "columns.hpp"
 #include "commands.hpp"
 #include "job_run.hpp"
+#include "telemetry.hpp"
 #include "tunnel.hpp"
 #include "verbs.hpp"
 
@@ -43,6 +44,24 @@ Columns<JobOutput> output_list() {
         {"artifact", [](const JobOutput& output) { return output.artifact.id; }},
         {"expires", [](const JobOutput& output) { return output.artifact.expires_at; }},
     };
+}
+
+/// The job, and how much it used of what it paid for.
+void add_job_show(CLI::App& job, Context& context) {
+    CLI::App& command = *job.add_subcommand("show", "Show one job, and what it used of the paid card");
+    const auto id = std::make_shared<std::string>();
+    add_id(command, *id, "job");
+    on_run(context, command, id, [](Context& with, const std::string& job_id) {
+        const Job shown = with.client().job(job_id);
+        const Efficiency efficiency = with.client().job_efficiency(job_id).efficiency;
+        if (with.format() == Format::json) {
+            std::string json = to_json(shown);
+            json.pop_back();
+            return print_json(json + ",\"efficiency\":" + to_json(efficiency) + "}");
+        }
+        print_one(with, shown, job_fields());
+        print_fields(efficiency_lines(efficiency));
+    });
 }
 
 struct LogArguments {
@@ -163,7 +182,7 @@ void add_job_commands(CLI::App& app, Context& context) {
     CLI::App& job = add_noun(app, "job", "Workloads on rented cards (renter)");
     add_run(job, context);
     add_list<Job>(job, context, "list", "List your jobs", &Client::jobs, &job_list);
-    add_show<Job>(job, context, "job", &Client::job, &job_fields);
+    add_job_show(job, context);
     add_logs(job, context);
     add_act<Job>(job, context, "cancel", "Stop a job, and the lease it runs on", "job", &Client::cancel_job,
                  &job_fields);

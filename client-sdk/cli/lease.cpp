@@ -3,6 +3,7 @@
 
 #include "columns.hpp"
 #include "commands.hpp"
+#include "telemetry.hpp"
 #include "verbs.hpp"
 
 namespace fallow::cli {
@@ -49,6 +50,7 @@ void add_lease_commands(CLI::App& app, Context& context) {
     add_reclaim(lease, context);
     add_part_list<UsageRecord>(lease, context, "usage", "List the usage statements the host signed",
                                "lease", &Client::usage, &usage_list);
+    add_lease_stats(lease, context);
 }
 
 }  // namespace fallow::cli

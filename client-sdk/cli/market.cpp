@@ -1,8 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
 #include <fallow/human.hpp>
 #include <map>
 #include <memory>
@@ -58,20 +56,6 @@ Columns<Trade> trade_list() {
 std::int64_t length_of(const std::string& span) {
     if (span == "minute") return 60'000;
     return span == "day" ? 86'400'000 : 3'600'000;
-}
-
-/// Of a time like "2026-01-02T03:04:05.678Z", which a candle's beginning is.
-std::int64_t seconds_of(const std::string& time) {
-    const auto number = [&](std::size_t at, std::size_t size) {
-        int value = 0;
-        if (time.size() >= at + size) std::from_chars(time.data() + at, time.data() + at + size, value);
-        return value;
-    };
-    const std::chrono::year_month_day day{std::chrono::year(number(0, 4)),
-                                          std::chrono::month(static_cast<unsigned>(number(5, 2))),
-                                          std::chrono::day(static_cast<unsigned>(number(8, 2)))};
-    const auto days = std::chrono::sys_days(day).time_since_epoch().count();
-    return days * 86'400LL + number(11, 2) * 3600 + number(14, 2) * 60 + number(17, 2);
 }
 
 /// Places the candles on the time axis, oldest first, so that a span without one shows as a gap.

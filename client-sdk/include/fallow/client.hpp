@@ -22,6 +22,7 @@
 #include "fallow/paging.hpp"
 #include "fallow/retry.hpp"
 #include "fallow/search_types.hpp"
+#include "fallow/telemetry_types.hpp"
 #include "fallow/types.hpp"
 
 namespace fallow::sdk {
@@ -141,8 +142,13 @@ class Client {
     Job start_job(std::string_view lease_id, const JobSpec& job, const CallOptions& options = {});
     [[nodiscard]] Receipt receipt(std::string_view lease_id);
     [[nodiscard]] Page<UsageRecord> usage(std::string_view lease_id, const PageRequest& page = {});
+    /// What it used of its cards. A seller sees its own card's utilisation, power and temperature.
+    [[nodiscard]] LeaseTelemetry lease_telemetry(std::string_view lease_id,
+                                                 const TelemetryQuery& query = {});
     [[nodiscard]] Page<Job> jobs(const PageRequest& page = {});
     [[nodiscard]] Job job(std::string_view job_id);
+    /// Over all leases that it was on and that were measured.
+    [[nodiscard]] JobEfficiency job_efficiency(std::string_view job_id);
     Job cancel_job(std::string_view job_id, const CallOptions& options = {});
     [[nodiscard]] Page<JobOutput> job_outputs(std::string_view job_id);  ///< all of them
     [[nodiscard]] CheckpointList job_checkpoints(std::string_view job_id);
@@ -177,6 +183,8 @@ class Client {
                                       const CallOptions& options = {});
     Transfer deposit(const NewDeposit& deposit, const CallOptions& options = {});
     Transfer withdraw(const NewWithdrawal& withdrawal, const CallOptions& options = {});
+    [[nodiscard]] LeaseTelemetry any_lease_telemetry(std::string_view lease_id,
+                                                     const TelemetryQuery& query = {});
     [[nodiscard]] LedgerProof ledger();
     [[nodiscard]] Fee fee();
     Fee set_fee(const Fee& fee);
