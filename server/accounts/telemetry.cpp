@@ -48,6 +48,11 @@ Status check_telemetry(const std::vector<CardTelemetry>& cards, const std::vecto
     return Done{};
 }
 
+Millis telemetry_history_max(std::int64_t cards) {
+    const std::int64_t minutes = telemetry_minutes_per_reply_max / std::max<std::int64_t>(cards, 1);
+    return std::min(telemetry_kept, Millis(minutes * telemetry_step.count));
+}
+
 Millis telemetry_step_for(const MeasuredSpan& span, std::int64_t points, std::int64_t cards) {
     const std::int64_t each =
         std::clamp<std::int64_t>(telemetry_points_per_reply_max / std::max<std::int64_t>(cards, 1), 1,

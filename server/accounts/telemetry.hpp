@@ -32,6 +32,8 @@ inline constexpr std::int32_t cpu_millis_max = 10'000'000;
 inline constexpr std::int64_t telemetry_points_max = 500;  // of a card in one reply
 inline constexpr std::int64_t telemetry_points_default = 120;
 inline constexpr std::int64_t telemetry_points_per_reply_max = 4096;  // of all cards together
+/// That are summed up for one reply: all that is kept of nine cards, four days of 64.
+inline constexpr std::int64_t telemetry_minutes_per_reply_max = 400'000;
 static_assert(telemetry_points_max <= telemetry_points_per_reply_max);
 static_assert(telemetry_late_max < telemetry_kept);
 
@@ -151,6 +153,9 @@ struct MeasuredSpan {
                                      const std::vector<CardId>& of_lease, const MeasuredSpan& span,
                                      Time now);
 
+/// How much of the past is summed up for one reply about so many cards.
+[[nodiscard]] Millis telemetry_history_max(std::int64_t cards);
+
 /// How long a step is so that `span` has at most `points` of them for each of `cards` cards, and a reply
 /// not more than it may: a whole number of minutes.
 [[nodiscard]] Millis telemetry_step_for(const MeasuredSpan& span, std::int64_t points, std::int64_t cards);
@@ -165,7 +170,9 @@ class TelemetryStore {
     virtual void put(const std::vector<CardTelemetry>& cards) = 0;
     /// In the order of cards, of the minutes from `from` on.
     [[nodiscard]] virtual std::vector<CardSummary> summaries(LeaseId lease, Time from) = 0;
-    [[nodiscard]] virtual std::vector<CardSummary> summaries(JobId job) = 0;
+    [[nodiscard]] virtual std::vector<CardSummary> summaries(JobId job, Time from) = 0;
+    /// The most that one lease of the job has.
+    [[nodiscard]] virtual std::int64_t cards_of(JobId job) = 0;
     /// In the order of cards, then time.
     [[nodiscard]] virtual std::vector<MeasuredMinute> steps(LeaseId lease, Time from, Millis step) = 0;
 };

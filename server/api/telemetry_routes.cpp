@@ -58,8 +58,10 @@ Result<MeasuredSpan> asked_span(const JobCall& call, const market::Lease& lease)
     const auto history = query_integer(call.request(), "history_ms", accounts::telemetry_kept.count,
                                        accounts::telemetry_step.count, accounts::telemetry_kept.count);
     if (!history) return history.error();
-    span.from = accounts::minute_of(
-        std::max({span.from, span.until - Millis(*history), now - accounts::telemetry_kept}));
+    const Millis most =
+        std::min(Millis(*history), accounts::telemetry_history_max(std::ssize(lease.cards)));
+    span.from =
+        accounts::minute_of(std::max({span.from, span.until - most, now - accounts::telemetry_kept}));
     span.until = std::max(span.from, span.until);
     return span;
 }
@@ -114,13 +116,16 @@ Result<http::Reply> get_job_efficiency(JobCall& call) {
     if (const Status good = check_query(call.request(), {}); !good) return good.error();
     std::optional<market::Lease> lease;  // of the card before: they come lease by lease
     std::vector<CardUse> uses;
-    for (accounts::CardSummary& card : store::TelemetryStore(call.tx).summaries(*id)) {
+    store::TelemetryStore telemetry(call.tx);
+    const Millis history = accounts::telemetry_history_max(telemetry.cards_of(*id));
+    for (accounts::CardSummary& card : telemetry.summaries(*id, call.services.now() - history)) {
         if (!lease || lease->id != card.card.lease) {
             auto found = find_row<market::Lease>(call.tx, card.card.lease);
             if (!found) return found.error();
             lease = std::move(*found);
         }
-        uses.push_back({std::move(card), lease->thousandths_of_each(), lease->meter.running});
+        uses.push_back(
+            {std::move(card), lease->thousandths_of_each(), std::min(lease->meter.running, history)});
     }
     return json_reply(to_json(*id, accounts::efficiency_of(uses)));
 }

@@ -96,8 +96,16 @@ std::vector<CardSummary> TelemetryStore::summaries(LeaseId lease, Time from) {
     return read_summaries(tx_.query(summary_sql("c.lease_id = $1 AND m.at >= $2"), lease, from));
 }
 
-std::vector<CardSummary> TelemetryStore::summaries(JobId job) {
-    return read_summaries(tx_.query(summary_sql("c.job_id = $1"), job));
+std::vector<CardSummary> TelemetryStore::summaries(JobId job, Time from) {
+    return read_summaries(tx_.query(summary_sql("c.job_id = $1 AND m.at >= $2"), job, from));
+}
+
+std::int64_t TelemetryStore::cards_of(JobId job) {
+    const auto found = tx_.query(
+        "SELECT coalesce(max(cards), 0) FROM (SELECT count(*) AS cards FROM telemetry_cards"
+        " WHERE job_id = $1 GROUP BY lease_id) AS leases",
+        job);
+    return read_cell<std::int64_t>(found[0][0]);
 }
 
 std::vector<MeasuredMinute> TelemetryStore::steps(LeaseId lease, Time from, Millis step) {

@@ -14,7 +14,8 @@ class TelemetryStore final : public accounts::TelemetryStore {
 
     void put(const std::vector<accounts::CardTelemetry>& cards) override;
     [[nodiscard]] std::vector<accounts::CardSummary> summaries(LeaseId lease, Time from) override;
-    [[nodiscard]] std::vector<accounts::CardSummary> summaries(JobId job) override;
+    [[nodiscard]] std::vector<accounts::CardSummary> summaries(JobId job, Time from) override;
+    [[nodiscard]] std::int64_t cards_of(JobId job) override;
     [[nodiscard]] std::vector<accounts::MeasuredMinute> steps(LeaseId lease, Time from,
                                                               Millis step) override;
 

@@ -76,10 +76,16 @@ TEST_CASE("minutes are summed up, each by its samples, and what was not measured
     CHECK(summaries(rows, Actor::request(renter), start + minutes(20))[0].utilization_thousandths ==
           Summary{900, 900, 900, 905});
     CHECK(summaries(rows, Actor::request(renter), start + minutes(21)).empty());
-    const auto of_job = rows.as(Actor::request(renter),
-                                [](Transaction& tx) { return TelemetryStore(tx).summaries(renter_job); });
+    const auto of_job = rows.as(Actor::request(renter), [](Transaction& tx) {
+        return TelemetryStore(tx).summaries(renter_job, start);
+    });
     REQUIRE(of_job.size() == 1);
     CHECK(of_job[0].minutes == 21);
+    rows.as(Actor::request(renter), [](Transaction& tx) {
+        CHECK(TelemetryStore(tx).summaries(renter_job, start + minutes(20))[0].minutes == 1);
+        CHECK(TelemetryStore(tx).cards_of(renter_job) == 1);
+        CHECK(TelemetryStore(tx).cards_of(JobId(RawId{9, 9})) == 0);
+    });
 
     const auto steps = rows.as(Actor::request(renter), [](Transaction& tx) {
         return TelemetryStore(tx).steps(renter_lease, start, minutes(10));

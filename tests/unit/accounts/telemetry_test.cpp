@@ -69,6 +69,12 @@ TEST_CASE("what a host tells of a lease has to be of its cards and of its time")
     CHECK(check_telemetry({sent(first, many)}, {first}, span, now).error().pointer == "/cards/0/minutes");
 }
 
+TEST_CASE("with many cards less of the past is summed up") {
+    CHECK(telemetry_history_max(0) == telemetry_kept);
+    CHECK(telemetry_history_max(9) == telemetry_kept);
+    CHECK(telemetry_history_max(64) == minutes(6250));
+}
+
 TEST_CASE("a step is as long as the number of points asks for, in whole minutes") {
     const MeasuredSpan day{Time(0), Time(hours(24).count)};
     CHECK(telemetry_step_for(day, 500, 1) == minutes(3));
