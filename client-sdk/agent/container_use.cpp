@@ -12,6 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t file_bytes_max = 1 << 20;
+constexpr std::size_t id_bytes_min = 12;  // what engines shorten an id to: less may be in any path
 
 std::string text_of(const fs::path& path) {
     std::ifstream file(path, std::ios::binary);
@@ -83,7 +84,7 @@ std::optional<std::string> group_path(std::string_view groups, std::string_view 
         if (controller.empty() ? !names.empty() : !has_word(names, controller)) continue;
         const std::string path = line.substr(second + 1);
         const auto at = path.find(container_id);
-        if (container_id.empty() || at == path.npos) return std::nullopt;
+        if (container_id.size() < id_bytes_min || at == path.npos) return std::nullopt;
         return path.substr(0, path.find('/', at));
     }
     return std::nullopt;

@@ -43,6 +43,7 @@ TEST_CASE("a guest that its runtime keeps out of the groups is not taken for the
     CHECK_FALSE(container_groups(mounts_v2, "0::/user.slice\n", id));
     CHECK_FALSE(container_groups(mounts_v2, "0::/docker/" + id + "\n", std::string()));
     CHECK_FALSE(container_groups(mounts_v1, "4:memory:/x-" + id + "\n2:cpu,cpuacct:/\n", id));
+    CHECK_FALSE(container_groups(mounts_v2, "0::/docker/" + id + "\n", "aaa"));
     CHECK_FALSE(container_groups("", "", id));
     CHECK_FALSE(container_groups_of(0, id));
     CHECK_FALSE(container_groups_of(1, id));
