@@ -61,7 +61,7 @@ struct AgentOptions {
 };
 
 class Telemetry;
-struct RunningLease;
+struct MeasuredLease;
 
 class Agent {
   public:
@@ -111,7 +111,7 @@ class Agent {
     [[nodiscard]] std::vector<OwnerClaim> claims() const;
     [[nodiscard]] std::vector<CardFacts> known_cards();
 
-    [[nodiscard]] std::vector<RunningLease> running_leases(const Runtime& runtime);
+    [[nodiscard]] std::vector<MeasuredLease> running_leases(const Runtime& runtime);
     [[nodiscard]] std::unique_ptr<Telemetry> make_telemetry();
 
     void reach_engine(std::stop_token stop);

@@ -17,18 +17,18 @@ bool is_measured(const LeaseRecord& record) {
 
 }  // namespace
 
-std::vector<RunningLease> Agent::running_leases(const Runtime& runtime) {
+std::vector<MeasuredLease> Agent::running_leases(const Runtime& runtime) {
     std::vector<LeaseRecord> records;
     {
         const std::lock_guard lock(mutex_);
         for (const auto& [id, task] : tasks_)
             records.push_back(task->seen().record);
     }
-    std::vector<RunningLease> running;
+    std::vector<MeasuredLease> running;
     for (LeaseRecord& record : records) {
         if (!is_measured(record) || !runtime.is_here(record.desired.cards)) continue;
-        RunningLease lease{record.desired.lease_id, record.desired.job_id, record.container_id,
-                           std::move(record.desired.cards)};
+        MeasuredLease lease{record.desired.lease_id, record.desired.job_id, record.container_id,
+                            std::move(record.desired.cards)};
         if (record.desired.spec) {
             lease.cpu_millis = record.desired.spec->cpu_millis;
             lease.memory_bytes = record.desired.spec->memory_bytes;

@@ -33,8 +33,8 @@ bool is_nvml(const LeaseCard& card) {
 }
 
 /// How many of the leases have a part of the card.
-std::int64_t leases_on(const std::vector<RunningLease>& leases, const std::string& uuid) {
-    return std::ranges::count_if(leases, [&](const RunningLease& lease) {
+std::int64_t leases_on(const std::vector<MeasuredLease>& leases, const std::string& uuid) {
+    return std::ranges::count_if(leases, [&](const MeasuredLease& lease) {
         return std::ranges::any_of(lease.cards, [&](const LeaseCard& card) { return card.uuid == uuid; });
     });
 }
@@ -82,22 +82,22 @@ void Telemetry::run(const std::stop_token& stop) {
 }
 
 void Telemetry::measure() {
-    const std::vector<RunningLease> leases = parts_.leases();
+    const std::vector<MeasuredLease> leases = parts_.leases();
     const std::vector<CardFacts> cards = parts_.cards();
     const bool is_gpu_leased = std::ranges::any_of(
-        leases, [](const RunningLease& lease) { return std::ranges::any_of(lease.cards, is_nvml); });
+        leases, [](const MeasuredLease& lease) { return std::ranges::any_of(lease.cards, is_nvml); });
     const bool is_gpu_shown = listener_ != nullptr && std::ranges::any_of(cards, [](const CardFacts& card) {
                                   return card.backend == source_of_gpu;
                               });
     watch_.want(is_gpu_leased || is_gpu_shown);
     const std::int64_t now = parts_.server_unix_ms();
     std::set<std::string> running;
-    for (const RunningLease& lease : leases)
+    for (const MeasuredLease& lease : leases)
         running.insert(lease.lease_id);
     std::erase_if(guests_, [&](const auto& guest) { return !running.contains(guest.first); });
     measure_gpus(leases, now);
     std::vector<GuestOnProcessor> shown;
-    for (const RunningLease& lease : leases)
+    for (const MeasuredLease& lease : leases)
         for (const LeaseCard& card : lease.cards) {
             if (card.device_class != "cpu") continue;
             measure_guest(lease, card, now);
@@ -115,13 +115,13 @@ void Telemetry::measure() {
     if (series_.waiting() > 0) changed_.notify_all();
 }
 
-void Telemetry::measure_gpus(const std::vector<RunningLease>& leases, std::int64_t now_unix_ms) {
+void Telemetry::measure_gpus(const std::vector<MeasuredLease>& leases, std::int64_t now_unix_ms) {
     const auto readings = watch_.drain();
     const std::lock_guard lock(mutex_);
-    for (const RunningLease& lease : leases) {
+    for (const MeasuredLease& lease : leases) {
         // What was read since the round before is only then all its own when it ran at that one already.
         const bool ran_before =
-            std::ranges::find(leases_, lease.lease_id, &RunningLease::lease_id) != leases_.end();
+            std::ranges::find(leases_, lease.lease_id, &MeasuredLease::lease_id) != leases_.end();
         for (const LeaseCard& card : lease.cards) {
             if (!is_nvml(card) || !ran_before) continue;
             UseOf of{lease.lease_id, card.card_id, source_of_gpu, leases_on(leases, card.uuid) > 1, {}, {}};
@@ -145,7 +145,7 @@ void Telemetry::find_groups(Guest& guest, const std::string& container_id) {
                      container_id);
 }
 
-void Telemetry::measure_guest(const RunningLease& lease, const LeaseCard& card, std::int64_t now_unix_ms) {
+void Telemetry::measure_guest(const MeasuredLease& lease, const LeaseCard& card, std::int64_t now_unix_ms) {
     Guest& guest = guests_[lease.lease_id];
     // A lease that was told to stop may come without its job's specification.
     if (lease.cpu_millis > 0) guest.cpu_millis = std::min(lease.cpu_millis, parts_.processors * 1000);
@@ -204,7 +204,7 @@ std::string Telemetry::page() {
     moment.hostname = name;
     moment.gpus = watch_.latest();
     const std::lock_guard lock(mutex_);
-    for (const RunningLease& lease : leases_)
+    for (const MeasuredLease& lease : leases_)
         for (const LeaseCard& card : lease.cards)
             moment.leases.push_back({card.uuid, lease.lease_id, lease.job_id});
     moment.guests = guests_shown_;

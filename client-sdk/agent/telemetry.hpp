@@ -28,7 +28,7 @@
 namespace fallow::agent {
 
 /// A lease whose container runs on this host, and is not frozen.
-struct RunningLease {
+struct MeasuredLease {
     std::string lease_id;
     std::string job_id;
     std::string container_id;
@@ -38,7 +38,7 @@ struct RunningLease {
 };
 
 struct TelemetryParts {
-    std::function<std::vector<RunningLease>()> leases;
+    std::function<std::vector<MeasuredLease>()> leases;
     std::function<std::vector<CardFacts>()> cards;
     std::function<std::int64_t()> server_unix_ms;
     /// Of the first process of a container; 0: it has none here.
@@ -70,8 +70,8 @@ class Telemetry {
 
     void run(const std::stop_token& stop);
     void measure();
-    void measure_gpus(const std::vector<RunningLease>& leases, std::int64_t now_unix_ms);
-    void measure_guest(const RunningLease& lease, const LeaseCard& card, std::int64_t now_unix_ms);
+    void measure_gpus(const std::vector<MeasuredLease>& leases, std::int64_t now_unix_ms);
+    void measure_guest(const MeasuredLease& lease, const LeaseCard& card, std::int64_t now_unix_ms);
     void find_groups(Guest& guest, const std::string& container_id);
     void send(const std::stop_token& stop);
     [[nodiscard]] std::string page();
@@ -83,7 +83,7 @@ class Telemetry {
     std::mutex mutex_;  ///< of what follows
     std::condition_variable_any changed_;
     TelemetrySeries series_;
-    std::vector<RunningLease> leases_;
+    std::vector<MeasuredLease> leases_;
     std::vector<GuestOnProcessor> guests_shown_;
 
     std::unique_ptr<MetricsListener> listener_;  // their threads use all of the above
