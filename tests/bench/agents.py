@@ -2,11 +2,11 @@
 
 The server and the swarm (agents_load.cpp) are processes of their own. Each agent has a certificate of the server's
 authority, got by a real enrolment; it beats every seven seconds, every five with a lease, long-polls its desired
-state, and takes, runs and ends the leases that it finds there, which a renter orders all through the minute. `cpu_cores` is the server
-process's processor time over the minute (PostgreSQL's is beside it). Then the server is killed with every agent
-connected and started again at once: `fenced_after_restart` counts those with a lease (`leased_at_kill`) that heard
-nothing for longer than the fence, which runs from when the last acknowledged heartbeat was sent, as fallow-guard
-counts it.
+state, and takes, runs and ends the leases that it finds there, which a renter orders all through the minute.
+`cpu_cores` is the server process's processor time over the minute (PostgreSQL's is beside it). Then the server is
+killed with every agent connected and started again at once: `fenced_after_restart` counts those with a lease
+(`leased_at_kill`) that heard nothing for longer than the fence, which runs from when the last acknowledged heartbeat
+was sent, as fallow-guard counts it.
 """
 import argparse
 import json
