@@ -175,13 +175,16 @@ void Telemetry::send(const std::stop_token& stop) {
             changed_.wait(lock, stop, [this] { return series_.waiting() > 0; });
             if (stop.stop_requested()) return;
             batch = series_.take(parts_.server_unix_ms());
+            for (const CardMinutes& card : batch)
+                being_sent_ += card.minutes.size();
         }
         if (batch.empty()) continue;
         const std::string lease_id = batch.front().of.lease_id;
+        bool is_sent = false;
         bool is_refused = false;
         try {
             parts_.send(lease_id, batch, stop);
-            continue;
+            is_sent = true;
         } catch (const ServerError& error) {
             is_refused = error.is_final();
             if (is_refused) spdlog::warn("what lease {} has used was refused: {}", lease_id, error.what());
@@ -189,10 +192,9 @@ void Telemetry::send(const std::stop_token& stop) {
             spdlog::debug("what lease {} has used is sent later: {}", lease_id, error.what());
         }
         std::unique_lock lock(mutex_);
-        if (is_refused) {
-            series_.give_up(batch);
-            continue;
-        }
+        being_sent_ = 0;
+        if (is_refused) series_.give_up(batch);
+        if (is_sent || is_refused) continue;
         series_.put_back(batch);
         changed_.wait_for(lock, stop, std::chrono::milliseconds(send_again_ms), [] { return false; });
     }
@@ -208,7 +210,7 @@ std::string Telemetry::page() {
         for (const LeaseCard& card : lease.cards)
             moment.leases.push_back({card.uuid, lease.lease_id, lease.job_id});
     moment.guests = guests_shown_;
-    moment.minutes_waiting = static_cast<std::int64_t>(series_.waiting());
+    moment.minutes_waiting = static_cast<std::int64_t>(series_.waiting() + being_sent_);
     moment.minutes_dropped = series_.dropped();
     return metrics_page(moment);
 }

@@ -83,6 +83,7 @@ class Telemetry {
     std::mutex mutex_;  ///< of what follows
     std::condition_variable_any changed_;
     TelemetrySeries series_;
+    std::size_t being_sent_ = 0;  ///< minutes that were taken out of it, and are not heard of yet
     std::vector<MeasuredLease> leases_;
     std::vector<GuestOnProcessor> guests_shown_;
 

@@ -82,7 +82,8 @@ class TelemetryRoutes(RoutesTest):
         # Eleven minutes more, which no test waits for: the same as the one that was told, before it.
         done = subprocess.run(["psql", self.world.database_url.replace("user='fallow'", "user='postgres'"), "-qc", """
             INSERT INTO telemetry_minutes (lease_id, card_id, at, organization_id, seller_id, samples,
-                utilization_thousandths_mean, utilization_thousandths_max, memory_used_bytes_mean, memory_used_bytes_max)
+                utilization_thousandths_mean, utilization_thousandths_max,
+                memory_used_bytes_mean, memory_used_bytes_max)
             SELECT lease_id, card_id, at - n * 60000, organization_id, seller_id, 60, 120, 130, 9663676416, 9663676416
             FROM telemetry_minutes, generate_series(1, 11) AS n WHERE samples = 47"""], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -91,8 +92,8 @@ class TelemetryRoutes(RoutesTest):
                          (12, 120, "oversized"))
         self.assertEqual(efficiency["hint"], {
             "thousandths": 150, "vram_bytes": 12 * GIB, "cards": None, "cpu_millis": None, "memory_bytes": None,
-            "text": "peak memory 9 GiB of 80 GiB, utilisation 12 % on average and 12 % in its busiest minutes: a share of "
-                    "150 thousandths or a card with 12 GiB would have done."})
+            "text": "peak memory 9 GiB of 80 GiB, utilisation 12 % on average and 12 % in its busiest minutes: "
+                    "a share of 150 thousandths or a card with 12 GiB would have done."})
 
     def test_what_is_refused(self):
         lease, other = self.begun(), self.begun()

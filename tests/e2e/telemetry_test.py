@@ -90,7 +90,8 @@ class Telemetry(unittest.TestCase):
         self.world.post(f"/v1/leases/{lease}/end", {}, self.renter["key"])
         self.events["renter"].wait(lambda e: e["type"] == "lease.released" and e["object"]["id"] == lease,
                                    "the end", 90)
-        self.world.until(lambda: self.stats(lease)["cards"], "the last minute", 60)
+        self.world.until(lambda: self.metric("fallow_guest_cpu_seconds_total", lease) is None, "nothing to measure", 60)
+        self.world.until(lambda: "fallow_telemetry_minutes_waiting 0" in self.metrics(), "the last minute", 60)
         seen = self.stats(lease)
         card = seen["cards"][0]
         self.assertEqual((seen["role"], seen["job_id"], card["card_id"], card["source"], card["shared"]),
