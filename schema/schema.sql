@@ -43,6 +43,10 @@ CREATE TABLE organizations (
     status      text NOT NULL,
     created_at  bigint NOT NULL,
     version     bigint NOT NULL,
+    failed_starts        integer NOT NULL DEFAULT 0,
+    failed_starts_since  bigint,
+    CONSTRAINT organizations_failed_starts_dated
+        CHECK (failed_starts >= 0 AND (failed_starts = 0 OR failed_starts_since IS NOT NULL)),
     CONSTRAINT organizations_name_length CHECK (octet_length(name) BETWEEN 1 AND 100),
     CONSTRAINT organizations_country_form CHECK (country ~ '^[A-Z]{2}$'),
     CONSTRAINT organizations_status_known CHECK (status IN ('active', 'frozen')),
@@ -172,6 +176,20 @@ CREATE TABLE hosts (
     reclaimed_ms             bigint NOT NULL DEFAULT 0,
     start_failed_ms          bigint NOT NULL DEFAULT 0,
     clipped_ms               bigint NOT NULL DEFAULT 0,
+    maintenance_from         bigint,
+    maintenance_until        bigint,
+    maintenance_reason       text,
+    retiring                 boolean NOT NULL DEFAULT false,
+    drained_at               bigint,
+    guest_network            text,
+    working_storage          text,
+    CONSTRAINT hosts_maintenance_whole
+        CHECK (num_nulls(maintenance_from, maintenance_until, maintenance_reason) IN (0, 3)),
+    CONSTRAINT hosts_maintenance_forward CHECK (maintenance_from < maintenance_until),
+    CONSTRAINT hosts_drained_while_leaving
+        CHECK (CASE WHEN state = 'draining' THEN true ELSE NOT retiring AND (drained_at IS NULL OR state = 'retired') END),
+    CONSTRAINT hosts_guest_network_known CHECK (guest_network IN ('none', 'internet')),
+    CONSTRAINT hosts_working_storage_known CHECK (working_storage IN ('encrypted', 'wiped', 'memory')),
     CONSTRAINT hosts_record_not_negative
         CHECK (least(delivered_ms, lost_ms, reclaimed_ms, start_failed_ms, clipped_ms) >= 0),
     CONSTRAINT hosts_disk_whole
@@ -404,6 +422,7 @@ CREATE TABLE leases (
     chosen_by              text,
     storage_bytes          bigint NOT NULL DEFAULT 0,
     storage_micros_per_gib_month bigint NOT NULL DEFAULT 0,
+    maintenance_at         bigint,
     CONSTRAINT leases_storage_within_limits
         CHECK (storage_bytes BETWEEN 0 AND 17592186044416 AND storage_micros_per_gib_month BETWEEN 0 AND 1000000000),
     -- A month has 730 hours. Of a spot lease the prices are in lease_segments, so that here only its storage is
@@ -449,6 +468,8 @@ CREATE INDEX leases_by_organization ON leases (organization_id, allocated_at, id
 CREATE INDEX leases_by_seller ON leases (seller_id, allocated_at, id);
 -- What a host may still act on, and what a new leader reads.
 CREATE INDEX leases_live_by_host ON leases (host_id) WHERE NOT released;
+CREATE INDEX leases_unpaid_starts ON leases (host_id, ended_at)
+    WHERE state = 'ended' AND preparing_at IS NOT NULL AND running_at IS NULL;
 CREATE UNIQUE INDEX leases_one_per_job ON leases (job_id)
     WHERE job_id IS NOT NULL AND state <> 'ended';
 

@@ -64,6 +64,7 @@ Columns<Lease> lease_fields() {
         {"cards", [](const Lease& lease) { return joined(lease.card_ids); }},
         {"rank", [](const Lease& lease) { return fmt::format("{} of {}", lease.rank, lease.hosts); }},
         {"window closes", [](const Lease& lease) { return or_dash(lease.ends_by); }},
+        {"host maintained from", [](const Lease& lease) { return or_dash(lease.maintenance_at); }},
         {"of a card", [](const Lease& lease) { return format_thousandths(lease.thousandths); }},
         {"price per card-hour", [](const Lease& lease) { return format_usd(lease.price_micros_per_hour); }},
         {"spot floor",

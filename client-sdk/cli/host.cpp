@@ -31,6 +31,15 @@ Columns<Host> host_fields() {
     fields.push_back({"signing key", [](const Host& host) { return host.signing_key; }});
     fields.push_back({"processor", [](const Host& host) { return or_dash(host.cpu_model); }});
     fields.push_back({"rack", [](const Host& host) { return or_dash(host.rack); }});
+    fields.push_back({"guest network", [](const Host& host) { return or_dash(host.guest_network); }});
+    fields.push_back({"working storage", [](const Host& host) { return or_dash(host.working_storage); }});
+    fields.push_back({"maintenance", [](const Host& host) {
+                          return host.maintenance
+                                     ? fmt::format("{} to {}: {}", host.maintenance->from,
+                                                   host.maintenance->until, host.maintenance->reason)
+                                     : std::string("-");
+                      }});
+    fields.push_back({"empty since", [](const Host& host) { return or_dash(host.drained_at); }});
     fields.push_back({"reliability", [](const Host& host) {
                           return fmt::format("{}.{:04} %", host.reliability_ppm / 10'000,
                                              host.reliability_ppm % 10'000);
@@ -125,6 +134,57 @@ Columns<HostScore> explained_score() {
     return fields;
 }
 
+Columns<RenterFailures> failure_list() {
+    return {
+        {"renter", [](const RenterFailures& row) { return row.organization_id; }},
+        {"failed starts", [](const RenterFailures& row) { return std::to_string(row.failed_starts); }},
+        {"failed pulls", [](const RenterFailures& row) { return std::to_string(row.failed_pulls); }},
+        {"last", [](const RenterFailures& row) { return row.last_at; }},
+        {"last reason", [](const RenterFailures& row) { return row.last_reason; }},
+    };
+}
+
+void add_failed_starts(CLI::App& host, Context& context) {
+    auto& command = *host.add_subcommand(
+        "failed-starts", "Say which renters' jobs did not start here in the last day, unpaid");
+    const auto id = std::make_shared<std::string>();
+    add_id(command, *id, "host");
+    on_run(context, command, id, [](Context& with, const std::string& host_id) {
+        print_rows(with, with.client().failed_starts(host_id).renters, failure_list());
+    });
+}
+
+struct MaintenanceArguments {
+    std::string host_id;
+    Maintenance maintenance;
+};
+
+void add_maintenance(CLI::App& host, Context& context) {
+    CLI::App& maintenance =
+        add_noun(host, "maintenance", "Announce when a host is out of service; one time at a time");
+    auto& add = *maintenance.add_subcommand(
+        "add", "No lease reaches into it; those that run end a notice before, and their jobs move");
+    const auto arguments = std::make_shared<MaintenanceArguments>();
+    add_id(add, arguments->host_id, "host");
+    add.add_option("--from", arguments->maintenance.from, "Its begin, like 2026-12-01T18:00:00.000Z")
+        ->required()
+        ->type_name("TIME");
+    add.add_option("--until", arguments->maintenance.until, "Its end")->required()->type_name("TIME");
+    add.add_option("--reason", arguments->maintenance.reason, "Why, for your own people")->required();
+    on_run(context, add, arguments, [](Context& with, const MaintenanceArguments& given) {
+        print_one(with,
+                  with.client().add_maintenance(given.host_id, given.maintenance, with.call_options()),
+                  host_fields());
+    });
+    auto& remove = *maintenance.add_subcommand("remove", "Take the announcement back");
+    const auto id = std::make_shared<std::string>();
+    add_id(remove, *id, "host");
+    on_run(context, remove, id, [](Context& with, const std::string& host_id) {
+        with.client().remove_maintenance(host_id);
+        Context::message("the maintenance of " + host_id + " is off");
+    });
+}
+
 struct ScoreArguments {
     std::string host_id;
     bool explains = false;
@@ -163,13 +223,15 @@ void add_host_commands(CLI::App& app, Context& context) {
     add_list<Host>(host, context, "list", "List your hosts", &Client::hosts, &host_list);
     add_show<Host>(host, context, "host", &Client::host, &host_fields);
     add_score(host, context);
+    add_failed_starts(host, context);
+    add_maintenance(host, context);
     add_part_list<Card>(host, context, "cards", "List the cards of a host, as measured", "host",
                         &Client::cards, &card_list);
     add_act<Host>(host, context, "drain", "Let no new lease onto a host; running ones go on", "host",
                   &Client::drain_host, &host_fields);
     add_act<Host>(host, context, "resume", "Take a drained host back into the market", "host",
                   &Client::resume_host, &host_fields);
-    add_act<Host>(host, context, "retire", "Take a host out of the market for good", "host",
+    add_act<Host>(host, context, "retire", "Drain a host, then take it out of the market for good", "host",
                   &Client::retire_host, &host_fields);
 }
 

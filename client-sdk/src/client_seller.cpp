@@ -39,6 +39,20 @@ Host Client::retire_host(std::string_view host_id, const CallOptions& options) {
         caller_->post(route("/v1/hosts/{}/retire", host_id), std::string(empty_object), options));
 }
 
+Host Client::add_maintenance(std::string_view host_id, const Maintenance& maintenance,
+                             const CallOptions& options) {
+    return from_json<Host>(
+        caller_->post(route("/v1/hosts/{}/maintenance", host_id), to_request_json(maintenance), options));
+}
+
+void Client::remove_maintenance(std::string_view host_id) {
+    caller_->remove(route("/v1/hosts/{}/maintenance", host_id));
+}
+
+FailedStarts Client::failed_starts(std::string_view host_id) {
+    return from_json<FailedStarts>(caller_->get(route("/v1/hosts/{}/failed-starts", host_id)).body);
+}
+
 Page<Card> Client::cards(std::string_view host_id, const PageRequest& page) {
     return page_from_json<Card>(caller_->get(route("/v1/hosts/{}/cards", host_id) + page_query(page)).body);
 }

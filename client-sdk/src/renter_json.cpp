@@ -279,6 +279,7 @@ struct Fields<Lease> {
         visit("policy_version", value.policy_version);
         visit("policy_rule", value.policy_rule);
         visit("ends_by", value.ends_by);
+        visit("maintenance_at", value.maintenance_at);
         visit("version", value.version);
         visit("role", value.role);
     }

@@ -48,6 +48,37 @@ struct Fields<HostScore> {
 };
 
 template <>
+struct Fields<Maintenance> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("from", value.from);
+        visit("until", value.until);
+        visit("reason", value.reason);
+    }
+};
+
+template <>
+struct Fields<RenterFailures> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("organization_id", value.organization_id);
+        visit("failed_starts", value.failed_starts);
+        visit("failed_pulls", value.failed_pulls);
+        visit("last_at", value.last_at);
+        visit("last_reason", value.last_reason);
+    }
+};
+
+template <>
+struct Fields<FailedStarts> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("since", value.since);
+        visit("renters", value.renters);
+    }
+};
+
+template <>
 struct Fields<CardVerification> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -78,6 +109,11 @@ struct Fields<Host> {
         visit("cpu_clock_mhz", value.cpu_clock_mhz);
         visit("rack", value.rack);
         visit("disk_speed", value.disk_speed);
+        visit("maintenance", value.maintenance);
+        visit("retiring", value.retiring);
+        visit("drained_at", value.drained_at);
+        visit("guest_network", value.guest_network);
+        visit("working_storage", value.working_storage);
         visit("reliability_ppm", value.reliability_ppm);
         visit("signing_key", value.signing_key);
         visit("enrolled_at", value.enrolled_at);
@@ -261,6 +297,9 @@ FALLOW_SDK_REQUEST(NewEnrollmentToken);
 FALLOW_SDK_REPLY(EnrollmentToken);
 FALLOW_SDK_REPLY(Host);
 FALLOW_SDK_REPLY(HostScore);
+FALLOW_SDK_REQUEST(Maintenance);
+FALLOW_SDK_REPLY(RenterFailures);
+FALLOW_SDK_REPLY(FailedStarts);
 FALLOW_SDK_REPLY(Card);
 FALLOW_SDK_REPLY(Listing);
 FALLOW_SDK_REQUEST(NewListing);

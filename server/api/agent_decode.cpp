@@ -81,6 +81,8 @@ void read_host_details(FieldReader& reader, market::HostDetails& details) {
     details.cpu_model = reader.optional_text("cpu_model", short_text);
     details.cpu_clock_mhz = optional_count(reader, "cpu_clock_mhz");
     details.rack = reader.optional_text("rack", short_text);
+    details.guest_network = reader.optional_named<market::GuestNetwork>("guest_network");
+    details.working_storage = reader.optional_named<market::WorkingStorage>("working_storage");
     auto speed = reader.optional_object("disk_speed");
     if (!speed) return;
     details.disk_write_bytes_per_s = speed->integer("write_bytes_per_s", 0, INT64_MAX);

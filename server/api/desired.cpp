@@ -30,6 +30,7 @@ std::optional<Time> run_until(const market::Lease& lease) {
     std::optional<Time> until;
     if (lease.running_at) until = *lease.running_at + lease.term;
     if (lease.ends_by && until && *lease.ends_by < *until) until = lease.ends_by;
+    if (lease.maintenance_at && until && *lease.maintenance_at < *until) until = lease.maintenance_at;
     if (lease.reclaim_deadline && (!until || *lease.reclaim_deadline < *until))
         until = lease.reclaim_deadline;
     return until;

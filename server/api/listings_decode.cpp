@@ -182,6 +182,17 @@ Result<market::ReclaimLease> decode_reclaim_lease(std::string_view body, LeaseId
     });
 }
 
+Result<market::AddMaintenance> decode_maintenance(std::string_view body, HostId host) {
+    return decode_body(body, [&](FieldReader& reader) {
+        market::AddMaintenance command;
+        command.host = host;
+        command.from = reader.time("from");
+        command.until = reader.time("until");
+        command.reason = reader.text("reason", {.bytes_max = limits::maintenance_reason_bytes_max});
+        return command;
+    });
+}
+
 Result<NewToken> decode_enrollment_token(std::string_view body) {
     return decode_body(body, [](FieldReader& reader) {
         NewToken token;

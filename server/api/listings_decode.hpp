@@ -20,6 +20,7 @@ struct NewToken {
     std::string country;
 };
 [[nodiscard]] Result<market::ReclaimLease> decode_reclaim_lease(std::string_view body, LeaseId lease);
+[[nodiscard]] Result<market::AddMaintenance> decode_maintenance(std::string_view body, HostId host);
 [[nodiscard]] Result<NewToken> decode_enrollment_token(std::string_view body);
 
 }  // namespace fallow::api

@@ -44,7 +44,21 @@ void write(JsonWriter& json, const market::Host& host) {
     } else {
         json.null();
     }
-    json.field("reliability_ppm", market::reliability_ppm(host.record))
+    json.key("maintenance");
+    if (host.maintenance_from) {
+        json.begin_object()
+            .field("from", host.maintenance_from)
+            .field("until", host.maintenance_until)
+            .field("reason", host.maintenance_reason)
+            .end_object();
+    } else {
+        json.null();
+    }
+    json.field("retiring", host.retiring)
+        .field("drained_at", host.drained_at)
+        .field("guest_network", host.details.guest_network)
+        .field("working_storage", host.details.working_storage)
+        .field("reliability_ppm", market::reliability_ppm(host.record))
         .field("signing_key", host.signing_key)
         .field("enrolled_at", host.enrolled_at)
         .field("version", host.version)
@@ -256,6 +270,7 @@ void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer) 
         .field("policy_version", lease.policy_version)
         .field("policy_rule", lease.policy_rule)
         .field("ends_by", lease.ends_by)
+        .field("maintenance_at", lease.maintenance_at)
         .field("version", lease.version)
         .end_object();
 }

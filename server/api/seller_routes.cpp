@@ -85,11 +85,55 @@ Result<http::Reply> list_cards(JobCall& call) {
         });
 }
 
+/// What renters have cost the host in its last day without paying: the same leases that are counted
+/// against them (market/failed_starts).
+Result<http::Reply> get_failed_starts(JobCall& call) {
+    const auto id = call.id<HostId>("host");
+    if (!id) return id.error();
+    if (const auto host = find_row<market::Host>(call.tx, *id); !host) return host.error();
+    const Time since = call.services.now() - days(1);
+    const auto found = call.tx.query(
+        "SELECT organization_id, count(*), count(*) FILTER (WHERE end_reason = 'image_pull_failed'), "
+        "max(ended_at), (array_agg(end_reason ORDER BY ended_at DESC))[1] FROM leases WHERE host_id = $1 "
+        "AND "
+        "state = 'ended' AND preparing_at IS NOT NULL AND running_at IS NULL AND organization_id <> "
+        "seller_id AND end_reason IN ('image_pull_failed', 'start_failed', 'start_timeout', "
+        "'cancelled_by_renter') AND ended_at > $2::bigint GROUP BY organization_id ORDER BY count(*) DESC, "
+        "organization_id LIMIT 100",
+        *id, since);
+    JsonWriter json;
+    json.begin_object().field("since", since).key("renters").begin_array();
+    for (const auto& row : found)
+        json.begin_object()
+            .field("organization_id", store::read_cell<OrganizationId>(row[0]))
+            .field("failed_starts", store::read_cell<std::int64_t>(row[1]))
+            .field("failed_pulls", store::read_cell<std::int64_t>(row[2]))
+            .field("last_at", store::read_cell<Time>(row[3]))
+            .field("last_reason", store::read_cell<std::string>(row[4]))
+            .end_object();
+    json.end_array().end_object();
+    return json_reply(json.take());
+}
+
 template <market::HostAction action>
 Result<Decoded> decode_host_action(const Call& call) {
     const auto id = call.id<HostId>("host");
     if (!id) return id.error();
     return plain_command(call, market::ChangeHost{*id, action});
+}
+
+Result<Decoded> decode_add_maintenance(const Call& call) {
+    const auto id = call.id<HostId>("host");
+    if (!id) return id.error();
+    const auto maintenance = decode_maintenance(call.request().body, *id);
+    if (!maintenance) return maintenance.error();
+    return command(*maintenance);
+}
+
+Result<Decoded> decode_remove_maintenance(const Call& call) {
+    const auto id = call.id<HostId>("host");
+    if (!id) return id.error();
+    return plain_command(call, market::RemoveMaintenance{*id});
 }
 
 Result<Decoded> decode_create_listing(const Call& call) {
@@ -147,6 +191,12 @@ void add_seller_routes(std::vector<Route>& routes) {
                       CommandHandler{decode_host_action<resume>, encode_host}});
     routes.push_back({post, "/v1/hosts/{host}/retire", writes, small_json, keyed,
                       CommandHandler{decode_host_action<retire>, encode_host}});
+    routes.push_back({post, "/v1/hosts/{host}/maintenance", writes, small_json, keyed,
+                      CommandHandler{decode_add_maintenance, encode_host}});
+    routes.push_back({del, "/v1/hosts/{host}/maintenance", writes, no_body, not_keyed,
+                      CommandHandler{decode_remove_maintenance, encode_nothing, 204}});
+    routes.push_back(
+        {get, "/v1/hosts/{host}/failed-starts", reads, no_body, not_keyed, JobHandler{get_failed_starts}});
     routes.push_back({post, "/v1/listings", writes, large_json, keyed,
                       CommandHandler{decode_create_listing, encode_listing, 201}});
     routes.push_back({post, "/v1/listing-changes", writes, large_json, keyed,

@@ -60,13 +60,21 @@ Status start(Transaction& tx, Lease lease, const AgentReport& report) {
     return Done{};
 }
 
+/// What the moment was at which the host stops a lease by itself.
+EndReason end_of(const Lease& lease) {
+    if (!lease.maintenance_at || !lease.running_at) return EndReason::term_reached;
+    Time term = *lease.running_at + lease.term;
+    if (lease.ends_by) term = std::min(term, *lease.ends_by);
+    return *lease.maintenance_at < term ? EndReason::host_maintenance : EndReason::term_reached;
+}
+
 /// What the agent stopped the container for, if that was none of the container's own doing.
 std::optional<EndReason> reason_of_stop(const Lease& lease, StopCause stop) {
     switch (stop) {
         case StopCause::wanted:
             return lease.stop_reason;
         case StopCause::run_until:
-            return lease.stop_reason.value_or(EndReason::term_reached);
+            return lease.stop_reason.value_or(end_of(lease));
         case StopCause::paid_until:
             return lease.stop_reason.value_or(EndReason::funds_exhausted);
         case StopCause::fenced_too_long:

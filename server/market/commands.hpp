@@ -100,6 +100,16 @@ struct ChangeHost {
     HostId host;
     HostAction action = HostAction::drain;
 };
+/// Takes a host out of service for a time that is announced; leases that reach into it end a notice before.
+struct AddMaintenance {
+    HostId host;
+    Time from;
+    Time until;
+    std::string reason;
+};
+struct RemoveMaintenance {
+    HostId host;
+};
 struct CreateListing {
     HostId host;
     std::vector<CardId> cards;
@@ -353,7 +363,7 @@ using Command =
                  UpdateListing, ChangeListings, WithdrawListing, ReclaimLease, PlaceOrder, CancelOrder,
                  EndLease, AttachJob, CancelJob, ReportInventory, AgentReport, ReportUsage, HostLost,
                  HostBack, Tick, ChangeBid, SetSpotStep, MakeQuote, Reserve, CancelReservation,
-                 OfferReservation, BuyReservation>;
+                 OfferReservation, BuyReservation, AddMaintenance, RemoveMaintenance>;
 
 // --- outcomes: the rows a caller is answered with, as they are after the decision
 

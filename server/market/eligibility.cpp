@@ -4,6 +4,7 @@
 #include <array>
 
 #include "market/bookings.hpp"
+#include "market/host_life.hpp"
 #include "market/listings.hpp"
 #include "market/policy_check.hpp"
 #include "market/quotes.hpp"
@@ -55,6 +56,9 @@ bool is_within_window(const Pairing& p) {
     const auto closes = closes_at(p.listing, p.now);
     return (!p.listing.available_from || *p.listing.available_from <= p.now) &&
            (!closes || (p.now < *closes && p.now + p.order.term <= *closes));
+}
+bool is_out_of_maintenance(const Pairing& p) {
+    return is_beside_maintenance(p.host, p.order.term, p.now);
 }
 bool is_an_admitted_renter(const Pairing& p) {
     return admits(p.listing, p.order.organization);
@@ -129,6 +133,7 @@ constexpr std::array all_listing_rules{
     ListingRule{Constraint::storage_price, is_within_storage_price},
     ListingRule{Constraint::term, is_within_terms},
     ListingRule{Constraint::window, is_within_window},
+    ListingRule{Constraint::maintenance, is_out_of_maintenance},
     ListingRule{Constraint::renter, is_an_admitted_renter},
     ListingRule{Constraint::image, is_an_admitted_image},
     ListingRule{Constraint::country, is_in_wanted_country},

@@ -18,6 +18,7 @@ bool is_of_query(Constraint constraint) {
         case Constraint::host_state:
         case Constraint::frozen:
         case Constraint::window:
+        case Constraint::maintenance:
         case Constraint::query:
         case Constraint::missing:
         case Constraint::in_use:

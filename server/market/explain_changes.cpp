@@ -6,6 +6,7 @@
 
 #include "ledger/money.hpp"
 #include "market/bookings.hpp"
+#include "market/host_life.hpp"
 #include "market/policy_check.hpp"
 #include "market/spot.hpp"
 
@@ -144,6 +145,8 @@ void NearestChanges::offer_term(Constraint constraint, const Pairing& pairing) {
     const Listing& listing = pairing.listing;
     Millis longest = listing.term_max;
     if (listing.available_until) longest = std::min(longest, *listing.available_until - now_);
+    if (const auto before = longest_before_maintenance(pairing.host, now_))
+        longest = std::min(longest, *before);
     if (longest < listing.term_min || longest < Millis(limits::term_ms_min)) return;
     Candidate candidate = unchanged();
     candidate.term = std::clamp(order_.term, listing.term_min, longest);
@@ -266,6 +269,7 @@ void NearestChanges::kept_away(const Asked& asked, const Pairing& pairing, const
         }
         case Constraint::term:
         case Constraint::window:
+        case Constraint::maintenance:
             return offer_term(asked.constraint, pairing);
         case Constraint::bundle: {
             Candidate candidate = unchanged();
@@ -324,7 +328,7 @@ std::optional<SingleChange> NearestChanges::tried_query(SingleChange change) con
         for (const ListingRule& rule : listing_rules())
             if ((rule.constraint == Constraint::listing_state ||
                  rule.constraint == Constraint::host_state || rule.constraint == Constraint::frozen ||
-                 rule.constraint == Constraint::window) &&
+                 rule.constraint == Constraint::window || rule.constraint == Constraint::maintenance) &&
                 !rule.holds(pairing))
                 return false;
         return std::ranges::any_of(listing.cards, [&](const CardId id) {

@@ -1,5 +1,8 @@
 #include "market/filling.hpp"
 
+#include <algorithm>
+
+#include "market/host_life.hpp"
 #include "market/jobs.hpp"
 #include "market/leases.hpp"
 #include "market/listings.hpp"
@@ -42,7 +45,10 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
                                                    tx.state().at<Card>(member.cards.front()));
     lease.policy_version = allowed.version;
     if (allowed.rule != nullptr) lease.policy_rule = allowed.rule->name;
-    if (const auto closes = closes_at(listing, tx.now())) lease.ends_by = *closes - rules.stop_grace;
+    std::optional<Time> closes = closes_at(listing, tx.now());
+    if (const auto longest = longest_before_maintenance(tx.state().at<Host>(listing.host), tx.now()))
+        closes = std::min(closes.value_or(tx.now() + *longest), tx.now() + *longest);
+    if (closes) lease.ends_by = *closes - rules.stop_grace;
     lease.held = hold_wanted(rules, lease, is_spot(order) ? order.price_max : lease.price);
     return lease;
 }

@@ -67,6 +67,12 @@ struct CardVerdict {
     }
 };
 
+/// What a guest reaches beside itself: nothing, or the public internet and what the owner allows.
+FALLOW_ENUM(GuestNetwork, none, internet)
+/// Of a guest's working storage, when its lease is over: the key is gone, all was overwritten, or it lay in
+/// memory.
+FALLOW_ENUM(WorkingStorage, encrypted, wiped, memory)
+
 struct HostDetails {
     std::optional<std::string> cpu_model;
     std::optional<std::int32_t> cpu_clock_mhz;  ///< the most that a core reaches
@@ -75,6 +81,8 @@ struct HostDetails {
     std::optional<std::int64_t> disk_write_bytes_per_s;
     std::optional<std::int64_t> disk_read_bytes_per_s;
     std::optional<Time> disk_measured_at;
+    std::optional<GuestNetwork> guest_network;
+    std::optional<WorkingStorage> working_storage;
     friend bool operator==(const HostDetails&, const HostDetails&) = default;
 
     template <class Row, class Visitor>
@@ -85,6 +93,8 @@ struct HostDetails {
         visit.field("disk_write_bytes_per_s", row.disk_write_bytes_per_s);
         visit.field("disk_read_bytes_per_s", row.disk_read_bytes_per_s);
         visit.field("disk_measured_at", row.disk_measured_at);
+        visit.field("guest_network", row.guest_network);
+        visit.field("working_storage", row.working_storage);
     }
 };
 

@@ -37,6 +37,12 @@ struct Host {
     std::int64_t version = 1;
     HostDetails details;
     HostRecord record;  ///< of its leases that have ended
+    /// When its owner takes it out of service: all three or none. One at a time, forgotten when it is over.
+    std::optional<Time> maintenance_from;
+    std::optional<Time> maintenance_until;
+    std::optional<std::string> maintenance_reason;
+    bool retiring = false;           ///< draining, and retired as soon as it is empty
+    std::optional<Time> drained_at;  ///< while draining: since when it is empty
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -61,6 +67,11 @@ struct Host {
         visit.field("version", row.version);
         HostDetails::describe(row.details, visit);
         HostRecord::describe(row.record, visit);
+        visit.field("maintenance_from", row.maintenance_from);
+        visit.field("maintenance_until", row.maintenance_until);
+        visit.field("maintenance_reason", row.maintenance_reason);
+        visit.field("retiring", row.retiring);
+        visit.field("drained_at", row.drained_at);
     }
 };
 

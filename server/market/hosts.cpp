@@ -1,4 +1,4 @@
-// Hosts and their cards: enrolment, inventory, drain and retire, silence and return.
+// Hosts and their cards: enrolment, inventory, silence and return.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -141,22 +141,6 @@ void verify_host(Transaction& tx, HostId id) {
                                                                  : "host.unverified");
 }
 
-bool has_bookings(const State& state, HostId host) {
-    return std::ranges::any_of(state.cards_of(host),
-                               [&](CardId card) { return !state.bookings_of(card).empty(); });
-}
-
-void withdraw_listings(Transaction& tx, HostId host) {
-    std::set<ListingId> listings;
-    for (const CardId card : tx.state().cards_of(host))
-        if (const auto listing = tx.state().listing_of(card)) listings.insert(*listing);
-    for (const ListingId id : listings) {
-        Listing listing = tx.state().at<Listing>(id);
-        listing.state = ListingState::withdrawn;
-        tx.update(std::move(listing), "listing.withdrawn");
-    }
-}
-
 Result<const Host*> own_host(const Transaction& tx) {
     FALLOW_ASSERT(tx.context().caller.host.has_value());
     const Host* host = tx.state().find<Host>(*tx.context().caller.host);
@@ -227,44 +211,6 @@ Result<Outcome> handle(Transaction& tx, const ReportInventory& command) {
         return std::tie(a.index, a.id) < std::tie(b.index, b.id);
     });
     return Outcome(std::move(accepted));
-}
-
-Result<Outcome> handle(Transaction& tx, const ChangeHost& command) {
-    const auto found = visible(tx, command.host);
-    if (!found) return found.error();
-    Host host = **found;
-    const auto wrong_state = [&](std::string_view wanted) {
-        return refuse(ErrorCode::wrong_state,
-                      fmt::format("The host is {}: only a host that is {} can do this.",
-                                  name_of(host.state), wanted));
-    };
-    switch (command.action) {
-        case HostAction::drain:
-            if (host.state != HostState::online && host.state != HostState::unreachable)
-                return wrong_state("online or unreachable");
-            host.state = HostState::draining;
-            tx.update(std::move(host), "host.draining");
-            break;
-        case HostAction::resume:
-            if (host.state != HostState::draining) return wrong_state("draining");
-            host.state = host.unreachable_since ? HostState::unreachable : HostState::online;
-            tx.update(std::move(host), "host.resumed");
-            match_standing_orders(tx);
-            break;
-        case HostAction::retire:
-            if (host.state == HostState::retired) return wrong_state("not retired yet");
-            if (!tx.state().live_leases_of(host.id).empty())
-                return refuse(ErrorCode::cards_in_use,
-                              "The host still holds leases: drain it and wait, or reclaim them.");
-            if (has_bookings(tx.state(), host.id))
-                return refuse(ErrorCode::committed,
-                              "The host's cards are reserved: break the reservations first.");
-            withdraw_listings(tx, host.id);
-            host.state = HostState::retired;
-            tx.update(std::move(host), "host.retired");
-            break;
-    }
-    return Outcome(tx.state().at<Host>(command.host));
 }
 
 Result<Outcome> handle(Transaction& tx, const HostLost& command) {

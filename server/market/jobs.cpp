@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "market/explain.hpp"
+#include "market/failed_starts.hpp"
 #include "market/filling.hpp"
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
@@ -128,6 +129,8 @@ Status check_place(const Transaction& tx, const PlaceOrder& command, const Order
     if (const auto open = check_may_trade(state, renter); !open) return open;
     if (command.job)
         if (const auto allowed = check_image(state, command.job->image); !allowed) return allowed;
+    if (command.job)
+        if (const auto allowed = check_may_start(state, renter, tx.now()); !allowed) return allowed;
     if (const auto there = check_listing(state, command.requirements.listing); !there) return there;
     if (const auto fine = check_shape(order); !fine) return fine;
     if (command.pricing == OrderPricing::spot &&
@@ -370,6 +373,8 @@ Result<Outcome> handle(Transaction& tx, const AttachJob& command) {
                       "A job can only be brought to an allocated lease that has none.");
     if (const auto open = check_may_trade(tx.state(), (*found)->renter); !open) return open.error();
     if (const auto allowed = check_image(tx.state(), command.job.image); !allowed) return allowed.error();
+    if (const auto allowed = check_may_start(tx.state(), (*found)->renter, tx.now()); !allowed)
+        return allowed.error();
     const Listing* listing = tx.state().find<Listing>((*found)->listing);
     if (listing != nullptr && !admits(*listing, command.job.image))
         return refuse(ErrorCode::invalid_field,

@@ -80,6 +80,8 @@ struct Lease {
     std::optional<ChosenBy> chosen_by;  ///< not of spot leases and reservations
     std::int64_t storage_bytes = 0;     ///< reserved for its job; none until it has one
     ledger::Micros storage_price;       ///< of a GiB for a month; locked for the lease's life
+    /// Its host goes out of service: told to stop a notice before that.
+    std::optional<Time> maintenance_at;
 
     /// What its running time costs with its cards at `of_cards`, and now.
     [[nodiscard]] ledger::Rate rate_at(ledger::Price of_cards) const {
@@ -146,6 +148,7 @@ struct Lease {
         visit.field("chosen_by", row.chosen_by);
         visit.field("storage_bytes", row.storage_bytes);
         visit.field("storage_micros_per_gib_month", row.storage_price);
+        visit.field("maintenance_at", row.maintenance_at);
     }
 };
 

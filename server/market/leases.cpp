@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "market/failed_starts.hpp"
 #include "market/handlers.hpp"
+#include "market/host_life.hpp"
 #include "market/jobs.hpp"
 #include "market/matching.hpp"
 #include "market/pools.hpp"
@@ -83,6 +85,9 @@ void on_running_deadline(Transaction& tx, const Lease& lease) {
     if (passed(lease.reclaim_deadline)) return begin_reclaiming(tx, lease.id, *lease.stop_reason);
     if (*lease.running_at + lease.term <= now || passed(lease.ends_by))
         return stop_lease(tx, lease.id, EndReason::term_reached, tx.state().rules().stop_grace);
+    if (lease.maintenance_at && *lease.maintenance_at - lease.reclaim_notice <= now)
+        return stop_lease(tx, lease.id, EndReason::host_maintenance,
+                          std::max(*lease.maintenance_at - now, tx.state().rules().stop_grace));
     if (!passed(lease.paid_until)) return;
     Lease next = lease;
     top_up(tx, next);
@@ -108,6 +113,7 @@ void on_due(Transaction& tx, const DueId& id) {
     if (const auto* pool = std::get_if<SpotPoolId>(&id)) return reprice_if_due(tx, *pool);
     if (const auto* reservation = std::get_if<ReservationId>(&id))
         return on_reservation_due(tx, *reservation);
+    if (const auto* host = std::get_if<HostId>(&id)) return on_host_due(tx, *host);
     const LeaseId lease_id = std::get<LeaseId>(id);
     const Lease* lease = tx.state().find<Lease>(lease_id);
     const auto deadline = lease != nullptr ? next_deadline(*lease) : std::nullopt;
@@ -235,11 +241,13 @@ void finish_lease(Transaction& tx, LeaseId id, EndReason reason, bool released) 
     tx.update(lease, event_of(LeaseState::ended), name_of(outcome));
     tx.add_bill(std::move(bill));
     put_on_record(tx, tx.state().at<Lease>(id));
+    note_unpaid_start(tx, tx.state().at<Lease>(id));
     settle_reserved(tx, tx.state().at<Lease>(id), given_back);
     if (released) release_cards(tx, id);
     // Before the others end: the last of a gang settles all of its jobs.
     if (lease.job) settle_job(tx, *lease.job, outcome, lease.exit_code);
     stop_others(tx, lease, outcome, tx.state().rules().stop_grace);
+    if (!released) settle_draining(tx, lease.host);
 }
 
 void release_cards(Transaction& tx, LeaseId id) {
@@ -249,8 +257,10 @@ void release_cards(Transaction& tx, LeaseId id) {
         tx.release_card(id, card, lease.thousandths_of_each());
     lease.released = true;
     const std::vector<CardId> cards = lease.cards;
+    const HostId host = lease.host;
     tx.update(std::move(lease), "lease.released");
     serve_promises(tx, cards);
+    settle_draining(tx, host);
 }
 
 void on_deadline(Transaction& tx, LeaseId id) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "market/failed_starts.hpp"
 #include "market/filling.hpp"
 #include "market/handlers.hpp"
 #include "market/placing.hpp"
@@ -138,7 +139,8 @@ std::optional<Match> match_beside(const Claims* claims, const State& state, cons
 
 bool may_be_filled(const State& state, const Order& order, Time now) {
     return order.expires_at > now && check_may_trade(state, order.organization) &&
-           (!order.job || check_image(state, state.at<Job>(*order.job).image));
+           (!order.job || (check_image(state, state.at<Job>(*order.job).image) &&
+                           check_may_start(state, order.organization, now)));
 }
 
 Fit fit(const State& state, const Listing& listing, const Order& order, Time now, const std::string* image,

@@ -1,6 +1,7 @@
 // An organization: a tenant of the market, seller, renter or both.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/enum.hpp"
@@ -19,6 +20,10 @@ struct Organization {
     OrganizationStatus status = OrganizationStatus::active;
     Time created_at;
     std::int64_t version = 1;
+    /// Starts that failed or were given up before anything was paid, since `failed_starts_since`: see
+    /// failed_starts.hpp.
+    std::int32_t failed_starts = 0;
+    std::optional<Time> failed_starts_since = std::nullopt;
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -28,6 +33,8 @@ struct Organization {
         visit.field("status", row.status);
         visit.field("created_at", row.created_at);
         visit.field("version", row.version);
+        visit.field("failed_starts", row.failed_starts);
+        visit.field("failed_starts_since", row.failed_starts_since);
     }
 };
 

@@ -61,6 +61,7 @@ std::optional<Time> next_deadline(const Lease& lease) {
     if (lease.state != LeaseState::running) return best;
     keep_earlier(best, lease.reclaim_deadline);
     if (!lease.stop_reason) {
+        if (lease.maintenance_at) keep_earlier(best, *lease.maintenance_at - lease.reclaim_notice);
         keep_earlier(best, *lease.running_at + lease.term);
         keep_earlier(best, lease.paid_until);
     }
@@ -189,6 +190,7 @@ void State::index(const ledger::Account& row, bool present) {
 void State::index(const Host& row, bool present) {
     if (row.details.rack) hosts_in_racks_ += present ? 1 : -1;
     if (row.state == HostState::retired) return;
+    if (row.maintenance_until) put_or_erase(due_, Due{*row.maintenance_until, row.id}, present);
     if (present)
         host_names_.emplace(std::pair{row.organization, row.name}, row.id);
     else

@@ -24,7 +24,7 @@ inline constexpr AccountId platform_external{RawId{0, 2}};
 inline constexpr AccountId platform_fees{RawId{0, 3}};
 
 /// What can have a deadline.
-using DueId = std::variant<LeaseId, OrderId, SpotPoolId, ReservationId>;
+using DueId = std::variant<LeaseId, OrderId, SpotPoolId, ReservationId, HostId>;
 
 /// What the market may take; the engine fills it from the configuration.
 struct Rules {
@@ -45,6 +45,8 @@ struct Rules {
     Millis pinned_lost = minutes(10);        ///< how long an interactive rental survives its host's silence
     Millis spot_reprice = minutes(1);        ///< a pool's price changes no more often
     Millis bid_lower_cooldown = minutes(10);  ///< from a bid's last change to its lowering
+    std::int32_t failed_starts_max = 20;      ///< of a renter, unpaid, in one such window
+    Millis failed_starts_window = hours(1);
     std::size_t due_per_tick_max = 256;
     std::size_t matches_per_command_max = 256;
 };
@@ -195,7 +197,7 @@ class State {
     [[nodiscard]] std::int64_t open_reservations(OrganizationId renter) const;
 
     /// Deadlines of leases, expiries of orders, repricings of pools, starts and ends of
-    /// reservations, the earliest first.
+    /// reservations, ends of maintenance, the earliest first.
     using Due = std::pair<Time, DueId>;
     [[nodiscard]] const std::set<Due>& due() const { return due_; }
 

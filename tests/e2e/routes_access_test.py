@@ -9,6 +9,7 @@ from routes_fixture import RENTER, SELLER, run_tests
 import routes_checkpoints  # noqa: F401
 from routes_objects import EXAMPLES, ObjectsTest
 import routes_telemetry  # noqa: F401: its examples
+import routes_host_objects  # noqa: F401: its examples
 import routes_tunnel_objects  # noqa: F401: its examples
 from simulated_host import HostKeys, openssl
 
@@ -29,7 +30,7 @@ def changed(body):
                          ("term_ms", lambda v: v + 1), ("price_micros_per_hour", lambda v: v + 1),
                          ("price_max_micros", lambda v: v + 1),
                          ("max_duration_ms", lambda v: v - 1),
-                         ("amount_micros", lambda v: v + 1), ("note", lambda v: v + "x"),
+                         ("amount_micros", lambda v: v + 1), ("note", lambda v: v + "x"), ("reason", lambda v: v + "x"),
                          ("dry_run", lambda v: not v)):
         if name in body:
             return json.dumps({**body, name: change(body[name])}).encode()

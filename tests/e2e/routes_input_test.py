@@ -10,6 +10,7 @@ from routes_fixture import SLOW_HEART, run_tests
 import routes_checkpoints  # noqa: F401
 from routes_objects import ObjectsTest
 import routes_telemetry  # noqa: F401: its examples
+import routes_host_objects  # noqa: F401: its examples
 import routes_tunnel_objects  # noqa: F401: its examples
 
 MISSING = object()

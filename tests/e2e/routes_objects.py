@@ -202,7 +202,8 @@ def createEnrollmentToken(t):
     return Example(t.owner, "/v1/enrollment-tokens", {"name": f"host {next(t.numbers)}", "country": "DE"})
 
 
-for host_route, rest in (("getHost", ""), ("getHostScore", "/score"), ("listCards", "/cards")):
+for host_route, rest in (("getHost", ""), ("getHostScore", "/score"), ("listCards", "/cards"),
+                         ("listFailedStarts", "/failed-starts")):
     EXAMPLES[host_route] = lambda t, rest=rest: Example(t.owner, f"/v1/hosts/{t.farm.id}{rest}")
 
 

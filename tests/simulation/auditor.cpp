@@ -201,7 +201,21 @@ void Auditor::check_lease(const market::Lease& lease) const {
     if (order.quote && order.is_gang()) world_.hit("a quoted gang");
     if (order.quote && order.is_for_share()) world_.hit("a quoted share");
     check_metering(lease);
+    check_maintenance(lease);
     if (lease.spot_floor) check_bid(lease);
+}
+
+/// None is made while its host is out of service, nor one that would run into it.
+void Auditor::check_maintenance(const market::Lease& lease) const {
+    const market::Host& host = rows<market::Host>().at(lease.host);
+    if (!host.maintenance_from) return;
+    const std::string id = lease.id.text();
+    require(lease.allocated_at < *host.maintenance_from, "no_lease_within_maintenance", id);
+    const bool is_bounded = (lease.maintenance_at && *lease.maintenance_at <= *host.maintenance_from) ||
+                            (lease.ends_by && *lease.ends_by <= *host.maintenance_from);
+    const bool is_over_by_itself =
+        lease.running_at && *lease.running_at + lease.term <= *host.maintenance_from;
+    require(is_bounded || is_over_by_itself || lease.stop_reason, "no_lease_reaches_into_maintenance", id);
 }
 
 /// What is held, kept and paid is what was moved, and a block that is over holds nothing.

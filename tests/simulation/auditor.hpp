@@ -43,6 +43,7 @@ class Auditor {
     void check_ledger() const;
     void check_cards() const;
     void check_lease(const market::Lease& lease) const;
+    void check_maintenance(const market::Lease& lease) const;
     void check_spot(const market::Changes& changes);
     void check_bid(const market::Lease& lease) const;
     [[nodiscard]] Int128 numerator_of(const market::Lease& lease) const;

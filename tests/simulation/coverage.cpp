@@ -52,14 +52,14 @@ const std::vector<std::string> transitions{"hosts -→enrolled",
                                            "reservations booked→sold",
                                            "reservations started→ended"};
 
-/// Without host_maintenance, which nothing in the product causes yet.
 const std::vector<std::string> end_reasons{"completed",           "command_failed",
                                            "out_of_memory",       "duration_exceeded",
                                            "cancelled_by_renter", "reclaimed_by_owner",
                                            "term_reached",        "funds_exhausted",
                                            "host_lost",           "image_pull_failed",
                                            "start_failed",        "start_timeout",
-                                           "policy_revoked",      "outbid"};
+                                           "policy_revoked",      "outbid",
+                                           "host_maintenance"};
 
 const std::vector<std::string> faults{
     "host_is_cut_off",  "agent_is_killed",   "agent_hangs",        "host_reboots",       "engine_is_stuck",

@@ -310,10 +310,21 @@ void Seller::change_host() {
     const auto hosts = those<market::Host>(
         [&](const market::Host& host) { return host.organization == caller().organization; });
     const HostId host = world_.random.pick(hosts).id;
+    if (world_.random.chance(500)) return maintain(host);
     perform("POST /v1/hosts/drain", market::ChangeHost{host, market::HostAction::drain});
     later(world_.random.span(4000, 20'000), [this, host] {
         perform("POST /v1/hosts/resume", market::ChangeHost{host, market::HostAction::resume});
     });
+}
+
+/// Announced in time, sometimes taken back.
+void Seller::maintain(HostId host) {
+    const Time from = world_.now() + world_.random.span(13'000, 60'000);
+    const Time until = from + world_.random.span(10'000, 60'000);
+    perform("POST /v1/hosts/maintenance", market::AddMaintenance{host, from, until, "a new fan"});
+    if (world_.random.chance(300))
+        later(world_.random.span(4000, 40'000),
+              [this, host] { perform("DELETE /v1/hosts/maintenance", market::RemoveMaintenance{host}); });
 }
 
 // --- the operator

@@ -105,6 +105,7 @@ class Seller final : public Person {
     void break_promise();
     void change_listing();
     void change_host();
+    void maintain(HostId host);
 };
 
 class Operator final : public Person {

@@ -185,7 +185,17 @@ std::string Walk::money() {
 std::string Walk::host() {
     const auto& [id, builder] = hosts_[below(hosts_.size())];
     const market::Caller owner = World::by(world_.host_row(id).organization);
-    switch (below(8)) {
+    switch (below(10)) {
+        case 8: {
+            const Time from = world_.now() + minutes(static_cast<std::int64_t>(below(120)));
+            return go(market::AddMaintenance{id, from, from + minutes(30), "walk"}, owner);
+        }
+        case 9:
+            for (const auto& [other, cards] : hosts_)
+                if (world_.host_row(other).maintenance_from)
+                    return go(market::RemoveMaintenance{other},
+                              World::by(world_.host_row(other).organization));
+            return "none";
         case 0:
             return go(market::HostLost{id}, World::system());
         case 1:
@@ -309,6 +319,11 @@ void Walk::reload() {
     for (const auto& [id, row] : world_.state().table<market::Job>())
         if (row.finished_at && before.find<market::Job>(id) == nullptr)
             loaded.replace<market::Job>(&row, nullptr);
+    // And of a gang, an ended job stays until the last of its leases is gone, which a new leader has no
+    // need of.
+    for (const auto& [id, row] : before.table<market::Job>())
+        if (row.finished_at && row.is_member() && loaded.find<market::Job>(id) == nullptr)
+            expected.replace<market::Job>(&row, nullptr);
     CHECK(difference(loaded, expected) == "");
 }
 

@@ -90,6 +90,11 @@ class Client {
     Host drain_host(std::string_view host_id, const CallOptions& options = {});
     Host resume_host(std::string_view host_id, const CallOptions& options = {});
     Host retire_host(std::string_view host_id, const CallOptions& options = {});
+    Host add_maintenance(std::string_view host_id, const Maintenance& maintenance,
+                         const CallOptions& options = {});
+    void remove_maintenance(std::string_view host_id);
+    /// Of the last 24 hours.
+    [[nodiscard]] FailedStarts failed_starts(std::string_view host_id);
     [[nodiscard]] Page<Card> cards(std::string_view host_id, const PageRequest& page = {});
     Listing create_listing(const NewListing& listing, const CallOptions& options = {});
     /// `version` is that of the listing the change was made up from; another one now is refused with

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace fallow::sdk {
 
@@ -11,6 +12,26 @@ struct DiskSpeed {
     std::int64_t write_bytes_per_s = 0;
     std::int64_t read_bytes_per_s = 0;
     std::string measured_at;
+};
+
+/// When a host is out of service, announced by its owner.
+struct Maintenance {
+    std::string from;
+    std::string until;
+    std::string reason;
+};
+
+/// What one renter's jobs have cost a host without being paid for.
+struct RenterFailures {
+    std::string organization_id;
+    std::int64_t failed_starts = 0;  ///< all of them
+    std::int64_t failed_pulls = 0;   ///< of these, whose image could not be had
+    std::string last_at;
+    std::string last_reason;
+};
+struct FailedStarts {
+    std::string since;
+    std::vector<RenterFailures> renters;  ///< those with most first, 100 at most
 };
 
 /// What the leases of a host that have ended say of it, and what is assumed of every host beside that.

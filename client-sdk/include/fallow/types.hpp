@@ -132,6 +132,11 @@ struct Host {
     std::optional<std::int64_t> cpu_clock_mhz;
     std::optional<std::string> rack;
     std::optional<DiskSpeed> disk_speed;
+    std::optional<Maintenance> maintenance;
+    bool retiring = false;
+    std::optional<std::string> drained_at;
+    std::optional<std::string> guest_network;    ///< none, internet
+    std::optional<std::string> working_storage;  ///< encrypted, wiped, memory
     std::int64_t reliability_ppm = 0;
     std::string signing_key;
     std::string enrolled_at;
@@ -400,7 +405,8 @@ struct Lease {
     std::int64_t held_micros = 0;
     std::optional<std::int64_t> policy_version;  ///< that allowed it
     std::optional<std::string> policy_rule;
-    std::optional<std::string> ends_by;  ///< the listing's window closes
+    std::optional<std::string> ends_by;         ///< the listing's window closes
+    std::optional<std::string> maintenance_at;  ///< its host goes out of service
     std::int64_t version = 0;
     std::optional<std::string> role;  ///< whose side the caller is on: seller, renter
 };

@@ -246,6 +246,13 @@ constexpr std::array table{
           [](F f) { return cell(f.host.details.disk_read_bytes_per_s); }},
     Field{"rack", text, offer, "the rack that the host stands in, as its seller names it",
           [](F f) { return cell(f.host.details.rack); }},
+    Field{"guest_network", text, offer, "what a job reaches: none, or internet",
+          [](F f) { return f.host.details.guest_network ? cell(*f.host.details.guest_network) : Cell(); }},
+    Field{"working_storage", text, offer,
+          "what becomes of it after a lease: encrypted (its key is gone), wiped, or it lay in memory",
+          [](F f) {
+              return f.host.details.working_storage ? cell(*f.host.details.working_storage) : Cell();
+          }},
     Field{"reliability", number, offer,
           "the part of its lease time that the host delivered, in millionths; see "
           "server/market/reliability.hpp",

@@ -253,18 +253,22 @@ TEST_CASE("what an agent tells of host and card is bounded, and none of it is ne
     CHECK_FALSE(silent->cards[0].verdict);
     const auto told = decode_inventory(
         body(R"(,"cpu_model":"m","cpu_clock_mhz":3500,"rack":"r","disk_speed":{"write_bytes_per_s":1,)"
-             R"("read_bytes_per_s":2,"measured_at":"1970-01-01T00:00:01Z"})",
+             R"("read_bytes_per_s":2,"measured_at":"1970-01-01T00:00:01Z"},"guest_network":"none",)"
+             R"("working_storage":"wiped")",
              R"(,"clock_mhz":1,"ecc":false,"ecc_errors":2,"nvlink_links":3,"nvlink_bytes_per_s":4,)"
              R"("nvlink_group":5,"mig_profile":"1g.5gb","mig_parent":"p","verification":)"
              R"({"state":"refused","reason":"why","at":"1970-01-01T00:00:01Z"})"));
     REQUIRE(told.ok());
-    CHECK(told->details == market::HostDetails{"m", 3500, "r", 1, 2, Time(1000)});
+    CHECK(told->details == market::HostDetails{"m", 3500, "r", 1, 2, Time(1000), market::GuestNetwork::none,
+                                               market::WorkingStorage::wiped});
     CHECK(told->cards[0].details == market::CardDetails{1, false, 2, 3, 4, 5, "1g.5gb", "p"});
     REQUIRE(told->cards[0].verdict);
     CHECK(*told->cards[0].verdict == market::CardVerdict{market::Verification::refused, "why", Time(1000)});
     check_refused(
         decode_inventory,
         {{body(R"(,"rack":"")", ""), ErrorCode::invalid_field, "/rack"},
+         {body(R"(,"guest_network":"lan")", ""), ErrorCode::invalid_field, "/guest_network"},
+         {body(R"(,"working_storage":"paper")", ""), ErrorCode::invalid_field, "/working_storage"},
          {body(R"(,"cpu_clock_mhz":-1)", ""), ErrorCode::invalid_field, "/cpu_clock_mhz"},
          {body(R"(,"disk_speed":{"write_bytes_per_s":1})", ""), ErrorCode::missing_field,
           "/disk_speed/read_bytes_per_s"},

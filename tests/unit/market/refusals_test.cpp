@@ -32,6 +32,9 @@ struct Market {
         return command;
     }
     [[nodiscard]] JobId job() const { return *world.lease(lease).job; }
+    [[nodiscard]] AddMaintenance maintenance(Millis from, Millis until) const {
+        return {host, world.now() + from, world.now() + until, "a new fan"};
+    }
     void freeze(FreezeKind kind, const std::string& target) {
         REQUIRE(world.attempt(CreateFreeze{kind, target, "note"}, World::admin()) == "ok");
     }
@@ -192,9 +195,43 @@ TEST_CASE("Refusals: hosts") {
          [](Market& m) {
              return To{ChangeHost{HostId(RawId{5, 7}), HostAction::drain}, World::by(m.seller)};
          }},
-        {"a retirement with leases", "cards_in_use",
+        {"a second retirement", "wrong_state",
          [](Market& m) {
+             REQUIRE(m.world.attempt(ChangeHost{m.host, HostAction::retire}, World::by(m.seller)) == "ok");
              return To{ChangeHost{m.host, HostAction::retire}, World::by(m.seller)};
+         }},
+        {"a stranger's maintenance", "not_found",
+         [](Market& m) {
+             return To{m.maintenance(hours(1), hours(2)), World::by(m.stranger)};
+         }},
+        {"maintenance that has begun", "invalid_field /from",
+         [](Market& m) {
+             return To{m.maintenance(Millis(-1), hours(2)), World::by(m.seller)};
+         }},
+        {"maintenance too far away", "invalid_field /from",
+         [](Market& m) {
+             return To{m.maintenance(days(367), days(368)), World::by(m.seller)};
+         }},
+        {"maintenance that ends before it begins", "invalid_field /until",
+         [](Market& m) {
+             return To{m.maintenance(hours(1), hours(1)), World::by(m.seller)};
+         }},
+        {"maintenance without end", "invalid_field /until",
+         [](Market& m) {
+             return To{m.maintenance(hours(1), days(40)), World::by(m.seller)};
+         }},
+        {"maintenance within a renter's notice", "invalid_field /from",
+         [](Market& m) {
+             return To{m.maintenance(seconds(59), hours(2)), World::by(m.seller)};
+         }},
+        {"a second maintenance", "wrong_state",
+         [](Market& m) {
+             REQUIRE(m.world.attempt(m.maintenance(hours(1), hours(2)), World::by(m.seller)) == "ok");
+             return To{m.maintenance(hours(3), hours(4)), World::by(m.seller)};
+         }},
+        {"no maintenance taken back", "wrong_state",
+         [](Market& m) {
+             return To{RemoveMaintenance{m.host}, World::by(m.seller)};
          }},
         {"an inventory with one card twice", "invalid_field /cards/1/uuid",
          [](Market& m) {

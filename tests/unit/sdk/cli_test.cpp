@@ -86,6 +86,12 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
         {{"host", "list", "--limit", "5"}, "GET /v1/hosts?limit=5"},
         {{"host", "cards", "host_1"}, "GET /v1/hosts/host_1/cards?limit=100"},
         {{"host", "drain", "host_1"}, "POST /v1/hosts/host_1/drain {}"},
+        {{"host", "maintenance", "add", "host_1", "--from", "2026-12-01T18:00:00.000Z", "--until",
+          "2026-12-01T20:00:00.000Z", "--reason", "a new fan"},
+         R"(POST /v1/hosts/host_1/maintenance {"from":"2026-12-01T18:00:00.000Z",)"
+         R"("until":"2026-12-01T20:00:00.000Z","reason":"a new fan"})"},
+        {{"host", "maintenance", "remove", "host_1"}, "DELETE /v1/hosts/host_1/maintenance"},
+        {{"host", "failed-starts", "host_1"}, "GET /v1/hosts/host_1/failed-starts"},
         {{"listing",    "create", "--host",    "host_1", "--card",       "card_1", "--card",     "card_2",
           "--ask",      "2.50",   "--storage", "0.07",   "--egress",     "0.02",   "--term-min", "1m",
           "--term-max", "30d",    "--notice",  "0s",     "--bundle-min", "2"},
