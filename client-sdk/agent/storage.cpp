@@ -2,13 +2,13 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -16,7 +16,8 @@
 #include <system_error>
 #include <vector>
 
-extern char** environ;
+#include "agent/run_program.hpp"
+#include "agent/volume_key.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -32,44 +33,61 @@ constexpr fs::perms notice_folder_permissions =
 constexpr const char* mkfs = "/sbin/mkfs.ext4";
 constexpr const char* mount_program = "/bin/mount";
 
-/// Runs a program and waits; its output goes nowhere. Throws unless it ends with 0.
-void run_program(std::vector<std::string> words) {
-    std::vector<char*> arguments;
-    for (std::string& word : words)
-        arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    for (const int fd : {0, 1, 2})
-        posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
-    pid_t pid = 0;
-    const int error = posix_spawn(&pid, arguments[0], &files, nullptr, arguments.data(), environ);
-    posix_spawn_file_actions_destroy(&files);
-    if (error != 0) throw std::runtime_error(words[0] + " cannot be run: " + std::strerror(error));
-    int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) throw std::runtime_error(words[0] + " failed");
-}
-
 /// The image is a little larger than what the guest may fill, for ext4's own tables.
 std::int64_t image_bytes(std::int64_t disk_bytes) {
     return disk_bytes + disk_bytes / 32 + 1024 * 1024;
 }
 
-void format(const fs::path& image, std::int64_t disk_bytes) {
+void format(const fs::path& image, std::int64_t disk_bytes, bool is_encrypted) {
     const int fd = ::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     const bool sized = fd >= 0 && ::ftruncate(fd, image_bytes(disk_bytes)) == 0;
     const int error = errno;
     if (fd >= 0) ::close(fd);
     if (!sized) throw std::system_error(error, std::generic_category(), "cannot make " + image.string());
-    run_program(
-        {mkfs, "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "lazy_itable_init=1", image.string()});
+    run_program({mkfs, "-q", "-F", "-m", "0", "-O", is_encrypted ? "^has_journal,encrypt" : "^has_journal",
+                 "-E", "lazy_itable_init=1", image.string()});
 }
 
 void mount_loop(const fs::path& image, const fs::path& target, bool is_read_only) {
     const char* const options = is_read_only ? "loop,ro,noload,nosuid,nodev" : "loop,nosuid,nodev";
     run_program({mount_program, "-t", "ext4", "-o", options, image.string(), target.string()});
+}
+
+/// The root of a file system cannot be encrypted, so a folder in it takes its place. It covers what is
+/// below, and is unmounted before it.
+void encrypt(const fs::path& mounted) {
+    const fs::path folder = mounted / "data";
+    fs::create_directory(folder);
+    encrypt_folder(folder);
+    if (::mount(folder.c_str(), mounted.c_str(), nullptr, MS_BIND, nullptr) != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot mount " + folder.string());
+    const auto flags = MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV;
+    if (::mount(nullptr, mounted.c_str(), nullptr, flags, nullptr) != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot mount " + folder.string());
+}
+
+/// Only what was written has blocks on the disk.
+void overwrite(const fs::path& path) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        throw std::system_error(errno, std::generic_category(), "cannot overwrite " + path.string());
+    static constexpr std::array<char, 1 << 20> zeros{};
+    off_t end = 0;
+    bool is_written = true;
+    for (off_t at = ::lseek(fd, 0, SEEK_DATA); is_written && at >= 0; at = ::lseek(fd, end, SEEK_DATA)) {
+        end = ::lseek(fd, at, SEEK_HOLE);
+        while (is_written && at < end) {
+            const auto length = std::min<off_t>(end - at, zeros.size());
+            const ssize_t written = ::pwrite(fd, zeros.data(), static_cast<std::size_t>(length), at);
+            is_written = written > 0;
+            at += written;
+        }
+    }
+    is_written = is_written && ::fdatasync(fd) == 0;
+    const int error = errno;
+    ::close(fd);
+    if (!is_written)
+        throw std::system_error(error, std::generic_category(), "cannot overwrite " + path.string());
 }
 
 void mount_tmpfs(const fs::path& target, std::int64_t disk_bytes) {
@@ -84,6 +102,20 @@ StorageKind storage_kind_here() {
     const bool can_loop = ::access(mkfs, X_OK) == 0 && ::access(mount_program, X_OK) == 0 &&
                           ::access("/dev/loop-control", R_OK | W_OK) == 0;
     return can_loop ? StorageKind::loop : StorageKind::tmpfs;
+}
+
+std::string_view end_of_storage(StorageKind kind) {
+    if (kind == StorageKind::tmpfs) return "memory";
+    return can_encrypt_folders() ? "encrypted" : "wiped";
+}
+
+void overwrite_and_remove(const fs::path& path) {
+    const auto status = fs::symlink_status(path);
+    if (fs::is_regular_file(status)) overwrite(path);
+    if (fs::is_directory(status))
+        for (const auto& entry : fs::recursive_directory_iterator(path))
+            if (entry.is_regular_file() && !entry.is_symlink()) overwrite(entry.path());
+    fs::remove_all(path);
 }
 
 bool is_safe_path(std::string_view path) {
@@ -109,26 +141,37 @@ bool WorkingStorage::is_mounted() const {
     return inner.st_dev != outer.st_dev;
 }
 
-void WorkingStorage::make(StorageKind kind, std::int64_t disk_bytes) {
+void WorkingStorage::make_folders() {
     wipe();
     fs::create_directories(inputs());
     fs::create_directories(outputs());
     fs::create_directories(notices());
     fs::permissions(notices(), notice_folder_permissions);
-    if (kind == StorageKind::loop) {
-        format(image(), disk_bytes);
-        mount_loop(image(), outputs(), false);
-        fs::remove(outputs() / "lost+found");
-    } else {
+}
+
+void WorkingStorage::make_loop(std::int64_t disk_bytes, bool is_encrypted) const {
+    format(image(), disk_bytes, is_encrypted);
+    mount_loop(image(), outputs(), false);
+    fs::remove(outputs() / "lost+found");
+    if (is_encrypted) encrypt(outputs());
+    fs::permissions(outputs(), fs::perms::all);
+}
+
+void WorkingStorage::make(StorageKind kind, std::int64_t disk_bytes) {
+    make_folders();
+    if (kind == StorageKind::loop)
+        make_loop(disk_bytes, can_encrypt_folders());
+    else
         mount_tmpfs(outputs(), disk_bytes);
-    }
     // The guest's user is one that no name on this host belongs to; the folder above is closed to all
     // others.
     fs::permissions(outputs(), fs::perms::all);
 }
 
 void WorkingStorage::make_detached(std::int64_t disk_bytes) {
-    make(StorageKind::loop, disk_bytes);
+    // A key would have to travel to where it is mounted next.
+    make_folders();
+    make_loop(disk_bytes, false);
     detach();
 }
 
@@ -146,16 +189,20 @@ void WorkingStorage::detach() const {
 }
 
 void WorkingStorage::wipe() {
+    if (is_mounted()) forget_key(outputs());  // also where something of the host still looks into it
     detach();
-    fs::remove(image());
-    fs::remove_all(inputs());
+    if (holds_encrypted_folders(image()))
+        fs::remove(image());
+    else
+        overwrite_and_remove(image());
+    overwrite_and_remove(inputs());
     fs::remove_all(outputs());
     fs::remove_all(notices());
-    fs::remove_all(spool());
+    overwrite_and_remove(spool());
 }
 
 void WorkingStorage::clear_spool() const {
-    fs::remove_all(spool());
+    overwrite_and_remove(spool());
     fs::create_directory(spool());
     fs::permissions(spool(), fs::perms::owner_all);
 }

@@ -3,8 +3,10 @@
 // that and nothing else.
 //
 // `loop` is an ext4 image file mounted through a loop device, `tmpfs` lies in memory and counts against the
-// guest's memory limit. Either is wiped with the lease: unmounted and its blocks given back. It is not
-// encrypted.
+// guest's memory limit. What a loop holds is encrypted where the kernel's ext4 can: with a key that is made
+// for the lease, is known to the kernel alone and goes with the mount (volume_key.hpp). Where it cannot,
+// all that was written is overwritten before its blocks are given back, as it is with `in` and `spool`
+// everywhere.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,13 @@
 namespace fallow::agent {
 
 enum class StorageKind { loop, tmpfs };
+
+/// What becomes of it when it is wiped: "encrypted", "wiped" or "memory".
+[[nodiscard]] std::string_view end_of_storage(StorageKind kind);
+
+/// Every regular file below is overwritten on the disk, then all is removed. A file system that writes what
+/// changes to another place, as btrfs does, keeps the old one for a while all the same.
+void overwrite_and_remove(const std::filesystem::path& path);
 
 /// `loop` where mkfs.ext4, mount and a loop device are there, else `tmpfs`.
 [[nodiscard]] StorageKind storage_kind_here();
@@ -64,6 +73,8 @@ class WorkingStorage {
 
   private:
     [[nodiscard]] std::filesystem::path image() const { return folder_ / "out.img"; }
+    void make_loop(std::int64_t disk_bytes, bool is_encrypted) const;
+    void make_folders();
     [[nodiscard]] bool is_mounted() const;
     [[nodiscard]] std::optional<int> open_below_outputs(const std::string& path, std::uint64_t flags) const;
 

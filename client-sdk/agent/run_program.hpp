@@ -1,0 +1,13 @@
+// A program of the host's, run to its end.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace fallow::agent {
+
+/// Gives it `input` and waits. It runs in the namespaces of the calling thread. Throws std::runtime_error,
+/// with the beginning of what it said, unless it ends with 0.
+void run_program(std::vector<std::string> words, const std::string& input = {});
+
+}  // namespace fallow::agent
