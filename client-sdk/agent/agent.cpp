@@ -324,6 +324,7 @@ void Agent::send_inventory(ServerLink& server) {
     host.cpu_clock_mhz = processor.clock_mhz;
     host.rack = options_.rack;
     host.disk_speed = disk_.kept();
+    describe_guests(host);
     if (cluster_) describe_cluster(host);
     {
         const std::lock_guard lock(mutex_);
@@ -527,6 +528,7 @@ void Agent::run(std::stop_token stop) {
         thread->join();
     const std::lock_guard lock(mutex_);
     desired_.reset();
+    if (tasks_.empty()) close_gate();
 }
 
 }  // namespace fallow::agent

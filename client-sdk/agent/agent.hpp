@@ -29,6 +29,7 @@
 #include "agent/inventory.hpp"
 #include "agent/lease_task.hpp"
 #include "agent/link_turns.hpp"
+#include "agent/network_gate.hpp"
 #include "agent/owner_desk.hpp"
 #include "agent/owner_policy.hpp"
 #include "agent/owner_sampler.hpp"
@@ -115,6 +116,9 @@ class Agent {
     [[nodiscard]] std::unique_ptr<Telemetry> make_telemetry();
 
     void reach_engine(std::stop_token stop);
+    void open_gate();
+    void close_gate();
+    void describe_guests(HostDescription& host) const;
     [[nodiscard]] ConnectRuntime reach_runtime();
     [[nodiscard]] ConnectRuntime reach_cluster();
     [[nodiscard]] std::vector<SlurmPlace> apply_cluster_policy(ClusterHistory& history);
@@ -140,9 +144,11 @@ class Agent {
     std::string boot_id_;
     OwnerDesk desk_;
     const std::optional<OwnerPolicy> policy_;
-    ConnectRuntime connect_;            ///< once the engine was reached
-    std::unique_ptr<Runtime> runtime_;  ///< of the reconcile loop
-    std::string engine_name_;           ///< "podman 4.3.1"
+    ConnectRuntime connect_;             ///< once the engine was reached
+    std::unique_ptr<Runtime> runtime_;   ///< of the reconcile loop
+    std::string engine_name_;            ///< "podman 4.3.1"
+    std::shared_ptr<NetworkGate> gate_;  ///< nothing: guests have no network, by the owner's word
+    bool guests_have_network_ = false;
     GuardLink guard_;
     std::unique_ptr<SlurmCluster> cluster_;      ///< with --slurm-partition
     std::unique_ptr<SlurmCards> cluster_cards_;  ///< with it

@@ -1,6 +1,7 @@
 // The part of Agent that finds what runs its guests, and takes over what was there before it.
 #include <spdlog/spdlog.h>
 
+#include <filesystem>
 #include <memory>
 #include <utility>
 
@@ -14,14 +15,44 @@ constexpr std::int64_t retry_ms = 1000;
 
 }  // namespace
 
+/// Made before the first guest needs it. Where it cannot be, each job's start fails and says why.
+void Agent::open_gate() {
+    try {
+        gate_->open();
+    } catch (const std::exception& error) {
+        spdlog::error(
+            "no guest will start, because its network cannot be closed: {}. Install nftables and iproute2, "
+            "or "
+            "say `egress = \"none\"` below [network] in the file of --policy",
+            error.what());
+    }
+}
+
+void Agent::close_gate() {
+    if (gate_) gate_->close();
+}
+
+void Agent::describe_guests(HostDescription& host) const {
+    host.guest_network = guests_have_network_ ? "internet" : "none";
+    const StorageKind storage = options_.storage.value_or(storage_kind_here());
+    host.working_storage = cluster_ ? "wiped" : end_of_storage(storage);
+}
+
 /// Throws while it does not answer.
 ConnectRuntime Agent::reach_runtime() {
     if (cluster_) return reach_cluster();
+    const EgressPolicy network = policy_ ? policy_->network : EgressPolicy{};
+    if (network.has_network && !gate_)
+        gate_ = std::make_shared<NetworkGate>(GateOptions{
+            .folder = std::filesystem::path(options_.state_folder) / "network", .policy = network});
     ContainersHere here = containers_here({.host_id = host_id_,
                                            .socket_path = options_.engine_socket,
                                            .runtime = options_.runtime,
-                                           .user_namespace = options_.user_namespace});
+                                           .user_namespace = options_.user_namespace,
+                                           .gate = gate_});
     engine_name_ = std::move(here.name);
+    guests_have_network_ = here.has_network;
+    if (guests_have_network_) open_gate();
     return std::move(here.connect);
 }
 

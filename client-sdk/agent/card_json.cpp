@@ -12,6 +12,10 @@ namespace {
 
 using nlohmann::json;
 
+json text_or_null(const std::string& text) {
+    return text.empty() ? json(nullptr) : json(text);
+}
+
 template <class T>
 json or_null(const std::optional<T>& value) {
     return value ? json(*value) : json(nullptr);
@@ -203,8 +207,10 @@ std::string encode_inventory(const HostDescription& host, const std::vector<Card
                 {"disk_bytes", or_null(host.disk_bytes)},
                 {"cpu_model", or_null(host.cpu_model)},
                 {"cpu_clock_mhz", or_null(host.cpu_clock_mhz)},
-                {"rack", host.rack.empty() ? json(nullptr) : json(host.rack)},
+                {"rack", text_or_null(host.rack)},
                 {"disk_speed", disk_speed_json(host.disk_speed)},
+                {"guest_network", text_or_null(host.guest_network)},
+                {"working_storage", text_or_null(host.working_storage)},
                 {"cards", items}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }

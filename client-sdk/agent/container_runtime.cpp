@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <utility>
 
@@ -31,10 +32,22 @@ bool has_subordinate_ids() {
     return true;
 }
 
+std::string write_resolv_conf(const GuestFolders& folders, const std::string& text) {
+    const std::filesystem::path path = std::filesystem::path(folders.notices) / "resolv.conf";
+    std::ofstream file(path);
+    file << text << std::flush;
+    if (!file) throw RuntimeError("cannot write " + path.string());
+    using std::filesystem::perms;
+    std::filesystem::permissions(
+        path, perms::owner_read | perms::owner_write | perms::group_read | perms::others_read);
+    return path.string();
+}
+
 }  // namespace
 
-ContainerRuntime::ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host)
-    : engine_(std::move(socket_path)), flavour_(flavour), host_(std::move(host)) {}
+ContainerRuntime::ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
+                                   std::shared_ptr<NetworkGate> gate)
+    : engine_(std::move(socket_path)), flavour_(flavour), host_(std::move(host)), gate_(std::move(gate)) {}
 
 std::vector<ContainerSeen> ContainerRuntime::list() {
     return engine_.list(host_.host_id);
@@ -53,7 +66,19 @@ ImageFacts ContainerRuntime::obtain_image(const std::string& reference, std::sto
 
 std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token) {
-    return engine_.create(guest_profile(lease, image, host_, folders), flavour_);
+    GuestProfile profile = guest_profile(lease, image, host_, folders);
+    if (!gate_) return engine_.create(profile, flavour_);
+    profile.resolv_conf = write_resolv_conf(folders, gate_->resolv_conf());
+    const std::string id = engine_.create(profile, flavour_);
+    try {
+        gate_->connect(engine_.prepare(id));
+    } catch (const std::exception& error) {
+        // Nothing may start that has a network without its rules, or only half of it.
+        const std::string problem = error.what();
+        engine_.remove(id);
+        throw RuntimeError("the guest has no network that is closed as it should be: " + problem);
+    }
+    return id;
 }
 
 ContainersHere containers_here(const ContainerOptions& options) {
@@ -69,10 +94,14 @@ ContainersHere containers_here(const ContainerOptions& options) {
         spdlog::warn(
             "guests run as user 65534 without a user namespace: Podman with ids of the user "
             "'containers' in /etc/subuid and /etc/subgid is needed for one");
+    // Docker makes a container's network namespace with the container's start, too late to close it.
+    const auto gate = facts.flavour == EngineFlavour::podman ? options.gate : nullptr;
+    if (options.gate && !gate) spdlog::warn("guests have no network: that takes Podman");
     return {.name = facts.name,
             .user_namespace = host.user_namespace,
-            .connect = [socket = options.socket_path, flavour = facts.flavour, host] {
-                return std::make_unique<ContainerRuntime>(socket, flavour, host);
+            .has_network = gate != nullptr,
+            .connect = [socket = options.socket_path, flavour = facts.flavour, host, gate] {
+                return std::make_unique<ContainerRuntime>(socket, flavour, host, gate);
             }};
 }
 

@@ -1,14 +1,19 @@
 // Guests as containers of this host's engine.
 #pragma once
 
+#include <memory>
+
 #include "agent/engine.hpp"
+#include "agent/network_gate.hpp"
 #include "agent/runtime.hpp"
 
 namespace fallow::agent {
 
 class ContainerRuntime final : public Runtime {
   public:
-    ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host);
+    /// Without a gate, guests have no network.
+    ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
+                     std::shared_ptr<NetworkGate> gate = nullptr);
 
     [[nodiscard]] std::vector<ContainerSeen> list() override;
     [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop) override;
@@ -33,12 +38,14 @@ class ContainerRuntime final : public Runtime {
     Engine engine_;
     EngineFlavour flavour_;
     HostFacts host_;
+    std::shared_ptr<NetworkGate> gate_;
 };
 
 /// What the engine of this host is, and how guests are run with it.
 struct ContainersHere {
     std::string name;             ///< "podman 4.3.1"
     bool user_namespace = false;  ///< guests get one
+    bool has_network = false;     ///< guests get one, behind the gate
     ConnectRuntime connect;
 };
 struct ContainerOptions {
@@ -46,6 +53,7 @@ struct ContainerOptions {
     std::string socket_path;
     std::string runtime;
     bool user_namespace = true;  ///< if the engine can
+    std::shared_ptr<NetworkGate> gate = nullptr;
 };
 /// Throws EngineError or sdk::TransportError while the engine does not answer.
 [[nodiscard]] ContainersHere containers_here(const ContainerOptions& options);

@@ -187,6 +187,14 @@ std::string Engine::create(const GuestProfile& profile, EngineFlavour flavour) {
     return parse_or_throw(response).at("Id").get<std::string>();
 }
 
+std::int64_t Engine::prepare(const std::string& id) {
+    const sdk::HttpResponse response = call("POST", "/v4.0.0/libpod/containers/" + id + "/init");
+    if (!response.ok() && response.status != 304) refuse(response);
+    const auto inspection = inspect(id);
+    if (!inspection || inspection->pid <= 0) throw EngineError(500, "a container without a process");
+    return inspection->pid;
+}
+
 void Engine::start(const std::string& id) {
     const sdk::HttpResponse response = call("POST", std::string(api) + "/containers/" + id + "/start");
     if (!response.ok() && response.status != 304) refuse(response);

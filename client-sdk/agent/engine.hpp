@@ -44,6 +44,8 @@ class Engine {
 
     /// The container's id. One of that name that is there already is removed.
     [[nodiscard]] std::string create(const GuestProfile& profile, EngineFlavour flavour);
+    /// Podman's alone: makes the container's namespaces without running anything in them; its process id.
+    [[nodiscard]] std::int64_t prepare(const std::string& id);
     void start(const std::string& id);
     [[nodiscard]] std::optional<ContainerInspection> inspect(const std::string& id);
     /// False when the container was not running.

@@ -60,6 +60,7 @@ json podman_mounts(const GuestProfile& profile) {
     mounts.push_back(bind("/work/in", profile.inputs_folder, "ro"));
     mounts.push_back(bind("/work/out", profile.outputs_folder, "rw"));
     mounts.push_back(bind("/work/notice", profile.notices_folder, "ro"));
+    if (!profile.resolv_conf.empty()) mounts.push_back(bind("/etc/resolv.conf", profile.resolv_conf, "ro"));
     return mounts;
 }
 

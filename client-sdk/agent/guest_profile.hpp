@@ -1,9 +1,9 @@
 // What a renter's container may do, as a value, and its two spellings for the container engines. Pure: the
 // rules of DESIGN.md section 5 live here and nowhere else, and tests read the bodies that come out.
 //
-// Not allowed, whatever a job asks for: capabilities, new privileges, a writable root, swap, a network,
-// host mounts but the lease's own three folders, devices but the leased cards, and variables that steer the
-// dynamic loader or the GPU runtime.
+// Not allowed, whatever a job asks for: capabilities, new privileges, a writable root, swap, a network but
+// the one behind the host's gate (network_gate.hpp), host mounts but the lease's own three folders, devices
+// but the leased cards, and variables that steer the dynamic loader or the GPU runtime.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,8 @@ struct GuestProfile {
     std::string inputs_folder;   ///< on the host; read-only at /work/in
     std::string outputs_folder;  ///< on the host; writable at /work/out, limited by its own file system
     std::string notices_folder;  ///< on the host; read-only at /work/notice
+    std::string
+        resolv_conf;  ///< on the host; read-only at /etc/resolv.conf. Empty: no network, none needed
     std::vector<std::string> hidden_volumes;  ///< paths covered with a tiny read-only tmpfs
     std::vector<std::string> cdi_devices;     ///< "nvidia.com/gpu=UUID"
 };

@@ -3,6 +3,7 @@
 #include <linux/magic.h>
 #include <sys/statfs.h>
 #include <sys/timex.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include "agent/crypto.hpp"
 #include "agent/engine.hpp"
 #include "agent/guard_link.hpp"
+#include "agent/network_gate.hpp"
 #include "agent/self_test.hpp"
 #include "agent/server_link.hpp"
 #include "agent/state.hpp"
@@ -84,6 +86,17 @@ CheckRow disk_row(const std::string& folder) {
                "make room on the disk of " + folder + ": jobs keep their inputs and outputs there");
 }
 
+CheckRow network_row() {
+    const GateOptions programs;
+    std::string missing;
+    for (const std::string& program : {programs.ip_program, programs.nft_program})
+        if (::access(program.c_str(), X_OK) != 0) missing += (missing.empty() ? "" : ", ") + program;
+    return row("guests' network", missing.empty() ? programs.nft_program : "no " + missing, "",
+               missing.empty() ? CheckVerdict::fine : CheckVerdict::wrong,
+               "apt-get install nftables iproute2: without them no job starts, unless the policy says "
+               "egress = \"none\"");
+}
+
 CheckRow guard_row() {
     const std::filesystem::path program = program_beside_this("fallow-guard");
     std::string what;
@@ -134,7 +147,7 @@ CheckRow server_row(const StateFolder& state, std::int64_t offset_ms) {
 std::vector<CheckRow> host_rows(const SelfTestOptions& options) {
     const auto offset = server_offset(options);
     std::vector<CheckRow> rows{engine_row(options.engine_socket), control_group_row(), clock_row(offset),
-                               guard_row()};
+                               guard_row(), network_row()};
     if (options.state_folder.empty()) return rows;
     rows.push_back(disk_row(options.state_folder));
     const StateFolder state(options.state_folder);

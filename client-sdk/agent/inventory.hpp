@@ -71,6 +71,8 @@ struct HostDescription {
     std::optional<std::int64_t> cpu_clock_mhz;  ///< the most that a core reaches
     std::string rack;                           ///< as the seller names it; empty: it is not said
     std::optional<DiskSpeed> disk_speed;
+    std::string guest_network;    ///< none, internet; empty: it is not said
+    std::string working_storage;  ///< encrypted, wiped, memory; empty: it is not said
 };
 
 struct Processor {

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/egress.hpp"
+
 namespace fallow::agent {
 
 /// What ends a lease that runs, with the notice of its terms, beside the owner's own command.
@@ -44,6 +46,7 @@ struct CardRules {
 struct OwnerPolicy {
     std::int64_t keep_back = 0;  ///< so many cards of the host stay with their owner
     std::vector<CardRules> cards;
+    EgressPolicy network = {};  ///< of guests
     friend bool operator==(const OwnerPolicy&, const OwnerPolicy&) = default;
 };
 

@@ -97,6 +97,39 @@ CardRules read_rules(const toml::table& table, const std::string& source) {
     return rules;
 }
 
+EgressPolicy read_network(const toml::table& table, const std::string& source) {
+    const Table reader(table, source);
+    reader.know_only({"egress", "allow", "deny", "dns"});
+    EgressPolicy network;
+    const std::string egress = reader.text("egress").value_or("internet");
+    if (egress != "internet" && egress != "none") reader.fail("egress", "give internet or none");
+    network.has_network = egress == "internet";
+    const auto destinations = [&](std::string_view name) {
+        std::vector<Destination> found;
+        for (const std::string& text : reader.texts(name)) {
+            const auto one = parse_destination(text);
+            if (!one)
+                reader.fail(name, "give each as \"10.1.0.0/16\", \"10.1.2.3:443\" or \"[fd00::5]:443\"");
+            found.push_back(*one);
+        }
+        return found;
+    };
+    network.deny = destinations("deny");
+    network.allow = destinations("allow");
+    for (const Destination& one : network.allow)
+        if (is_closed_for_good(one))
+            reader.fail("allow", text_of(one) +
+                                     " is link local, loopback, multicast or the guests' own: "
+                                     "it stays closed, so leave it out");
+    network.dns = reader.texts("dns");
+    for (const std::string& address : network.dns) {
+        const auto one = parse_destination(address);
+        if (!one || one->port != 0 || address.find('/') != address.npos)
+            reader.fail("dns", "give addresses of resolvers, like \"9.9.9.9\"");
+    }
+    return network;
+}
+
 /// "fri 18:00" as minutes since Monday 00:00.
 std::optional<std::int32_t> minute_of_week(std::string_view text) {
     if (text.size() != 9 || text[3] != ' ' || text[6] != ':') return std::nullopt;
@@ -132,9 +165,14 @@ OwnerPolicy parse_policy(std::string_view text, const std::string& source) {
             fmt::format("{}:{}: {}", source, error.source().begin.line, error.description()));
     }
     const Table reader(document, source);
-    reader.know_only({"keep_back", "card"});
+    reader.know_only({"keep_back", "card", "network"});
     OwnerPolicy policy;
     policy.keep_back = reader.whole("keep_back", 0, cards_max).value_or(0);
+    if (const toml::node* const network = document.get("network")) {
+        if (!network->is_table())
+            reader.fail("network", "begin the rules for guests' packets with [network]");
+        policy.network = read_network(*network->as_table(), source);
+    }
     const toml::node* const cards = document.get("card");
     if (cards == nullptr) return policy;
     if (!cards->is_array_of_tables()) reader.fail("card", "begin each card's rules with [[card]]");

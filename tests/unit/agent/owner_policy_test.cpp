@@ -211,6 +211,30 @@ take_back = "always"
     CHECK(parse_policy("", "policy.toml") == OwnerPolicy{});
 }
 
+TEST_CASE("what a policy says of guests' packets") {
+    const OwnerPolicy policy = parse_policy(R"(
+[network]
+allow = ["10.1.2.3:443", "fd12::/16"]
+deny = ["8.8.8.0/24"]
+dns = ["10.1.2.53"]
+)",
+                                            "policy.toml");
+    CHECK(policy.network.has_network);
+    REQUIRE(policy.network.allow.size() == 2);
+    CHECK(text_of(policy.network.allow[0]) == "10.1.2.3/32:443");
+    CHECK(text_of(policy.network.deny.at(0)) == "8.8.8.0/24");
+    CHECK(policy.network.dns == std::vector<std::string>{"10.1.2.53"});
+    CHECK_FALSE(parse_policy("[network]\negress = \"none\"", "policy.toml").network.has_network);
+    for (const char* wrong :
+         {"network = 1", "[network]\negress = \"some\"", "[network]\nallow = [\"example.org\"]",
+          "[network]\nallow = [\"169.254.169.254\"]", "[network]\nallow = [\"::/0\"]",
+          "[network]\ndeny = [\"10.0.0.0/40\"]", "[network]\ndns = [\"10.0.0.0/8\"]",
+          "[network]\nports = [1]"}) {
+        INFO(wrong);
+        CHECK(refusal_of(wrong).starts_with("policy.toml:"));
+    }
+}
+
 TEST_CASE("a policy that is not understood rents nothing out") {
     struct Row {
         const char* text;
@@ -219,7 +243,7 @@ TEST_CASE("a policy that is not understood rents nothing out") {
     const Row rows[] = {
         {"keep_back = -1", "policy.toml:1: keep_back: give a whole number from 0 to 1024"},
         {"keep_back = \"1\"", "policy.toml:1: keep_back: give a whole number from 0 to 1024"},
-        {"keep_bak = 1", "policy.toml:1: keep_bak: the policy knows keep_back, card here"},
+        {"keep_bak = 1", "policy.toml:1: keep_bak: the policy knows keep_back, card, network here"},
         {"card = 1", "policy.toml:1: card: begin each card's rules with [[card]]"},
         {"[[card]]\nidle_below_percent = 0",
          "policy.toml:2: idle_below_percent: give a whole number from 1 to 100"},

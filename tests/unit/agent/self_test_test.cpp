@@ -127,6 +127,7 @@ TEST_CASE("the whole self-test of a lying card, as a table and as JSON") {
     CHECK(row_of(test.rows, "agent").measured == "does not run");
     CHECK(row_of(test.rows, "container engine").verdict == CheckVerdict::wrong);
     CHECK(row_of(test.rows, "guard").verdict == CheckVerdict::fine);
+    CHECK(row_of(test.rows, "guests' network").verdict == CheckVerdict::fine);
     CHECK(row_of(test.rows, "server").verdict == CheckVerdict::skipped);
     CHECK_THAT(row_of(test.rows, "disk").measured, Catch::EndsWith(" free"));
     CHECK(row_of(test.rows, "verification").verdict == CheckVerdict::wrong);

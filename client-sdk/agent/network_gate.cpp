@@ -1,0 +1,264 @@
+#include "agent/network_gate.hpp"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+#include "agent/run_program.hpp"
+
+namespace fallow::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr long nsfs_magic = 0x6e736673;
+
+[[noreturn]] void fail(const std::string& what) {
+    throw std::system_error(errno, std::generic_category(), what);
+}
+
+class Descriptor {
+  public:
+    explicit Descriptor(const std::string& path) : number_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+        if (number_ < 0) fail("cannot open " + path);
+    }
+    ~Descriptor() { ::close(number_); }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    [[nodiscard]] int number() const { return number_; }
+
+  private:
+    int number_;
+};
+
+/// A thread has a network namespace of its own, and what it starts has the same.
+void in_thread(const std::function<void()>& act) {
+    std::exception_ptr problem;
+    std::thread([&] {
+        try {
+            act();
+        } catch (...) {
+            problem = std::current_exception();
+        }
+    }).join();
+    if (problem) std::rethrow_exception(problem);
+}
+
+constexpr int here = -1;
+
+void within(int network, const std::function<void()>& act) {
+    if (network == here) return act();
+    in_thread([&] {
+        if (::setns(network, CLONE_NEWNET) != 0) fail("cannot enter a network namespace");
+        act();
+    });
+}
+
+std::set<std::string> interface_names() {
+    std::set<std::string> names;
+    const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(::if_nameindex(),
+                                                                                  &::if_freenameindex);
+    if (!all) fail("cannot list network interfaces");
+    for (const struct if_nameindex* one = all.get(); one->if_index != 0; ++one)
+        names.emplace(one->if_name);
+    return names;
+}
+
+int lowest_free(const std::set<std::string>& names, std::string_view prefix, int max) {
+    for (int index = 0; index < max; ++index)
+        if (!names.contains(fmt::format("{}{}", prefix, index))) return index;
+    throw std::runtime_error("there are too many guest networks on this host");
+}
+
+std::vector<std::string> addresses_here() {
+    ifaddrs* raw = nullptr;
+    if (::getifaddrs(&raw) != 0) fail("cannot list this host's addresses");
+    const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> all(raw, &::freeifaddrs);
+    std::set<std::string> found;
+    for (const ifaddrs* one = all.get(); one != nullptr; one = one->ifa_next) {
+        if (one->ifa_addr == nullptr) continue;
+        std::array<char, INET6_ADDRSTRLEN> text{};
+        const void* address = nullptr;
+        if (one->ifa_addr->sa_family == AF_INET)
+            address = &reinterpret_cast<const sockaddr_in*>(one->ifa_addr)->sin_addr;
+        if (one->ifa_addr->sa_family == AF_INET6)
+            address = &reinterpret_cast<const sockaddr_in6*>(one->ifa_addr)->sin6_addr;
+        if (address == nullptr) continue;
+        ::inet_ntop(one->ifa_addr->sa_family, address, text.data(), text.size());
+        found.emplace(text.data());
+    }
+    return {found.begin(), found.end()};
+}
+
+std::string read_text(const fs::path& path) {
+    std::ifstream file(path);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+    std::ofstream file(path);
+    file << text << std::flush;
+    if (!file) throw std::runtime_error("cannot write " + path.string());
+}
+
+bool has_ipv6() {
+    return fs::exists("/proc/sys/net/ipv6/conf/all/forwarding");
+}
+
+/// A router believes no router advertisements unless it is told to: what had its route from one keeps it.
+void keep_advertised_routes() {
+    for (const auto& entry : fs::directory_iterator("/proc/sys/net/ipv6/conf")) {
+        const fs::path setting = entry.path() / "accept_ra";
+        if (read_text(setting).starts_with('1')) write_text(setting, "2");
+    }
+}
+
+std::string link_commands(std::string_view name, const std::string& ipv4, const std::string& ipv6) {
+    std::string commands = fmt::format("addr add {}/30 dev {}\n", ipv4, name);
+    if (has_ipv6()) commands += fmt::format("addr add {}/64 dev {} nodad\n", ipv6, name);
+    return commands + fmt::format("link set {} up\n", name);
+}
+
+std::string default_routes(const std::string& ipv4, const std::string& ipv6) {
+    std::string commands = fmt::format("route add default via {}\n", ipv4);
+    if (has_ipv6()) commands += fmt::format("route add ::/0 via {}\n", ipv6);
+    return commands;
+}
+
+}  // namespace
+
+void NetworkGate::batch(int network, const std::string& commands) const {
+    within(network, [&] { run_program({options_.ip_program, "-batch", "-"}, commands); });
+}
+
+void NetworkGate::load_rules(int network, const std::string& rules) const {
+    within(network, [&] { run_program({options_.nft_program, "-f", "-"}, rules); });
+}
+
+void NetworkGate::make_namespace() {
+    struct statfs facts {};
+    if (::statfs(handle().c_str(), &facts) == 0 && facts.f_type == nsfs_magic) return;
+    rules_in_force_.clear();
+    fs::create_directories(options_.folder);
+    fs::permissions(options_.folder, fs::perms::owner_all);
+    write_text(handle(), "");
+    in_thread([&] {
+        if (::unshare(CLONE_NEWNET) != 0)
+            fail("cannot make a network namespace (fallow-agent has to be root)");
+        if (::mount("/proc/thread-self/ns/net", handle().c_str(), nullptr, MS_BIND, nullptr) != 0)
+            fail("cannot keep a network namespace at " + handle().string());
+    });
+}
+
+void NetworkGate::make_uplink(int gate) const {
+    bool is_there = false;
+    within(gate, [&] { is_there = interface_names().contains(std::string(gate_uplink)); });
+    if (is_there) return;
+    const int index = lowest_free(interface_names(), host_uplink_prefix, uplinks_max);
+    const std::string name = fmt::format("{}{}", host_uplink_prefix, index);
+    const LinkAddresses link = uplink_addresses(index);
+    batch(gate, "link set lo up\n" + fmt::format("link add {} type veth peer name {} netns {}\n",
+                                                 gate_uplink, name, ::getpid()));
+    batch(here, link_commands(name, link.near_ipv4, link.near_ipv6));
+    batch(gate, link_commands(gate_uplink, link.far_ipv4, link.far_ipv6) +
+                    default_routes(link.near_ipv4, link.near_ipv6));
+}
+
+/// Forwarding is one switch for the whole host, and there until its next boot: as long is remembered that
+/// it was off.
+void NetworkGate::forward_here() const {
+    fs::create_directories(options_.run_folder);
+    const auto switch_on = [&](const char* family, const char* setting) {
+        if (!read_text(setting).starts_with('0')) return;
+        write_text(options_.run_folder / (std::string("forwarding-was-off-") + family), "");
+        write_text(setting, "1");
+    };
+    switch_on("ipv4", "/proc/sys/net/ipv4/ip_forward");
+    if (!has_ipv6()) return;
+    keep_advertised_routes();
+    switch_on("ipv6", "/proc/sys/net/ipv6/conf/all/forwarding");
+}
+
+void NetworkGate::make_rules(int gate) {
+    // Nobody but us changes the gate's; the host's may be flushed by anybody, and are made anew each time.
+    std::string rules = gate_rules(options_.policy, addresses_here());
+    if (rules != rules_in_force_) {
+        load_rules(gate, rules);
+        rules_in_force_ = std::move(rules);
+    }
+    // Rules before forwarding: nobody is let through in between.
+    const auto was_off = [&](const char* family, const char* setting) {
+        return fs::exists(options_.run_folder / (std::string("forwarding-was-off-") + family)) ||
+               read_text(setting).starts_with('0');
+    };
+    load_rules(here, host_rules({was_off("ipv4", "/proc/sys/net/ipv4/ip_forward"),
+                                 was_off("ipv6", "/proc/sys/net/ipv6/conf/all/forwarding")}));
+    within(gate, [] {
+        write_text("/proc/sys/net/ipv4/ip_forward", "1");
+        if (has_ipv6()) write_text("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+    });
+    forward_here();
+}
+
+void NetworkGate::open_locked() {
+    make_namespace();
+    const Descriptor gate(handle().string());
+    make_rules(gate.number());
+    make_uplink(gate.number());
+}
+
+void NetworkGate::open() {
+    const std::lock_guard lock(mutex_);
+    open_locked();
+}
+
+void NetworkGate::connect(std::int64_t pid) {
+    const std::lock_guard lock(mutex_);
+    open_locked();
+    const Descriptor gate(handle().string());
+    const Descriptor guest(fmt::format("/proc/{}/ns/net", pid));
+    int index = 0;
+    within(gate.number(), [&] { index = lowest_free(interface_names(), "g", guests_max); });
+    const std::string name = fmt::format("g{}", index);
+    const LinkAddresses link = guest_addresses(index);
+    batch(gate.number(), fmt::format("link add {} type veth peer name eth0 netns {}\n", name, pid) +
+                             link_commands(name, link.near_ipv4, link.near_ipv6));
+    batch(guest.number(), "link set lo up\n" + link_commands("eth0", link.far_ipv4, link.far_ipv6) +
+                              default_routes(link.near_ipv4, link.near_ipv6));
+}
+
+void NetworkGate::close() {
+    const std::lock_guard lock(mutex_);
+    while (::umount2(handle().c_str(), MNT_DETACH) == 0) {
+    }
+    std::error_code ignored;
+    fs::remove(handle(), ignored);
+}
+
+std::string NetworkGate::resolv_conf() const {
+    return guest_resolv_conf(options_.policy, read_text("/etc/resolv.conf"));
+}
+
+}  // namespace fallow::agent

@@ -1,0 +1,59 @@
+// The way of all guests of this host to the outside: a network namespace of its own, through which every
+// packet of theirs has to go, and whose rules (egress.hpp) no guest can reach: it belongs to the host's own
+// user namespace, and is neither the guest's nor the host's. So whatever a guest may become within its
+// container, and whatever else loads or flushes the host's rules, the gate keeps what it keeps.
+//
+//   guest: eth0 ── g5 :gate: uplink ── fwup0 :host: the host's own routes
+//
+// It needs to be root, `ip` and `nft`. What it made stays when the agent ends, as containers do.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "agent/egress.hpp"
+
+namespace fallow::agent {
+
+struct GateOptions {
+    std::filesystem::path folder;  ///< where the namespace is kept open, in the agent's state folder
+    std::filesystem::path run_folder = "/run/fallow";  ///< gone with the host's next boot
+    EgressPolicy policy = {};
+    std::string ip_program = "/sbin/ip";
+    std::string nft_program = "/usr/sbin/nft";
+};
+
+/// Any thread. Everything throws std::runtime_error, with what to do.
+class NetworkGate {
+  public:
+    explicit NetworkGate(GateOptions options) : options_(std::move(options)) {}
+
+    /// Makes the gate and its rules, or puts what is there in order again.
+    void open();
+    /// Gives the network namespace of process `pid` an eth0 behind the gate, and only once the rules are in
+    /// force. The interface goes with its namespace.
+    void connect(std::int64_t pid);
+    /// Takes the gate away, and every guest's line with it.
+    void close();
+
+    [[nodiscard]] std::string resolv_conf() const;
+
+  private:
+    [[nodiscard]] std::filesystem::path handle() const { return options_.folder / "gate"; }
+    void make_namespace();
+    void make_uplink(int gate) const;
+    void make_rules(int gate);
+    void forward_here() const;
+    void open_locked();
+    void batch(int network, const std::string& commands) const;
+    void load_rules(int network, const std::string& rules) const;
+
+    GateOptions options_;
+    std::mutex mutex_;
+    std::string rules_in_force_;  ///< in the gate, as far as this process knows
+};
+
+}  // namespace fallow::agent

@@ -1,0 +1,254 @@
+// What a guest's packets reach, with real namespaces, real rules and real connections in both families.
+#include <fstream>
+
+#include "agent/container_runtime.hpp"
+#include "agent/network_gate.hpp"
+#include "egress_fixture.hpp"
+#include "guest_fixture.hpp"
+
+using namespace fallow::agent;
+using namespace fallow::agent::testing;
+
+namespace {
+
+/// Its gate goes with it.
+struct Gate {
+    explicit Gate(EgressPolicy policy = {})
+        : gate(std::make_shared<NetworkGate>(options(std::move(policy)))) {}
+    ~Gate() {
+        gate->close();
+        std::error_code ignored;
+        std::filesystem::remove_all(folder, ignored);
+    }
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+
+    [[nodiscard]] GateOptions options(EgressPolicy policy) const {
+        GateOptions made;
+        made.folder = folder / "network";
+        made.run_folder = folder / "run";
+        made.policy = std::move(policy);
+        return made;
+    }
+    [[nodiscard]] Network network() const { return Network::at(folder / "network" / "gate"); }
+    static std::filesystem::path fresh_folder() {
+        std::string name = "/tmp/fallow-gate-XXXXXX";
+        must(::mkdtemp(name.data()) != nullptr, "a folder");
+        return name;
+    }
+    std::filesystem::path folder = fresh_folder();
+    std::shared_ptr<NetworkGate> gate;
+};
+
+const std::vector<std::string> public_addresses = {"8.8.4.4", "2a00:1450::99"};
+const std::vector<std::string> host_addresses = {"5.5.5.2", "192.168.7.1", "2a01:db0::2",
+                                                 "fd12::1", "198.18.0.1",  "fd66:6c77:0:0::1"};
+const std::vector<std::string> lan_addresses = {"192.168.7.2", "10.1.2.3", "172.16.5.5", "100.64.0.9",
+                                                "fd12::2"};
+const char* const metadata = "169.254.169.254";
+
+EgressPolicy policy_of(const std::vector<std::string>& allow, const std::vector<std::string>& deny) {
+    EgressPolicy policy;
+    for (const std::string& text : allow)
+        policy.allow.push_back(*parse_destination(text));
+    for (const std::string& text : deny)
+        policy.deny.push_back(*parse_destination(text));
+    return policy;
+}
+
+}  // namespace
+
+TEST_CASE("a guest reaches the public internet, and neither host nor private network nor metadata") {
+    const EgressWorld world;
+    const Gate gate;
+    const Nobody guest;
+    gate.gate->connect(guest.pid());
+    const Network network = guest.network();
+    for (const std::string& address : public_addresses) {
+        INFO(address);
+        CHECK(network.reaches(address));
+    }
+    for (const auto* const closed : {&host_addresses, &lan_addresses})
+        for (const std::string& address : *closed) {
+            INFO(address);
+            CHECK(world.host.reaches(address));  // it is there
+            CHECK_FALSE(network.reaches(address));
+        }
+    CHECK(world.host.reaches(metadata));
+    CHECK_FALSE(network.reaches(metadata));
+    // IPv4 in IPv6's clothes.
+    CHECK_FALSE(network.reaches("::ffff:192.168.7.2"));
+    CHECK_FALSE(network.reaches("64:ff9b::c0a8:702"));
+}
+
+TEST_CASE("it is the rules that keep a guest from all that") {
+    const EgressWorld world;
+    const Gate gate;
+    const Nobody guest;
+    gate.gate->connect(guest.pid());
+    const Network network = guest.network();
+    gate.network().nft("flush chain inet gate leaving\nadd rule inet gate leaving accept\n");
+    for (const std::string& address : lan_addresses) {
+        INFO(address);
+        CHECK(network.reaches(address));
+    }
+    CHECK(network.reaches(metadata));
+    // The host keeps its own door by its own rules.
+    CHECK_FALSE(network.reaches("5.5.5.2"));
+    CHECK_FALSE(network.reaches("2a01:db0::2"));
+    world.host.nft("flush ruleset\n");
+    CHECK(network.reaches("198.18.0.1"));
+}
+
+TEST_CASE("who flushes the host's rules opens nothing, and the next guest puts them back") {
+    const EgressWorld world;
+    const Gate gate;
+    const Nobody guest;
+    gate.gate->connect(guest.pid());
+    const Network network = guest.network();
+    world.host.nft("flush ruleset\n");
+    for (const auto* const closed : {&host_addresses, &lan_addresses})
+        for (const std::string& address : *closed) {
+            INFO(address);
+            CHECK_FALSE(network.reaches(address));
+        }
+    CHECK_FALSE(network.reaches(metadata));
+    const Nobody next;
+    gate.gate->connect(next.pid());
+    CHECK(network.reaches("8.8.4.4"));
+    CHECK(next.network().reaches("2a00:1450::99"));
+}
+
+TEST_CASE("guests reach each other neither by name nor by number, and nobody reaches them") {
+    const EgressWorld world;
+    const Gate gate;
+    const Nobody one;
+    const Nobody other;
+    gate.gate->connect(one.pid());
+    gate.gate->connect(other.pid());
+    const Network network = one.network();
+    const Network beside = other.network();
+    const Server server(beside);
+    for (const std::string& address : {guest_addresses(1).far_ipv4, guest_addresses(1).far_ipv6}) {
+        INFO(address);
+        CHECK(beside.reaches(address));
+        CHECK_FALSE(network.reaches(address));
+        CHECK_FALSE(world.host.reaches(address));
+        CHECK_FALSE(world.lan.reaches(address));
+    }
+    CHECK_FALSE(network.reaches(guest_addresses(0).near_ipv4));
+    CHECK_FALSE(world.host.reaches(uplink_addresses(0).far_ipv4));
+}
+
+TEST_CASE("a host that was no router is none for others when it has guests") {
+    const EgressWorld world;
+    const Gate gate;
+    const Nobody guest;
+    gate.gate->connect(guest.pid());
+    CHECK(guest.network().reaches("8.8.4.4"));
+    CHECK_FALSE(world.lan.reaches("8.8.4.4"));
+    CHECK_FALSE(world.lan.reaches("2a00:1450::99"));
+}
+
+TEST_CASE("the owner's policy opens and closes addresses and ports") {
+    const EgressWorld world;
+    const Gate gate(policy_of({"10.1.2.3:7000", "[fd12::2]:7000"}, {"8.8.4.4:7001", "2a00:1450::/32"}));
+    const Nobody guest;
+    gate.gate->connect(guest.pid());
+    const Network network = guest.network();
+    CHECK(network.reaches("10.1.2.3", 7000));
+    CHECK_FALSE(network.reaches("10.1.2.3", 7001));
+    CHECK(network.reaches("fd12::2", 7000));
+    CHECK_FALSE(network.reaches("fd12::2", 7001));
+    CHECK(network.reaches("8.8.4.4", 7000));
+    CHECK_FALSE(network.reaches("8.8.4.4", 7001));
+    CHECK_FALSE(network.reaches("2a00:1450::99", 7000));
+    CHECK_FALSE(network.reaches("192.168.7.2"));
+}
+
+TEST_CASE("another process of the agent's goes on with the gate that is there") {
+    const EgressWorld world;
+    const Gate gate;
+    const Nobody guest;
+    gate.gate->connect(guest.pid());
+    NetworkGate next(gate.options({}));
+    next.open();
+    CHECK(guest.network().reaches("8.8.4.4"));
+    const Nobody later;
+    next.connect(later.pid());
+    CHECK(later.network().reaches("2a00:1450::99"));
+    CHECK_FALSE(later.network().reaches(guest_addresses(0).far_ipv4));
+}
+
+TEST_CASE("the probe image finds nothing open from within, and nothing that it could change") {
+    const EgressWorld world;
+    const Gate gate;
+    std::string script;
+    std::string expected;
+    const auto ask = [&](const std::string& address, bool is_open) {
+        script += "echo " + address + " $(nc -w 2 " + address + " 7000 </dev/null 2>/dev/null);";
+        expected += address + (is_open ? " !\n" : "\n");
+    };
+    for (const std::string& address : public_addresses)
+        ask(address, true);
+    for (const auto* const closed : {&host_addresses, &lan_addresses})
+        for (const std::string& address : *closed)
+            ask(address, false);
+    ask(metadata, false);
+    script +=
+        "for c in 'link set eth0 down' 'addr add 10.1.2.9/24 dev eth0' 'route add 10.1.2.3 dev eth0' "
+        "'link add d type dummy'; do ip $c 2>/dev/null && echo changed $c; done;";
+    ask(public_addresses.front(), true);
+    script +=
+        "ls /sys/class/net; head -n 1 /etc/resolv.conf | cut -c 1-11; echo x >/etc/resolv.conf || true";
+    expected += "eth0\nlo\nnameserver \n";
+
+    DesiredLease lease = a_lease(script);
+    const PodmanService& podman = PodmanService::instance();
+    WorkingStorage storage(podman.folder() / "leases" / lease.lease_id);
+    storage.make(storage_kind_here(), lease.spec->disk_bytes);
+    const GuestFolders folders{storage.inputs().string(), storage.outputs().string(),
+                               storage.notices().string()};
+    ContainerRuntime runtime(podman.socket(), EngineFlavour::podman, host_facts(), gate.gate);
+    const std::string id = runtime.create(lease, runtime.obtain_image(test_image, {}), folders, {});
+    const auto before = runtime.inspect(id);
+    REQUIRE(before);
+    CHECK_FALSE(before->ever_started);
+    runtime.start(id);
+    wait_for_end(id);
+    std::string seen;
+    runtime.logs(id, false,
+                 [&](LogStream stream, std::string_view data) {
+                     if (stream == LogStream::standard_output) seen += data;
+                     return true;
+                 },
+                 {});
+    CHECK(seen == expected);
+    runtime.remove(id);
+    storage.wipe();
+}
+
+TEST_CASE("without its rules in force no guest is made") {
+    const EgressWorld world;
+    Gate gate;
+    GateOptions options = gate.options({});
+    const auto what = GENERATE("nft", "ip");
+    if (std::string(what) == "nft")
+        options.nft_program = "/bin/false";
+    else
+        options.ip_program = "/bin/false";
+    gate.gate = std::make_shared<NetworkGate>(options);
+    const DesiredLease lease = a_lease("true");
+    const PodmanService& podman = PodmanService::instance();
+    WorkingStorage storage(podman.folder() / "leases" / lease.lease_id);
+    storage.make(StorageKind::tmpfs, lease.spec->disk_bytes);
+    const GuestFolders folders{storage.inputs().string(), storage.outputs().string(),
+                               storage.notices().string()};
+    ContainerRuntime runtime(podman.socket(), EngineFlavour::podman, host_facts(), gate.gate);
+    const ImageFacts image = runtime.obtain_image(test_image, {});
+    CHECK_THROWS_WITH(static_cast<void>(runtime.create(lease, image, folders, {})),
+                      Catch::Contains("/bin/false"));
+    for (const ContainerSeen& container : runtime.list())
+        CHECK(container.lease_id != lease.lease_id);
+    storage.wipe();
+}
