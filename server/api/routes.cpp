@@ -27,6 +27,8 @@ std::vector<Route> make_routes() {
     add_policy_routes(routes);
     add_price_routes(routes);
     add_checkpoint_routes(routes);
+    add_secret_routes(routes);
+    add_saved_output_routes(routes);
     return routes;
 }
 
