@@ -441,11 +441,11 @@ CREATE TABLE leases (
     CONSTRAINT leases_stop_reason_known CHECK (stop_reason IN (
         'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
         'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
-        'start_timeout', 'host_maintenance', 'policy_revoked')),
+        'start_timeout', 'host_maintenance', 'policy_revoked', 'temporary_failure', 'unhealthy', 'idle')),
     CONSTRAINT leases_end_reason_known CHECK (end_reason IN (
         'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
         'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
-        'start_timeout', 'host_maintenance', 'policy_revoked')),
+        'start_timeout', 'host_maintenance', 'policy_revoked', 'temporary_failure', 'unhealthy', 'idle')),
     CONSTRAINT leases_end_reason_when_ending
         CHECK ((end_reason IS NOT NULL) = (state IN ('reclaiming', 'ended'))),
     CONSTRAINT leases_ended_at_when_ended CHECK ((ended_at IS NOT NULL) = (state = 'ended')),
@@ -572,7 +572,7 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_reason_known CHECK (reason IN (
         'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
         'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
-        'start_timeout', 'host_maintenance', 'policy_revoked')),
+        'start_timeout', 'host_maintenance', 'policy_revoked', 'temporary_failure', 'unhealthy', 'idle')),
     CONSTRAINT jobs_attempts_within_limit CHECK (attempts >= 0 AND attempts <= attempts_max),
     CONSTRAINT jobs_duration_positive CHECK (max_duration_ms > 0),
     CONSTRAINT jobs_version_positive CHECK (version > 0),
@@ -1122,10 +1122,14 @@ $$;
 CREATE TABLE artifact_parts (
     artifact_id  uuid NOT NULL,
     part         integer NOT NULL,
-    data         bytea COMPRESSION lz4 NOT NULL,
+    data         bytea COMPRESSION lz4,
+    chunk_job_id uuid,
+    chunk_sha256 text,
     CONSTRAINT artifact_parts_pkey PRIMARY KEY (artifact_id, part),
     CONSTRAINT artifact_parts_number CHECK (part BETWEEN 0 AND 255),
-    CONSTRAINT artifact_parts_size CHECK (octet_length(data) BETWEEN 1 AND 1048576)
+    CONSTRAINT artifact_parts_size CHECK (octet_length(data) BETWEEN 1 AND 1048576),
+    CONSTRAINT artifact_parts_one_source
+        CHECK ((data IS NULL) = (chunk_sha256 IS NOT NULL) AND (chunk_job_id IS NULL) = (chunk_sha256 IS NULL))
 );
 
 CREATE TABLE job_outputs (
@@ -1708,3 +1712,137 @@ CREATE POLICY host ON telemetry_minutes TO fallow_agent
                    WHERE leases.host_id = fallow_host() AND leases.id = telemetry_minutes.lease_id
                      AND leases.organization_id = telemetry_minutes.organization_id
                      AND leases.seller_id = telemetry_minutes.seller_id));
+
+-- Secrets of organizations.
+CREATE TABLE secrets (
+    id               uuid PRIMARY KEY,
+    organization_id  uuid NOT NULL CONSTRAINT secrets_organization_exists REFERENCES organizations,
+    name             text NOT NULL,
+    version          bigint NOT NULL,
+    created_at       bigint NOT NULL,
+    updated_at       bigint NOT NULL,
+    key_id           text NOT NULL,
+    wrapped_key      bytea NOT NULL,
+    sealed           bytea NOT NULL,
+    CONSTRAINT secrets_name_form CHECK (name ~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$'),
+    CONSTRAINT secrets_version_positive CHECK (version > 0),
+    CONSTRAINT secrets_sizes CHECK (octet_length(wrapped_key) = 60 AND octet_length(sealed) BETWEEN 29 AND 32796),
+    CONSTRAINT secrets_name_once UNIQUE (organization_id, name)
+);
+COMMENT ON TABLE secrets IS 'Values are sealed (AES-256-GCM) under a key of their own, that one under a key that is not in the database.';
+CREATE INDEX secrets_by_organization ON secrets (organization_id, created_at DESC, id DESC);
+
+-- A request writes a value and cannot read one.
+GRANT SELECT (id, organization_id, name, version, created_at, updated_at), INSERT, DELETE,
+      UPDATE (version, updated_at, key_id, wrapped_key, sealed) ON secrets TO fallow_request;
+GRANT SELECT, UPDATE (key_id, wrapped_key) ON secrets TO fallow_engine;
+GRANT SELECT ON secrets TO fallow_agent;
+
+ALTER TABLE secrets ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON secrets TO fallow_owner, fallow_engine
+    USING (true);
+CREATE POLICY tenant ON secrets TO fallow_request
+    USING (organization_id = fallow_organization());
+-- Only what the job names that the host is preparing at this moment.
+CREATE POLICY host ON secrets TO fallow_agent
+    USING (EXISTS (SELECT FROM leases
+                   JOIN jobs ON jobs.lease_id = leases.id
+                   JOIN job_specs ON job_specs.job_id = jobs.id
+                   WHERE leases.host_id = fallow_host() AND leases.state = 'preparing'
+                     AND leases.organization_id = secrets.organization_id
+                     AND (job_specs.document::jsonb -> 'secrets') ? secrets.name));
+
+-- Outputs that are saved while their job runs: chunks named by their SHA-256, of which the parts of an artifact are made.
+CREATE TABLE output_chunks (
+    job_id           uuid NOT NULL,
+    sha256           text NOT NULL,
+    organization_id  uuid NOT NULL,
+    bytes            integer NOT NULL,
+    data             bytea COMPRESSION lz4 NOT NULL,
+    CONSTRAINT output_chunks_pkey PRIMARY KEY (job_id, sha256),
+    CONSTRAINT output_chunks_sha256_form CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    CONSTRAINT output_chunks_size CHECK (bytes BETWEEN 1 AND 1048576 AND bytes = octet_length(data))
+);
+CREATE INDEX output_chunks_by_organization ON output_chunks (organization_id);
+
+CREATE TABLE output_heads (
+    job_id           uuid NOT NULL,
+    attempt          integer NOT NULL,
+    organization_id  uuid NOT NULL,
+    lease_id         uuid NOT NULL,
+    sequence         bigint NOT NULL DEFAULT 0,
+    saved_at         bigint,
+    CONSTRAINT output_heads_pkey PRIMARY KEY (job_id, attempt),
+    CONSTRAINT output_heads_sequence_not_negative CHECK (sequence >= 0)
+);
+COMMENT ON COLUMN output_heads.sequence IS 'Of the last upload: an older one that arrives late changes nothing.';
+
+CREATE INDEX artifact_parts_by_chunk ON artifact_parts (chunk_job_id, chunk_sha256) WHERE chunk_job_id IS NOT NULL;
+
+-- Of all of an organization's jobs, also those the asking role cannot see.
+CREATE FUNCTION output_bytes_held(organization uuid) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT coalesce(sum(bytes), 0)::bigint FROM output_chunks WHERE organization_id = organization
+$$;
+
+-- Removes a job's chunks that are neither wanted nor part of an artifact, of whichever attempt.
+CREATE FUNCTION output_chunks_drop(job uuid, wanted text[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    DELETE FROM output_chunks c WHERE c.job_id = job AND NOT c.sha256 = ANY (wanted)
+        AND NOT EXISTS (SELECT FROM artifact_parts p WHERE p.chunk_job_id = c.job_id AND p.chunk_sha256 = c.sha256)
+$$;
+
+-- Gives artifacts that are to outlive their job octets of their own.
+CREATE FUNCTION artifacts_detach(artifacts uuid[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE artifact_parts p SET data = c.data, chunk_job_id = NULL, chunk_sha256 = NULL
+    FROM output_chunks c
+    WHERE p.artifact_id = ANY (artifacts) AND c.job_id = p.chunk_job_id AND c.sha256 = p.chunk_sha256
+$$;
+
+-- Removes what is left of at most rows_max ended jobs whose outputs have all ended; returns how many those were.
+CREATE FUNCTION outputs_expire(now_ms bigint, rows_max integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    kept_ms CONSTANT bigint := 72 * 3600000;
+    gone bigint;
+BEGIN
+    WITH old AS (SELECT h.job_id FROM output_heads h JOIN jobs j ON j.id = h.job_id
+                 WHERE j.finished_at <= now_ms - kept_ms
+                   AND NOT EXISTS (SELECT FROM artifact_parts p WHERE p.chunk_job_id = h.job_id) LIMIT rows_max),
+         chunks AS (DELETE FROM output_chunks WHERE job_id IN (SELECT job_id FROM old))
+    DELETE FROM output_heads WHERE job_id IN (SELECT job_id FROM old);
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END $$;
+
+GRANT SELECT ON output_chunks, output_heads TO fallow_request;
+GRANT SELECT ON output_heads TO fallow_admin;
+GRANT SELECT, INSERT ON output_chunks TO fallow_agent;
+GRANT SELECT, INSERT, UPDATE (sequence, saved_at) ON output_heads TO fallow_agent;
+GRANT EXECUTE ON FUNCTION output_bytes_held(uuid) TO fallow_agent;
+GRANT EXECUTE ON FUNCTION output_chunks_drop(uuid, text[]) TO fallow_agent;
+GRANT EXECUTE ON FUNCTION artifacts_detach(uuid[]) TO fallow_request;
+GRANT EXECUTE ON FUNCTION outputs_expire(bigint, integer) TO fallow_engine;
+
+ALTER TABLE output_chunks ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON output_chunks TO fallow_owner
+    USING (true);
+CREATE POLICY tenant ON output_chunks TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON output_chunks TO fallow_agent
+    USING (EXISTS (SELECT FROM leases
+                   WHERE leases.host_id = fallow_host() AND NOT leases.released
+                     AND leases.job_id = output_chunks.job_id
+                     AND leases.organization_id = output_chunks.organization_id));
+
+ALTER TABLE output_heads ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_tenants ON output_heads TO fallow_owner, fallow_admin
+    USING (true);
+CREATE POLICY tenant ON output_heads TO fallow_request
+    USING (organization_id = fallow_organization());
+CREATE POLICY host ON output_heads TO fallow_agent
+    USING (EXISTS (SELECT FROM leases
+                   WHERE leases.host_id = fallow_host() AND NOT leases.released
+                     AND leases.job_id = output_heads.job_id
+                     AND leases.organization_id = output_heads.organization_id));

@@ -17,6 +17,7 @@
 
 #include "api/server_app.hpp"
 #include "api/version.hpp"
+#include "auth/vault.hpp"
 
 namespace {
 
@@ -141,11 +142,19 @@ int main(int argc, char** argv) try {
     CLI::App* migrating = app.add_subcommand("migrate", "Bring a database's schema up to date.");
     migrating->add_option("--database-url", migrated_url, "A superuser's, or the owner's")->required();
 
+    std::string secrets_key_file;
+    CLI::App* rotating = app.add_subcommand(
+        "add-secrets-key",
+        "Put a new key before those that seal secrets; servers use it from their next start.");
+    rotating->add_option("file", secrets_key_file, "secrets.key of the keys' folder, or secrets_key_file")
+        ->required();
+
     CLI::App* version = app.add_subcommand("version", "Print the version.");
     CLI::App* help = app.add_subcommand("config-help", "Print every setting with its default.");
     CLI11_PARSE(app, argc, argv);
 
     watch_signals();
+    if (*rotating) auth::Vault::add_key(secrets_key_file);
     if (*version) fmt::print("fallowd {}\n", api::program_version);
     if (*help) fmt::print("{}", ops::config_help());
     if (*migrating) {

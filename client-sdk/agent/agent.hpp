@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "agent/card_keeper.hpp"
+#include "agent/card_use.hpp"
 #include "agent/crypto.hpp"
 #include "agent/disk_speed.hpp"
 #include "agent/guard_link.hpp"
@@ -177,8 +178,9 @@ class Agent {
     std::map<std::string, CardDecision> decisions_;  ///< of the policy, by uuid
     std::map<std::string, std::int64_t> taken_back_since_;  ///< by the policy, on the boot clock
     std::uint64_t claims_made_ = 0;
-    std::uint64_t claims_heeded_ = 0;  ///< claims_made_ when the last whole round began
-    bool offers_changed_ = false;      ///< since the inventory was sent
+    std::uint64_t claims_heeded_ = 0;    ///< claims_made_ when the last whole round began
+    bool offers_changed_ = false;        ///< since the inventory was sent
+    std::unique_ptr<CardUse> card_use_;  ///< asked by the tasks
     std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;  // their threads use all of the above
     std::unique_ptr<TunnelDesk> tunnels_;  ///< of the long-poll, and its threads use the tasks
 };

@@ -71,15 +71,17 @@ void Agent::reach_engine(std::stop_token stop) {
 }
 
 void Agent::take_over() {
-    context_ =
-        std::make_unique<TaskContext>(TaskContext{.state = state_,
-                                                  .signing_key = signing_key_,
-                                                  .guard = guard_,
-                                                  .connect = connect_,
-                                                  .storage = options_.storage.value_or(storage_kind_here()),
-                                                  .boot_id = boot_id_,
-                                                  .server_unix_ms = [this] { return server_unix_ms(); },
-                                                  .wake = [this] { wake(); }});
+    card_use_ = std::make_unique<CardUse>([this] { return known_cards(); });
+    context_ = std::make_unique<TaskContext>(TaskContext{
+        .state = state_,
+        .signing_key = signing_key_,
+        .guard = guard_,
+        .connect = connect_,
+        .storage = options_.storage.value_or(storage_kind_here()),
+        .boot_id = boot_id_,
+        .server_unix_ms = [this] { return server_unix_ms(); },
+        .wake = [this] { wake(); },
+        .card_use = [this](const std::vector<LeaseCard>& cards) { return card_use_->percent(cards); }});
     tunnels_ = std::make_unique<TunnelDesk>(
         TunnelContext{.state = state_,
                       .engine_socket = cluster_ ? std::string() : options_.engine_socket,

@@ -1,17 +1,25 @@
 #include "agent/container_runtime.hpp"
 
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <utility>
+
+#include "agent/clock.hpp"
 
 namespace fallow::agent {
 namespace {
 
 constexpr std::int64_t nofile_guest_max = 65'536;
+constexpr int exec_look_ms = 20;
 
 std::int64_t hard_limit(__rlimit_resource resource) {
     rlimit limit{};
@@ -47,7 +55,11 @@ std::string write_resolv_conf(const GuestFolders& folders, const std::string& te
 
 ContainerRuntime::ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
                                    std::shared_ptr<NetworkGate> gate)
-    : engine_(std::move(socket_path)), flavour_(flavour), host_(std::move(host)), gate_(std::move(gate)) {}
+    : engine_(socket_path),
+      exec_(socket_path),
+      flavour_(flavour),
+      host_(std::move(host)),
+      gate_(std::move(gate)) {}
 
 std::vector<ContainerSeen> ContainerRuntime::list() {
     return engine_.list(host_.host_id);
@@ -79,6 +91,43 @@ std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts
         throw RuntimeError("the guest has no network that is closed as it should be: " + problem);
     }
     return id;
+}
+
+HostUser ContainerRuntime::user_of(const std::string& id, const ImageFacts& image) {
+    if (!host_.user_namespace) return {guest_user_without_namespace, guest_user_without_namespace};
+    const HostUser base = engine_.user_base(id);
+    const std::string passwd =
+        is_named_user(image.user) ? engine_.read_file(id, "/etc/passwd").value_or("") : "";
+    const auto user = user_in_guest(image.user, passwd);
+    if (!user)
+        throw RuntimeError("the image's user \"" + image.user +
+                           "\" is not in its /etc/passwd, so no file can be given to it alone");
+    return {base.uid + user->uid, base.gid + user->gid};
+}
+
+std::optional<std::int64_t> ContainerRuntime::run_in(const std::string& id,
+                                                     const std::vector<std::string>& command,
+                                                     std::int64_t timeout_ms, std::stop_token stop) {
+    ExecSpec spec;
+    spec.command = command;
+    const std::string process = exec_.create(id, spec);
+    const std::int64_t until = boot_clock_ms() + timeout_ms;
+    const auto may_wait = [&] { return !stop.stop_requested() && boot_clock_ms() < until; };
+    // Not detached: Podman would never notice the end of such a process.
+    sdk::Upgraded stream = exec_.start(process, false, stop);
+    std::array<char, 4096> nowhere{};
+    bool has_ended = false;
+    while (!has_ended && may_wait()) {
+        pollfd waited{stream.channel->descriptor(), POLLIN, 0};
+        ::poll(&waited, 1, exec_look_ms);
+        has_ended = stream.channel->read(nowhere.data(), nowhere.size()) == std::size_t{0};
+    }
+    // The engine may know of the end a moment after its streams.
+    for (; has_ended && may_wait(); std::this_thread::sleep_for(std::chrono::milliseconds(exec_look_ms)))
+        if (const ExecState state = exec_.inspect(process); !state.is_running) return state.exit_code;
+    if (const auto container = engine_.inspect(id))
+        signal_exec(exec_.inspect(process), container->pid, SIGKILL);
+    return std::nullopt;
 }
 
 ContainersHere containers_here(const ContainerOptions& options) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "agent/engine.hpp"
+#include "agent/engine_exec.hpp"
 #include "agent/network_gate.hpp"
 #include "agent/runtime.hpp"
 
@@ -19,7 +20,12 @@ class ContainerRuntime final : public Runtime {
     [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop) override;
     [[nodiscard]] std::string create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token stop) override;
+    [[nodiscard]] HostUser user_of(const std::string& id, const ImageFacts& image) override;
     void start(const std::string& id) override { engine_.start(id); }
+    [[nodiscard]] std::optional<std::int64_t> run_in(const std::string& id,
+                                                     const std::vector<std::string>& command,
+                                                     std::int64_t timeout_ms,
+                                                     std::stop_token stop) override;
     [[nodiscard]] std::optional<ContainerInspection> inspect(const std::string& id) override {
         return engine_.inspect(id);
     }
@@ -32,10 +38,12 @@ class ContainerRuntime final : public Runtime {
               std::stop_token stop) override {
         engine_.logs(id, follow, on_data, stop);
     }
+    [[nodiscard]] bool reaches_guests() const override { return true; }
     [[nodiscard]] bool is_here(const std::vector<LeaseCard>&) const override { return true; }
 
   private:
     Engine engine_;
+    EngineExec exec_;
     EngineFlavour flavour_;
     HostFacts host_;
     std::shared_ptr<NetworkGate> gate_;

@@ -96,6 +96,32 @@ std::string error_in_pull(const std::string& body) {
     return {};
 }
 
+std::size_t octal(std::string_view digits) {
+    std::size_t number = 0;
+    for (const char digit : digits)
+        if (digit >= '0' && digit <= '7') number = number * 8 + static_cast<std::size_t>(digit - '0');
+    return number;
+}
+
+/// Of a tar archive (POSIX ustar and pax): the contents of its first entry, if that is a regular file.
+std::optional<std::string> first_file_of(std::string_view archive) {
+    constexpr std::size_t block_bytes = 512;
+    constexpr std::size_t size_at = 124;
+    constexpr std::size_t size_digits = 11;
+    constexpr std::size_t type_at = 156;
+    while (archive.size() >= block_bytes) {
+        const char type = archive[type_at];
+        const std::size_t bytes = octal(archive.substr(size_at, size_digits));
+        archive.remove_prefix(block_bytes);
+        if (archive.size() < bytes) return std::nullopt;
+        if (type == '0' || type == '\0') return std::string(archive.substr(0, bytes));
+        if (type != 'x' && type != 'g') return std::nullopt;  // these only describe the entry behind them
+        archive.remove_prefix(
+            std::min(archive.size(), (bytes + block_bytes - 1) / block_bytes * block_bytes));
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Engine::Engine(std::string socket_path) : http_(options_for(std::move(socket_path))) {}
@@ -149,6 +175,8 @@ std::optional<ImageFacts> Engine::find_image(const std::string& reference) {
     ImageFacts facts;
     facts.id = image.value("Id", "");
     const json config = image.value("Config", json::object());
+    if (const auto user = config.find("User"); user != config.end() && user->is_string())
+        facts.user = user->get<std::string>();
     if (const auto env = config.find("Env"); env != config.end() && env->is_array())
         facts.env = env->get<std::vector<std::string>>();
     if (const auto volumes = config.find("Volumes"); volumes != config.end() && volumes->is_object())
@@ -193,6 +221,31 @@ std::int64_t Engine::prepare(const std::string& id) {
     const auto inspection = inspect(id);
     if (!inspection || inspection->pid <= 0) throw EngineError(500, "a container without a process");
     return inspection->pid;
+}
+
+HostUser Engine::user_base(const std::string& id) {
+    const sdk::HttpResponse response = call("GET", "/v4.0.0/libpod/containers/" + id + "/json");
+    if (!response.ok()) refuse(response);
+    const json host = parse_or_throw(response).value("HostConfig", json::object());
+    const json mappings = host.value("IDMappings", json());
+    const auto first = [&](const char* name) -> std::int64_t {
+        if (!mappings.is_object() || !mappings.contains(name) || !mappings[name].is_array()) return 0;
+        for (const json& range : mappings[name]) {
+            // "container:host:count"
+            const std::string text = range.is_string() ? range.get<std::string>() : std::string();
+            if (text.starts_with("0:")) return number_or_zero(text.substr(2));
+        }
+        throw EngineError(response.status, "the container's root is not mapped to a user of this host");
+    };
+    return {first("UidMap"), first("GidMap")};
+}
+
+std::optional<std::string> Engine::read_file(const std::string& id, const std::string& path) {
+    const sdk::HttpResponse response =
+        call("GET", std::string(api) + "/containers/" + id + "/archive?path=" + sdk::percent_encode(path));
+    if (response.status == 404) return std::nullopt;
+    if (!response.ok()) refuse(response);
+    return first_file_of(response.body);
 }
 
 void Engine::start(const std::string& id) {

@@ -42,6 +42,11 @@ class Engine {
     [[nodiscard]] std::optional<ImageFacts> find_image(const std::string& reference);
     void pull(const std::string& reference, std::stop_token stop);
 
+    /// The first id of this host that the container's users are mapped to; 0 without a user namespace.
+    [[nodiscard]] HostUser user_base(const std::string& id);
+    /// A small file of a container, running or not; nothing when it is not there or no regular file.
+    [[nodiscard]] std::optional<std::string> read_file(const std::string& id, const std::string& path);
+
     /// The container's id. One of that name that is there already is removed.
     [[nodiscard]] std::string create(const GuestProfile& profile, EngineFlavour flavour);
     /// Podman's alone: makes the container's namespaces without running anything in them; its process id.

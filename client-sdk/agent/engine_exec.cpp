@@ -1,5 +1,9 @@
 #include "agent/engine_exec.hpp"
 
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -25,6 +29,16 @@ sdk::HttpClientOptions options_for(const std::string& socket_path) {
     return options;
 }
 
+bool is_in_container(std::int64_t pid, std::int64_t container_pid) {
+    const auto network_of = [](std::int64_t process) -> ino_t {
+        struct stat facts {};
+        const std::string path = "/proc/" + std::to_string(process) + "/ns/net";
+        return ::stat(path.c_str(), &facts) == 0 ? facts.st_ino : 0;
+    };
+    const ino_t own = network_of(pid);
+    return own != 0 && own == network_of(container_pid);
+}
+
 /// Docker and Podman both answer {"message": …}.
 void require(const sdk::HttpResponse& response) {
     if (response.ok()) return;
@@ -35,6 +49,16 @@ void require(const sdk::HttpResponse& response) {
 }
 
 }  // namespace
+
+void signal_exec(const ExecState& state, std::int64_t container_pid, int signal_number) {
+    if (!state.is_running || state.pid <= 0) return;
+    // Held before it is looked at, so that the number cannot have become another process's.
+    const int process = static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(state.pid), 0));
+    if (process < 0) return;
+    if (is_in_container(state.pid, container_pid))
+        ::syscall(SYS_pidfd_send_signal, process, signal_number, nullptr, 0);
+    ::close(process);
+}
 
 EngineExec::EngineExec(const std::string& socket_path) : http_(options_for(socket_path)) {}
 

@@ -29,6 +29,9 @@ struct ExecState {
     std::int64_t pid = 0;  ///< on the host; 0 when it is not known
 };
 
+/// Sends a signal to a further process of a container, and to no other that has got its number since.
+void signal_exec(const ExecState& state, std::int64_t container_pid, int signal_number);
+
 /// One thread at a time. Everything throws EngineError or sdk::TransportError.
 class EngineExec {
   public:

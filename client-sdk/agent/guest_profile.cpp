@@ -1,6 +1,7 @@
 #include "agent/guest_profile.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "agent/storage.hpp"
@@ -11,7 +12,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t tmp_bytes_max = 256LL * 1024 * 1024;
-constexpr std::int64_t shm_bytes = 64LL * 1024 * 1024;
+constexpr std::int64_t shm_bytes_default = 64LL * 1024 * 1024;
 constexpr std::int64_t user_namespace_ids = 65'536;
 constexpr std::int64_t log_bytes_max = 64LL * 1024 * 1024;
 constexpr std::int64_t cpu_period_us = 100'000;
@@ -20,10 +21,6 @@ constexpr const char* covered_options = "ro,nosuid,nodev,noexec,size=4k";
 /// /tmp lies in memory and counts against the memory limit, so half of that is all it can usefully be.
 std::int64_t tmp_bytes(const GuestProfile& profile) {
     return std::min(tmp_bytes_max, profile.memory_bytes / 2);
-}
-
-std::int64_t shm_bytes_for(const GuestProfile& profile) {
-    return std::min(shm_bytes, profile.memory_bytes / 2);
 }
 
 std::string variable_name(const std::string& entry) {
@@ -61,10 +58,53 @@ json podman_mounts(const GuestProfile& profile) {
     mounts.push_back(bind("/work/out", profile.outputs_folder, "rw"));
     mounts.push_back(bind("/work/notice", profile.notices_folder, "ro"));
     if (!profile.resolv_conf.empty()) mounts.push_back(bind("/etc/resolv.conf", profile.resolv_conf, "ro"));
+    if (!profile.secrets_folder.empty())
+        mounts.push_back(bind("/run/secrets", profile.secrets_folder, "ro"));
     return mounts;
 }
 
+std::optional<std::int64_t> id_of(std::string_view digits) {
+    constexpr std::int64_t id_max = 65'535;  // of a guest's namespace
+    std::int64_t id = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);
+    const bool is_good = error == std::errc() && end == digits.data() + digits.size() && id >= 0;
+    return is_good && id <= id_max ? std::optional(id) : std::nullopt;
+}
+
+/// The fields of passwd(5): name, password, uid, gid, …
+std::optional<GuestUser> find_user(std::string_view name, std::string_view passwd) {
+    while (!passwd.empty()) {
+        const std::string_view line = passwd.substr(0, passwd.find('\n'));
+        passwd.remove_prefix(std::min(line.size() + 1, passwd.size()));
+        std::vector<std::string_view> fields;
+        for (std::size_t start = 0; start <= line.size();) {
+            const std::size_t end = std::min(line.find(':', start), line.size());
+            fields.push_back(line.substr(start, end - start));
+            start = end + 1;
+        }
+        if (fields.size() < 4 || fields[0] != name) continue;
+        const auto uid = id_of(fields[2]);
+        const auto gid = id_of(fields[3]);
+        if (uid && gid) return GuestUser{*uid, *gid};
+    }
+    return std::nullopt;
+}
+
 }  // namespace
+
+bool is_named_user(std::string_view user) {
+    const std::string_view name = user.substr(0, user.find(':'));
+    return !name.empty() && !id_of(name);
+}
+
+std::optional<GuestUser> user_in_guest(std::string_view user, std::string_view passwd) {
+    const std::size_t colon = user.find(':');
+    const std::string_view name = user.substr(0, colon);
+    if (name.empty()) return GuestUser{};
+    // The group makes no difference to a file that its owner alone may read.
+    if (const auto uid = id_of(name)) return GuestUser{*uid, 0};
+    return find_user(name, passwd);
+}
 
 bool is_forbidden_variable(std::string_view name) {
     return name.starts_with("LD_") || name.starts_with("NVIDIA_");
@@ -82,7 +122,8 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
                       {std::string(label_host), host.host_id}};
     profile.user_namespace = host.user_namespace;
     // Without a user namespace root inside would be root outside, so the image's own choice is overruled.
-    profile.user = host.user_namespace ? "" : "65534:65534";
+    const std::string nobody = std::to_string(guest_user_without_namespace);
+    profile.user = host.user_namespace ? "" : nobody + ":" + nobody;
     profile.runtime = host.runtime;
     profile.memory_bytes = spec.memory_bytes;
     profile.cpu_millis = spec.cpu_millis;
@@ -95,6 +136,10 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
     profile.inputs_folder = folders.inputs;
     profile.outputs_folder = folders.outputs;
     profile.notices_folder = folders.notices;
+    profile.secrets_folder = folders.secrets;
+    // It lies in memory and counts against the memory limit, like /tmp.
+    profile.shm_bytes =
+        spec.shm_bytes > 0 ? spec.shm_bytes : std::min(shm_bytes_default, spec.memory_bytes / 2);
     for (const std::string& entry : image.env) {
         // The engines merge the image's variables in; an empty value of ours takes the place of its own.
         if (const std::string name = variable_name(entry); is_forbidden_variable(name))
@@ -140,13 +185,15 @@ std::string docker_create_body(const GuestProfile& profile) {
         {"NanoCpus", profile.cpu_millis * 1'000'000},
         {"Ulimits", limits},
         {"Tmpfs", tmpfs},
-        {"ShmSize", shm_bytes_for(profile)},
+        {"ShmSize", profile.shm_bytes},
         {"IpcMode", "private"},
         {"Binds",
          {profile.inputs_folder + ":/work/in:ro", profile.outputs_folder + ":/work/out:rw",
           profile.notices_folder + ":/work/notice:ro"}},
         {"LogConfig", {{"Type", "json-file"}, {"Config", {{"max-size", "64m"}, {"max-file", "1"}}}}},
         {"RestartPolicy", {{"Name", "no"}}}};
+    if (!profile.secrets_folder.empty())
+        host["Binds"].push_back(profile.secrets_folder + ":/run/secrets:ro");
     if (profile.user_namespace) host["UsernsMode"] = "auto:size=" + std::to_string(user_namespace_ids);
     if (!profile.runtime.empty()) host["Runtime"] = profile.runtime;
     if (!profile.cdi_devices.empty())
@@ -190,7 +237,7 @@ std::string podman_create_body(const GuestProfile& profile) {
                  {"no_new_privileges", true},
                  {"privileged", false},
                  {"image_volume_mode", "ignore"},
-                 {"shm_size", shm_bytes_for(profile)},
+                 {"shm_size", profile.shm_bytes},
                  {"mounts", podman_mounts(profile)},
                  {"devices", devices},
                  {"r_limits", limits},

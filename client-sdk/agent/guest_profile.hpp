@@ -2,12 +2,13 @@
 // rules of DESIGN.md section 5 live here and nowhere else, and tests read the bodies that come out.
 //
 // Not allowed, whatever a job asks for: capabilities, new privileges, a writable root, swap, a network but
-// the one behind the host's gate (network_gate.hpp), host mounts but the lease's own three folders, devices
-// but the leased cards, and variables that steer the dynamic loader or the GPU runtime.
+// the one behind the host's gate (network_gate.hpp), host mounts but the lease's own folders, devices but
+// the leased cards, and variables that steer the dynamic loader or the GPU runtime.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ struct ImageFacts {
     std::string id;
     std::vector<std::string> env;      ///< "NAME=value"
     std::vector<std::string> volumes;  ///< paths the image declares as volumes
+    std::string user = {};  ///< whom its command runs as: "1000", "app", "app:staff"; empty: root
 };
 
 struct HostFacts {
@@ -51,6 +53,8 @@ struct GuestProfile {
     std::string notices_folder;  ///< on the host; read-only at /work/notice
     std::string
         resolv_conf;  ///< on the host; read-only at /etc/resolv.conf. Empty: no network, none needed
+    std::string secrets_folder;  ///< on the host, in memory; read-only at /run/secrets; empty: none
+    std::int64_t shm_bytes = 0;  ///< of /dev/shm
     std::vector<std::string> hidden_volumes;  ///< paths covered with a tiny read-only tmpfs
     std::vector<std::string> cdi_devices;     ///< "nvidia.com/gpu=UUID"
 };
@@ -63,6 +67,7 @@ struct GuestFolders {
     std::string inputs;
     std::string outputs;
     std::string notices;
+    std::string secrets = {};  ///< empty: the job names none
 };
 
 [[nodiscard]] GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image,
@@ -72,6 +77,20 @@ struct GuestFolders {
 [[nodiscard]] std::string docker_create_body(const GuestProfile& profile);
 /// Body of POST /libpod/containers/create of Podman 4. Podman's Docker endpoint cannot name a CDI device.
 [[nodiscard]] std::string podman_create_body(const GuestProfile& profile);
+
+/// Who runs a guest when there is no user namespace.
+inline constexpr std::int64_t guest_user_without_namespace = 65'534;
+
+/// A user as the guest numbers it.
+struct GuestUser {
+    std::int64_t uid = 0;
+    std::int64_t gid = 0;
+};
+/// Whether an image's user ("1000", "1000:1000", "app", "app:staff", or nothing for root) has to be looked
+/// up in its /etc/passwd.
+[[nodiscard]] bool is_named_user(std::string_view user);
+/// `passwd`: the text of that file; only its lines count. Nothing when the name is not there.
+[[nodiscard]] std::optional<GuestUser> user_in_guest(std::string_view user, std::string_view passwd);
 
 inline constexpr std::string_view label_lease = "fallow.lease";
 inline constexpr std::string_view label_epoch = "fallow.epoch";

@@ -6,7 +6,7 @@
 namespace fallow::agent {
 namespace {
 
-constexpr std::array<std::pair<StopCause, std::string_view>, 7> stop_causes = {{
+constexpr std::array<std::pair<StopCause, std::string_view>, 9> stop_causes = {{
     {StopCause::none, "none"},
     {StopCause::wanted, "wanted"},
     {StopCause::duration, "duration"},
@@ -14,6 +14,8 @@ constexpr std::array<std::pair<StopCause, std::string_view>, 7> stop_causes = {{
     {StopCause::paid_until, "paid_until"},
     {StopCause::fenced_too_long, "fenced_too_long"},
     {StopCause::reclaimed, "reclaimed"},
+    {StopCause::unhealthy, "unhealthy"},
+    {StopCause::idle, "idle"},
 }};
 
 }  // namespace

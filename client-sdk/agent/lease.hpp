@@ -28,6 +28,23 @@ struct CheckpointSpec {
     friend bool operator==(const CheckpointSpec&, const CheckpointSpec&) = default;
 };
 
+/// A command that is run in the container again and again: so many failures in a row, and it is ended.
+struct HealthSpec {
+    std::vector<std::string> command;
+    std::int64_t interval_ms = 0;
+    std::int64_t timeout_ms = 0;
+    std::int64_t start_period_ms = 0;  ///< in which a failure does not count
+    std::int64_t retries = 0;
+    friend bool operator==(const HealthSpec&, const HealthSpec&) = default;
+};
+
+/// It is ended when it has used less than so much of its cards, or of its cores, for so long.
+struct IdleSpec {
+    std::int64_t below_percent = 0;
+    std::int64_t for_ms = 0;
+    friend bool operator==(const IdleSpec&, const IdleSpec&) = default;
+};
+
 struct JobSpec {
     std::string image;
     std::vector<std::string> command;
@@ -40,6 +57,14 @@ struct JobSpec {
     std::int64_t pids_max = 0;
     std::int64_t disk_bytes = 0;
     std::optional<CheckpointSpec> checkpoint;
+    std::vector<std::string> secrets;     ///< names
+    std::int64_t output_interval_ms = 0;  ///< how often outputs are saved while it runs; 0: never
+    std::int64_t shm_bytes = 0;           ///< of /dev/shm; 0: as much as is usual here
+    std::int64_t pull_timeout_ms = 0;     ///< 0: as long as the server waits
+    std::int64_t start_timeout_ms = 0;
+    std::vector<std::int64_t> retry_exit_codes;  ///< which the job calls temporary
+    std::optional<HealthSpec> health;
+    std::optional<IdleSpec> idle;
     friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 
@@ -93,16 +118,27 @@ struct ContainerExit {
     std::int64_t exit_code = 0;
     bool oom_killed = false;
     bool duration_exceeded = false;
+    bool is_temporary = false;  ///< the job wants to be tried again after such a code
     friend bool operator==(const ContainerExit&, const ContainerExit&) = default;
 };
 
 struct LeaseFailure {
-    std::string reason;  ///< "image_pull_failed" or "start_failed"
+    std::string reason;  ///< "image_pull_failed", "start_failed" or "start_timeout"
     std::string detail;
     friend bool operator==(const LeaseFailure&, const LeaseFailure&) = default;
 };
 
-enum class StopCause { none, wanted, duration, run_until, paid_until, fenced_too_long, reclaimed };
+enum class StopCause {
+    none,
+    wanted,
+    duration,
+    run_until,
+    paid_until,
+    fenced_too_long,
+    reclaimed,
+    unhealthy,
+    idle
+};
 [[nodiscard]] std::string_view name_of(StopCause cause);
 [[nodiscard]] StopCause stop_cause_named(std::string_view name);
 
@@ -113,6 +149,8 @@ struct LeaseRecord {
     // What has been done on the host, in this order.
     std::vector<std::string> outputs;          ///< kept from the spec: a stopped lease may come without one
     std::optional<CheckpointSpec> checkpoint;  ///< kept from the spec as well
+    std::int64_t prepare_boot_ms = 0;          ///< when the job's own deadlines began; 0: it has none
+    std::int64_t image_boot_ms = 0;            ///< when its image was here
     std::string container_id;                  ///< created
     bool started = false;
     std::int64_t started_boot_ms = 0;
@@ -123,12 +161,16 @@ struct LeaseRecord {
     /// The owner has taken a card of it: when the notice is over. It never starts again, whatever the
     /// server wants and whether the card is given back meanwhile.
     std::optional<std::int64_t> reclaim_until_boot_ms;
+    /// What the job asked to be ended for has happened: unhealthy or idle, and when that was seen.
+    StopCause own_stop = StopCause::none;
+    std::int64_t own_stop_boot_ms = 0;
     std::optional<ContainerExit> exit;
     std::optional<LeaseFailure> failure;
     bool logs_drained = false;
     bool outputs_uploaded = false;
     std::int64_t checkpoint_boot_ms = 0;  ///< when the last save began while it ran; 0: none yet
     bool checkpoint_saved = false;        ///< after the exit, for the last time
+    std::int64_t outputs_boot_ms = 0;     ///< when outputs were saved last while it ran; 0: not yet
     bool removed = false;                 ///< container removed and working storage wiped
 
     // What the server has acknowledged.

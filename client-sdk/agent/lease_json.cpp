@@ -51,6 +51,36 @@ json checkpoint_json(const std::optional<CheckpointSpec>& spec) {
     return {{"path", spec->path}, {"interval_ms", spec->interval_ms}, {"bytes_max", spec->bytes_max}};
 }
 
+std::optional<HealthSpec> health_from(const json& object) {
+    const auto found = object.find("health");
+    if (found == object.end() || found->is_null()) return std::nullopt;
+    return HealthSpec{
+        found->at("command").get<std::vector<std::string>>(), found->at("interval_ms").get<std::int64_t>(),
+        found->at("timeout_ms").get<std::int64_t>(), found->at("start_period_ms").get<std::int64_t>(),
+        found->at("retries").get<std::int64_t>()};
+}
+
+json health_json(const std::optional<HealthSpec>& health) {
+    if (!health) return nullptr;
+    return {{"command", health->command},
+            {"interval_ms", health->interval_ms},
+            {"timeout_ms", health->timeout_ms},
+            {"start_period_ms", health->start_period_ms},
+            {"retries", health->retries}};
+}
+
+std::optional<IdleSpec> idle_from(const json& object) {
+    const auto found = object.find("idle");
+    if (found == object.end() || found->is_null()) return std::nullopt;
+    return IdleSpec{found->at("below_percent").get<std::int64_t>(),
+                    found->at("for_ms").get<std::int64_t>()};
+}
+
+json idle_json(const std::optional<IdleSpec>& idle) {
+    if (!idle) return nullptr;
+    return {{"below_percent", idle->below_percent}, {"for_ms", idle->for_ms}};
+}
+
 JobSpec spec_from(const json& object) {
     JobSpec spec;
     spec.image = object.at("image").get<std::string>();
@@ -66,6 +96,14 @@ JobSpec spec_from(const json& object) {
     spec.pids_max = value_or<std::int64_t>(object, "pids_max", 256);
     spec.disk_bytes = value_or<std::int64_t>(object, "disk_bytes", std::int64_t{1} << 30);
     spec.checkpoint = checkpoint_from(object);
+    spec.secrets = value_or(object, "secrets", std::vector<std::string>());
+    spec.output_interval_ms = value_or<std::int64_t>(object, "output_interval_ms", 0);
+    spec.shm_bytes = value_or<std::int64_t>(object, "shm_bytes", 0);
+    spec.pull_timeout_ms = value_or<std::int64_t>(object, "pull_timeout_ms", 0);
+    spec.start_timeout_ms = value_or<std::int64_t>(object, "start_timeout_ms", 0);
+    spec.retry_exit_codes = value_or(object, "retry_exit_codes", std::vector<std::int64_t>());
+    spec.health = health_from(object);
+    spec.idle = idle_from(object);
     return spec;
 }
 
@@ -83,7 +121,15 @@ json spec_json(const JobSpec& spec) {
             {"cpu_millis", spec.cpu_millis},
             {"pids_max", spec.pids_max},
             {"disk_bytes", spec.disk_bytes},
-            {"checkpoint", checkpoint_json(spec.checkpoint)}};
+            {"checkpoint", checkpoint_json(spec.checkpoint)},
+            {"secrets", spec.secrets},
+            {"output_interval_ms", spec.output_interval_ms},
+            {"shm_bytes", spec.shm_bytes},
+            {"pull_timeout_ms", spec.pull_timeout_ms},
+            {"start_timeout_ms", spec.start_timeout_ms},
+            {"retry_exit_codes", spec.retry_exit_codes},
+            {"health", health_json(spec.health)},
+            {"idle", idle_json(spec.idle)}};
 }
 
 std::vector<LeaseCard> cards_from(const json& array) {
@@ -154,14 +200,15 @@ json desired_json(const DesiredLease& lease) {
 json exit_json(const ContainerExit& exit) {
     return {{"exit_code", exit.exit_code},
             {"oom_killed", exit.oom_killed},
-            {"duration_exceeded", exit.duration_exceeded}};
+            {"duration_exceeded", exit.duration_exceeded},
+            {"is_temporary", exit.is_temporary}};
 }
 
 void read_outcome(const json& object, LeaseRecord& record) {
     if (const json& exit = object.at("exit"); !exit.is_null())
         record.exit =
             ContainerExit{exit.at("exit_code").get<std::int64_t>(), exit.at("oom_killed").get<bool>(),
-                          exit.at("duration_exceeded").get<bool>()};
+                          exit.at("duration_exceeded").get<bool>(), value_or(exit, "is_temporary", false)};
     if (const json& failure = object.at("failure"); !failure.is_null())
         record.failure =
             LeaseFailure{failure.at("reason").get<std::string>(), failure.at("detail").get<std::string>()};
@@ -214,6 +261,11 @@ std::string encode_record(const LeaseRecord& r) {
                          {"checkpoint", checkpoint_json(r.checkpoint)},
                          {"checkpoint_boot_ms", r.checkpoint_boot_ms},
                          {"checkpoint_saved", r.checkpoint_saved},
+                         {"outputs_boot_ms", r.outputs_boot_ms},
+                         {"prepare_boot_ms", r.prepare_boot_ms},
+                         {"image_boot_ms", r.image_boot_ms},
+                         {"own_stop", name_of(r.own_stop)},
+                         {"own_stop_boot_ms", r.own_stop_boot_ms},
                          {"container_id", r.container_id},
                          {"started", r.started},
                          {"started_boot_ms", r.started_boot_ms},
@@ -268,6 +320,11 @@ LeaseRecord parse_record(std::string_view text) {
         r.checkpoint = checkpoint_from(object);
         r.checkpoint_boot_ms = value_or<std::int64_t>(object, "checkpoint_boot_ms", 0);
         r.checkpoint_saved = value_or(object, "checkpoint_saved", false);
+        r.outputs_boot_ms = value_or<std::int64_t>(object, "outputs_boot_ms", 0);
+        r.prepare_boot_ms = value_or<std::int64_t>(object, "prepare_boot_ms", 0);
+        r.image_boot_ms = value_or<std::int64_t>(object, "image_boot_ms", 0);
+        r.own_stop = stop_cause_named(value_or<std::string>(object, "own_stop", "none"));
+        r.own_stop_boot_ms = value_or<std::int64_t>(object, "own_stop_boot_ms", 0);
         read_outcome(object, r);
         r.logs_drained = flag("logs_drained");
         r.outputs_uploaded = flag("outputs_uploaded");

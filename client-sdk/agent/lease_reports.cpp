@@ -6,7 +6,6 @@
 
 #include "agent/clock.hpp"
 #include "agent/lease_task.hpp"
-#include "agent/transfer.hpp"
 #include "agent/usage.hpp"
 
 namespace fallow::agent {
@@ -124,18 +123,6 @@ void LeaseTask::state_usage(bool is_final) {
         spdlog::warn("a usage statement of lease {} was refused: {}", r.desired.lease_id, error.what());
         if (is_final) change([](LeaseRecord& changed) { changed.final_usage_stated = true; });
     }
-}
-
-void LeaseTask::upload() {
-    const LeaseRecord r = record();
-    try {
-        for (const std::string& sentence : upload_outputs(server_, r.desired.lease_id, r.outputs, storage_))
-            spdlog::warn("an output of lease {} is left out: {}", r.desired.lease_id, sentence);
-    } catch (const ServerError& error) {
-        if (!error.is_final()) throw;
-        spdlog::warn("the outputs of lease {} were refused: {}", r.desired.lease_id, error.what());
-    }
-    change([](LeaseRecord& changed) { changed.outputs_uploaded = true; });
 }
 
 }  // namespace fallow::agent

@@ -40,12 +40,22 @@ void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot
     record.paused_boot_ms = 0;
     record.usage_stated_boot_ms = 0;
     record.checkpoint_boot_ms = 0;
+    record.outputs_boot_ms = 0;
+    record.prepare_boot_ms = 0;
+    record.image_boot_ms = 0;
+    record.own_stop_boot_ms = 0;
     record.paid_until_boot_ms = 0;
     if (record.reclaim_until_boot_ms) record.reclaim_until_boot_ms = 0;
     record.desired.paid_until_boot_ms.reset();
     record.desired.run_until_boot_ms.reset();
     // The statement names the boot that was reported with `running`, so a started lease keeps its boot id.
     if (!record.started) record.boot_id = boot_id;
+}
+
+bool is_temporary(const std::optional<JobSpec>& spec, std::int64_t exit_code) {
+    if (!spec) return false;
+    const auto& codes = spec->retry_exit_codes;
+    return std::find(codes.begin(), codes.end(), exit_code) != codes.end();
 }
 
 /// When the container ended. An exit is noticed late; the engine knows how long it was there, so the time
@@ -77,12 +87,14 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
     engine_lane_ = std::make_unique<Lane>(id, context_.wake);
     server_lane_ = std::make_unique<Lane>(id, context_.wake);
     checkpoint_lane_ = std::make_unique<Lane>(id, context_.wake);
+    watch_lane_ = std::make_unique<Lane>(id, context_.wake);
 }
 
 LeaseTask::~LeaseTask() {
     engine_lane_.reset();
     server_lane_.reset();
     checkpoint_lane_.reset();
+    watch_lane_.reset();
     log_shipper_.reset();
 }
 
@@ -95,8 +107,15 @@ LeaseSeen LeaseTask::seen() const {
     seen.server_lane_busy = server_lane_->busy();
     const std::string saving = checkpoint_lane_->current();
     seen.checkpoint_lane_busy = !saving.empty();
-    seen.saving_running = saving == name_of(ActionKind::save_checkpoint);
-    seen.record = record();
+    seen.saving_running =
+        saving == name_of(ActionKind::save_checkpoint) || saving == name_of(ActionKind::save_outputs);
+    seen.watch_lane_busy = watch_lane_->busy();
+    const std::lock_guard lock(mutex_);
+    seen.health_checked_boot_ms = looks_.health_checked_boot_ms;
+    seen.health_failures = looks_.health_failures;
+    seen.use_sampled_boot_ms = looks_.use_sampled_boot_ms;
+    seen.busy_boot_ms = looks_.busy_boot_ms;
+    seen.record = record_;
     return seen;
 }
 
@@ -143,8 +162,22 @@ void LeaseTask::carry_out(const Action& action) {
         checkpoint_lane_->post(std::string(name_of(action.kind)),
                                [this, is_last](std::stop_token stop) { save_checkpoint(is_last, stop); });
     };
+    const auto on_watch = [&](std::function<void(std::stop_token)> work) {
+        watch_lane_->post(std::string(name_of(action.kind)), std::move(work));
+    };
     const StopCause cause = action.cause;
     switch (action.kind) {
+        case ActionKind::stop_own:
+            return stop_own(cause);
+        case ActionKind::check_health:
+            return on_watch([this](std::stop_token stop) { check_health(stop); });
+        case ActionKind::sample_use:
+            return on_watch([this](std::stop_token) { sample_use(); });
+        case ActionKind::fail_start:
+            return on_engine([this](std::stop_token) { fail_start(); });
+        case ActionKind::save_outputs:
+            return checkpoint_lane_->post(std::string(name_of(action.kind)),
+                                          [this](std::stop_token stop) { save_outputs(stop); });
         case ActionKind::cancel_prepare:
             return engine_lane_->interrupt();
         case ActionKind::prepare:
@@ -206,12 +239,17 @@ void LeaseTask::fail(const char* reason, const std::string& detail) {
 void LeaseTask::prepare(std::stop_token stop) {
     const LeaseRecord r = record();
     const JobSpec& spec = *r.desired.spec;
+    const bool needs_reach = !spec.secrets.empty() || spec.health || spec.idle;
+    if (needs_reach && !runtime_->reaches_guests())
+        return fail("start_failed", "secrets, health checks and an end when idle are not had on a cluster");
+    note_deadlines(false);
     ImageFacts image;
     try {
         image = runtime_->obtain_image(spec.image, stop);
     } catch (const ImageError& error) {
         return fail("image_pull_failed", error.what());
     }
+    note_deadlines(true);
     try {
         if (runtime_->is_here(r.desired.cards))
             storage_.make(context_.storage, spec.disk_bytes);
@@ -228,11 +266,17 @@ void LeaseTask::prepare(std::stop_token stop) {
                 spdlog::info("lease {} goes on from checkpoint {}", lease.lease_id, *number);
             }
         }
+        if (!spec.secrets.empty()) fetch_secrets(stop);
         if (stop.stop_requested()) return;
         const GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
-                                      storage_.notices().string()};
+                                      storage_.notices().string(),
+                                      spec.secrets.empty() ? "" : storage_.secrets().string()};
         const std::string id = runtime_->create(lease, image, folders, stop);
         if (id.empty()) return;
+        if (!spec.secrets.empty()) {
+            const HostUser reader = runtime_->user_of(id, image);
+            storage_.give_secrets(reader.uid, reader.gid);
+        }
         change([&](LeaseRecord& changed) {
             changed.container_id = id;
             changed.outputs = spec.outputs;
@@ -325,7 +369,10 @@ void LeaseTask::ship_logs() {
 /// For what the renter's program asks of it in its own time, and for one that missed the signal.
 void LeaseTask::write_notice(StopCause cause, std::int64_t until_boot_ms) {
     const LeaseRecord r = record();
-    const std::string reason = cause == StopCause::reclaimed ? "reclaimed_by_owner" : r.desired.stop_reason;
+    const bool is_own = cause == StopCause::unhealthy || cause == StopCause::idle;
+    const std::string reason = cause == StopCause::reclaimed ? "reclaimed_by_owner"
+                               : is_own                      ? std::string(name_of(cause))
+                                                             : r.desired.stop_reason;
     // By the clock that the container reads, too.
     const std::int64_t until_unix_ms = wall_clock_ms() + until_boot_ms - boot_clock_ms();
     try {
@@ -392,6 +439,7 @@ void LeaseTask::record_exit() {
     attach_outputs();
     const LeaseRecord r = change([&](LeaseRecord& changed) {
         exit.duration_exceeded = changed.stop_cause == StopCause::duration;
+        exit.is_temporary = is_temporary(changed.desired.spec, exit.exit_code);
         changed.exit = exit;
         changed.meter.pause(finished_boot_ms(changed, inspection, now));
         if (inspection && inspection->finished_unix_ms > 0)

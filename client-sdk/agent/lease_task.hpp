@@ -1,4 +1,4 @@
-// One lease on this host: its record, its three lanes, its log shipper. It carries out the planner's
+// One lease on this host: its record, its four lanes, its log shipper. It carries out the planner's
 // actions and decides nothing; every fact it brings about is on disk before the next action is planned.
 #pragma once
 
@@ -12,11 +12,13 @@
 #include <vector>
 
 #include "agent/checkpoint.hpp"
+#include "agent/cpu_use.hpp"
 #include "agent/crypto.hpp"
 #include "agent/guard_link.hpp"
 #include "agent/lane.hpp"
 #include "agent/lease.hpp"
 #include "agent/log_shipper.hpp"
+#include "agent/output_saver.hpp"
 #include "agent/planner.hpp"
 #include "agent/runtime.hpp"
 #include "agent/server_link.hpp"
@@ -35,6 +37,8 @@ struct TaskContext {
     std::string boot_id;
     std::function<std::int64_t()> server_unix_ms;
     std::function<void()> wake;  ///< plan again soon
+    /// How busy cards are that are no processors, in percent; nothing when it is not known. Any thread.
+    std::function<std::optional<std::int64_t>(const std::vector<LeaseCard>&)> card_use = {};
 };
 
 class LeaseTask {
@@ -63,6 +67,9 @@ class LeaseTask {
 
     // The engine's lane.
     void prepare(std::stop_token stop);
+    void note_deadlines(bool has_image);
+    void fetch_secrets(std::stop_token stop);
+    void fail_start();
     void start(std::int64_t planned_boot_ms);
     void note_started(const ContainerInspection& inspection, bool just_now);
     void terminate(StopCause cause, std::int64_t until_boot_ms);
@@ -84,10 +91,17 @@ class LeaseTask {
     void state_usage(bool is_final);
     void read_nonce();
     void upload();
+    void save_outputs(std::stop_token stop);
 
     // The checkpoints' lane.
     void save_checkpoint(bool is_last, std::stop_token stop);
     void report_checkpoint_problem(const std::string& problem);
+
+    // The watch lane.
+    void check_health(std::stop_token stop);
+    void sample_use();
+    [[nodiscard]] std::optional<std::int64_t> use_percent();
+    void stop_own(StopCause cause);
 
     void watch(const std::optional<ContainerInspection>& inspection);
     void ask_guard();
@@ -100,15 +114,27 @@ class LeaseTask {
     LeaseRecord record_;
     WorkingStorage storage_;
     std::atomic<bool> discarded_ = false;
-    std::unique_ptr<Runtime> runtime_;         ///< of the engine's lane
-    ServerLink server_;                        ///< of the server's lane
-    ServerLink inputs_;                        ///< of the engine's lane, for downloads
-    ServerLink checkpoints_;                   ///< of the checkpoints' lane
-    std::unique_ptr<CheckpointSaver> saver_;   ///< of that lane, made when it first saves
+    std::unique_ptr<Runtime> runtime_;           ///< of the engine's lane
+    ServerLink server_;                          ///< of the server's lane
+    ServerLink inputs_;                          ///< of the engine's lane, for downloads
+    ServerLink checkpoints_;                     ///< of the checkpoints' lane
+    std::unique_ptr<CheckpointSaver> saver_;     ///< of that lane, made when it first saves
+    std::unique_ptr<OutputSaver> output_saver_;  ///< of that lane, too
+    std::unique_ptr<Runtime> looking_runtime_;   ///< of the watch lane, made when it first looks
+    CpuUse cpu_use_;                             ///< of that lane
+    /// What that lane has seen of the job, since this agent began to look.
+    struct Looks {
+        std::int64_t health_checked_boot_ms = 0;
+        std::int64_t health_failures = 0;
+        std::int64_t use_sampled_boot_ms = 0;
+        std::int64_t busy_boot_ms = 0;
+    };
+    Looks looks_;                              ///< under the mutex
     std::unique_ptr<LogShipper> log_shipper_;  ///< touched by the engine's lane and at construction only
     std::unique_ptr<Lane> engine_lane_;
     std::unique_ptr<Lane> server_lane_;
     std::unique_ptr<Lane> checkpoint_lane_;
+    std::unique_ptr<Lane> watch_lane_;
 };
 
 }  // namespace fallow::agent

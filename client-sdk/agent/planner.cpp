@@ -7,6 +7,10 @@
 namespace fallow::agent {
 namespace {
 
+/// From the signal to the kill of a job that is ended as it asked to be.
+constexpr std::int64_t own_stop_grace_ms = 10'000;
+constexpr std::int64_t sample_use_every_ms = 5000;
+
 /// What is known of one lease, gathered from the three sources.
 struct Situation {
     const LeaseRecord& record;
@@ -58,7 +62,7 @@ StopCause stop_cause(const Situation& s) {
         return StopCause::fenced_too_long;
     const bool is_told = !r.desired.run && s.now >= r.desired.grace_until_boot_ms;
     if (r.reclaim_until_boot_ms && !is_told) return StopCause::reclaimed;
-    return r.desired.run ? StopCause::none : StopCause::wanted;
+    return r.desired.run ? r.own_stop : StopCause::wanted;
 }
 
 /// A stop that the server wants has the grace that the server gives, one that the owner wants the notice. A
@@ -66,6 +70,8 @@ StopCause stop_cause(const Situation& s) {
 std::int64_t grace_until(const Situation& s, StopCause cause) {
     const LeaseRecord& r = s.record;
     if (cause == StopCause::wanted) return r.desired.grace_until_boot_ms;
+    if (cause == StopCause::unhealthy || cause == StopCause::idle)
+        return r.own_stop_boot_ms + own_stop_grace_ms;
     if (cause != StopCause::reclaimed) return 0;
     const std::int64_t told = r.desired.run ? INT64_MAX : r.desired.grace_until_boot_ms;
     return std::min(*r.reclaim_until_boot_ms, told);
@@ -108,10 +114,20 @@ bool may_remove(const LeaseRecord& r) {
     return !is_wanted(r) && !r.started;
 }
 
+/// A deadline that the job has set for its own start: the image first, then everything else.
+bool is_overdue(const LeaseRecord& r, std::int64_t now) {
+    if (!r.desired.spec || r.started || r.prepare_boot_ms == 0) return false;
+    const JobSpec& spec = *r.desired.spec;
+    if (r.image_boot_ms == 0)
+        return spec.pull_timeout_ms > 0 && now - r.prepare_boot_ms >= spec.pull_timeout_ms;
+    return spec.start_timeout_ms > 0 && now - r.image_boot_ms >= spec.start_timeout_ms;
+}
+
 /// Such a job is prepared while the server is still told that the lease is accepted; it starts only when
-/// that was heard. Inputs are given out for an accepted lease alone.
+/// that was heard. Inputs and secrets are given out for an accepted lease
+/// alone.
 bool needs_only_this_host(const JobSpec& spec) {
-    return spec.inputs.empty() && !spec.checkpoint;
+    return spec.inputs.empty() && !spec.checkpoint && spec.secrets.empty();
 }
 
 std::optional<Action> plan_engine(const Situation& s) {
@@ -119,7 +135,8 @@ std::optional<Action> plan_engine(const Situation& s) {
     const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
     if (r.removed) return std::nullopt;
     if (s.seen.engine_lane_busy) {
-        if (s.seen.preparing && !is_wanted(r)) return act(ActionKind::cancel_prepare);
+        if (s.seen.preparing && (!is_wanted(r) || is_overdue(r, s.now)))
+            return act(ActionKind::cancel_prepare);
         return std::nullopt;
     }
     if (!s.engine_reachable) return std::nullopt;
@@ -134,6 +151,7 @@ std::optional<Action> plan_engine(const Situation& s) {
         return plan_live(s);
     }
     if (!is_wanted(r) || !r.desired.spec || s.fenced) return std::nullopt;
+    if (r.accepted && is_overdue(r, s.now)) return act(ActionKind::fail_start);
     if (s.container == nullptr || r.container_id.empty()) {
         const bool may_prepare = r.accepted || needs_only_this_host(*r.desired.spec);
         return may_prepare ? std::optional(act(ActionKind::prepare)) : std::nullopt;
@@ -170,8 +188,17 @@ std::optional<Action> plan_server(const Situation& s) {
     if (!r.logs_drained) return std::nullopt;
     if (!r.final_usage_stated) return act(ActionKind::state_final_usage);
     if (!r.exit_reported) return act(ActionKind::report_exited);
-    if (!r.outputs_uploaded) return act(ActionKind::upload_outputs);
+    // What is saved of the running job is being given up, and must not come after this.
+    if (!r.outputs_uploaded && !s.seen.saving_running) return act(ActionKind::upload_outputs);
     return std::nullopt;
+}
+
+/// As it should: what is looked at or saved now is not about to change by a stop.
+bool is_running_on(const Situation& s) {
+    const LeaseRecord& r = s.record;
+    const bool runs = s.container != nullptr && s.container->state == ContainerState::running;
+    const bool is_stopping = r.terminated_boot_ms != 0 || r.kill_sent;
+    return runs && r.running_reported && !is_stopping && !s.fenced;
 }
 
 std::optional<Action> plan_checkpoint(const Situation& s) {
@@ -182,14 +209,42 @@ std::optional<Action> plan_checkpoint(const Situation& s) {
         const bool is_late = is_over && s.seen.saving_running;
         return is_late ? std::optional(act(ActionKind::cancel_checkpoint)) : std::nullopt;
     }
-    if (!r.checkpoint || r.removed) return std::nullopt;
+    if (r.removed) return std::nullopt;
     if (is_last_checkpoint_due(r)) return act(ActionKind::save_last_checkpoint);
-    const bool runs = s.container != nullptr && s.container->state == ContainerState::running;
-    const bool is_stopping = r.terminated_boot_ms != 0 || r.kill_sent;
-    if (is_over || !runs || !r.running_reported || is_stopping || s.fenced) return std::nullopt;
-    const std::int64_t since = std::max(r.started_boot_ms, r.checkpoint_boot_ms);
-    if (s.now - since < r.checkpoint->interval_ms) return std::nullopt;
-    return act(ActionKind::save_checkpoint);
+    if (is_over || !is_running_on(s)) return std::nullopt;
+    const auto is_due = [&](std::int64_t last_boot_ms, std::int64_t interval_ms) {
+        return s.now - std::max(r.started_boot_ms, last_boot_ms) >= interval_ms;
+    };
+    if (r.checkpoint && is_due(r.checkpoint_boot_ms, r.checkpoint->interval_ms))
+        return act(ActionKind::save_checkpoint);
+    const std::int64_t output_interval_ms = r.desired.spec ? r.desired.spec->output_interval_ms : 0;
+    const bool are_outputs_due = output_interval_ms > 0 && is_due(r.outputs_boot_ms, output_interval_ms);
+    return are_outputs_due ? std::optional(act(ActionKind::save_outputs)) : std::nullopt;
+}
+
+/// What a job asked to be ended for, as far as the looks at it have shown it.
+StopCause own_stop_of(const LeaseSeen& seen, const JobSpec& spec) {
+    if (spec.health && seen.health_failures >= spec.health->retries) return StopCause::unhealthy;
+    const std::int64_t busy_boot_ms = std::max(seen.record.started_boot_ms, seen.busy_boot_ms);
+    if (spec.idle && seen.use_sampled_boot_ms - busy_boot_ms >= spec.idle->for_ms) return StopCause::idle;
+    return StopCause::none;
+}
+
+std::optional<Action> plan_watch(const Situation& s) {
+    const LeaseRecord& r = s.record;
+    const auto act = [&](ActionKind kind, StopCause cause = StopCause::none) {
+        return Action{kind, r.desired.lease_id, {}, cause};
+    };
+    if (r.exit || !r.desired.run || !r.desired.spec || r.own_stop != StopCause::none) return std::nullopt;
+    if (s.seen.watch_lane_busy || !is_running_on(s)) return std::nullopt;
+    const JobSpec& spec = *r.desired.spec;
+    if (const StopCause cause = own_stop_of(s.seen, spec); cause != StopCause::none)
+        return act(ActionKind::stop_own, cause);
+    const std::int64_t checked = std::max(r.started_boot_ms, s.seen.health_checked_boot_ms);
+    if (spec.health && s.now - checked >= spec.health->interval_ms) return act(ActionKind::check_health);
+    if (spec.idle && s.now - s.seen.use_sampled_boot_ms >= sample_use_every_ms)
+        return act(ActionKind::sample_use);
+    return std::nullopt;
 }
 
 const DesiredLease* find_desired(const Desired* desired, const std::string& lease_id) {
@@ -289,8 +344,12 @@ std::string_view name_of(ActionKind kind) {
             return "cancel_prepare";
         case ActionKind::reclaim:
             return "reclaim";
+        case ActionKind::stop_own:
+            return "stop_own";
         case ActionKind::prepare:
             return "prepare";
+        case ActionKind::fail_start:
+            return "fail_start";
         case ActionKind::start:
             return "start";
         case ActionKind::terminate:
@@ -329,8 +388,14 @@ std::string_view name_of(ActionKind kind) {
             return "save_checkpoint";
         case ActionKind::save_last_checkpoint:
             return "save_last_checkpoint";
+        case ActionKind::save_outputs:
+            return "save_outputs";
         case ActionKind::cancel_checkpoint:
             return "cancel_checkpoint";
+        case ActionKind::check_health:
+            return "check_health";
+        case ActionKind::sample_use:
+            return "sample_use";
     }
     return "unknown";
 }
@@ -355,6 +420,7 @@ std::vector<Action> reconcile(const Desired* desired, const Observed& observed, 
         if (const auto action = plan_engine(situation)) actions.push_back(*action);
         if (const auto action = plan_server(situation)) actions.push_back(*action);
         if (const auto action = plan_checkpoint(situation)) actions.push_back(*action);
+        if (const auto action = plan_watch(situation)) actions.push_back(*action);
     }
     if (desired == nullptr) return actions;
     plan_new(*desired, observed, actions);

@@ -21,8 +21,8 @@ struct ContainerSeen {
     ContainerState state = ContainerState::unknown;
 };
 
-/// A lease has three lanes, each doing one thing at a time: one talks to the container engine, one to the
-/// server, one saves checkpoints.
+/// A lease has four lanes, each doing one thing at a time: one talks to the container engine, one to the
+/// server, one saves checkpoints and outputs, one looks how the job is.
 struct LeaseSeen {
     LeaseRecord record;
     bool engine_lane_busy = false;
@@ -30,7 +30,12 @@ struct LeaseSeen {
     bool preparing = false;  ///< what keeps the engine lane busy is `prepare`, which can be cancelled
     /// The lane that saves checkpoints, so that a long one keeps nothing else waiting.
     bool checkpoint_lane_busy = false;
-    bool saving_running = false;  ///< what keeps it busy is `save_checkpoint`, which can be cancelled
+    bool saving_running = false;   ///< what keeps it busy belongs to a running job, and can be cancelled
+    bool watch_lane_busy = false;  ///< the lane that looks how the job is
+    std::int64_t health_checked_boot_ms = 0;  ///< when the last check began
+    std::int64_t health_failures = 0;         ///< in a row
+    std::int64_t use_sampled_boot_ms = 0;     ///< up to when it is known how busy it was
+    std::int64_t busy_boot_ms = 0;            ///< when it was last busy, or that was not known
 };
 
 /// The owner wants a card for itself: see owner_desk.hpp. It goes before anything that the server wants.
@@ -64,8 +69,10 @@ enum class ActionKind {
     forget,          ///< drop the record
     cancel_prepare,  ///< interrupt the pull or download under way
     reclaim,         ///< note that the owner has taken a card of it, and until when it may run
+    stop_own,        ///< note that what the job asked to be ended for has happened: `cause`
     // Of the engine lane.
-    prepare,  ///< pull, inputs, working storage, create
+    prepare,     ///< pull, inputs, working storage, create
+    fail_start,  ///< a deadline of the job's own has passed
     start,
     terminate,  ///< SIGTERM; `cause` says why
     kill,       ///< SIGKILL; `cause` says why
@@ -87,7 +94,11 @@ enum class ActionKind {
     // Of the checkpoint lane.
     save_checkpoint,       ///< while the job runs
     save_last_checkpoint,  ///< of a job that was stopped, after its exit
-    cancel_checkpoint,     ///< interrupt a save_checkpoint: done at once
+    save_outputs,          ///< while the job runs
+    cancel_checkpoint,     ///< interrupt what is saved of a running job: done at once
+    // Of the watch lane.
+    check_health,
+    sample_use,
 };
 [[nodiscard]] std::string_view name_of(ActionKind kind);
 

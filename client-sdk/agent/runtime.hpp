@@ -47,6 +47,12 @@ struct ContainerInspection {
     std::int64_t pid = 0;               ///< on this host; 0: it has none here
 };
 
+/// A user of this host, as the kernel numbers it.
+struct HostUser {
+    std::int64_t uid = 0;
+    std::int64_t gid = 0;
+};
+
 /// One thread at a time.
 class Runtime {
   public:
@@ -64,7 +70,14 @@ class Runtime {
     /// is removed before.
     [[nodiscard]] virtual std::string create(const DesiredLease& lease, const ImageFacts& image,
                                              const GuestFolders& folders, std::stop_token stop) = 0;
+    /// Who a created guest's command will be on this host: the owner of files that it alone may read.
+    [[nodiscard]] virtual HostUser user_of(const std::string& id, const ImageFacts& image);
     virtual void start(const std::string& id) = 0;
+    /// Runs a further command in a guest, with its rights, and waits; the exit code, or nothing when it had
+    /// not ended after so long, or `stop` came first: then it is killed.
+    [[nodiscard]] virtual std::optional<std::int64_t> run_in(const std::string& id,
+                                                             const std::vector<std::string>& command,
+                                                             std::int64_t timeout_ms, std::stop_token stop);
     [[nodiscard]] virtual std::optional<ContainerInspection> inspect(const std::string& id) = 0;
     /// False when it was not running.
     virtual bool signal(const std::string& id, const char* signal_name) = 0;
@@ -75,10 +88,22 @@ class Runtime {
     virtual void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data,
                       std::stop_token stop) = 0;
 
+    /// Any thread. Whether the two above can be had: a cluster's guests are out of reach for them.
+    [[nodiscard]] virtual bool reaches_guests() const { return false; }
+
     /// Any thread. Whether the guest of these cards runs on this host: then the guard here can freeze it,
     /// and its working storage is mounted here. Elsewhere the node sees to both.
     [[nodiscard]] virtual bool is_here(const std::vector<LeaseCard>& cards) const = 0;
 };
+
+inline HostUser Runtime::user_of(const std::string&, const ImageFacts&) {
+    throw RuntimeError("the guest's user is not known here");
+}
+
+inline std::optional<std::int64_t> Runtime::run_in(const std::string&, const std::vector<std::string>&,
+                                                   std::int64_t, std::stop_token) {
+    throw RuntimeError("nothing can be run in the guest from here");
+}
 
 /// Each thread has one of its own.
 using ConnectRuntime = std::function<std::unique_ptr<Runtime>()>;

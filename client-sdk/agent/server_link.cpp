@@ -188,6 +188,7 @@ std::string ServerLink::report(const std::string& lease_id, const Report& report
     if (report.exit) {
         body["exit_code"] = report.exit->exit_code;
         body["oom_killed"] = report.exit->oom_killed;
+        body["is_temporary"] = report.exit->is_temporary;
         body["duration_exceeded"] = report.exit->duration_exceeded;
         body["stop"] = name_of(report.stop_cause);
     }

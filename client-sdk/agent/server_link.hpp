@@ -109,6 +109,20 @@ struct CheckpointEntry {
     friend bool operator==(const CheckpointEntry&, const CheckpointEntry&) = default;
 };
 
+/// A declared output as it is saved: the SHA-256 of each 1 MiB, and of all of it.
+struct OutputFile {
+    std::string path;
+    std::int64_t bytes = 0;
+    std::string sha256;
+    std::vector<std::string> chunks;
+    friend bool operator==(const OutputFile&, const OutputFile&) = default;
+};
+
+struct SecretValue {
+    std::string name;
+    std::string octets;
+};
+
 struct StoredCheckpoint {
     std::int64_t number = 0;
     std::vector<CheckpointEntry> entries;
@@ -172,6 +186,18 @@ class ServerLink {
 
     void send_telemetry(const std::string& lease_id, const std::vector<CardMinutes>& cards,
                         std::stop_token stop);
+    /// Which of the files' chunks the server has not.
+    [[nodiscard]] std::vector<std::string> begin_outputs(const std::string& lease_id,
+                                                         std::int64_t lease_epoch,
+                                                         const std::vector<OutputFile>& files);
+    void put_output_chunk(const std::string& lease_id, const std::string& sha256, std::string octets,
+                          std::stop_token stop);
+    /// From now on these are the attempt's outputs. `sequence` rises from one to the next.
+    void commit_outputs(const std::string& lease_id, std::int64_t lease_epoch, std::int64_t sequence,
+                        const std::vector<OutputFile>& files);
+
+    /// Those that the lease's job names.
+    [[nodiscard]] std::vector<SecretValue> secrets(const std::string& lease_id, std::stop_token stop);
 
   private:
     sdk::HttpResponse send(sdk::HttpRequest request);

@@ -134,10 +134,10 @@ bool is_safe_path(std::string_view path) {
 
 WorkingStorage::WorkingStorage(fs::path lease_folder) : folder_(std::move(lease_folder)) {}
 
-bool WorkingStorage::is_mounted() const {
+bool WorkingStorage::is_mounted(const fs::path& folder) const {
     struct stat inner {};
     struct stat outer {};
-    if (::stat(outputs().c_str(), &inner) != 0 || ::stat(folder_.c_str(), &outer) != 0) return false;
+    if (::stat(folder.c_str(), &inner) != 0 || ::stat(folder_.c_str(), &outer) != 0) return false;
     return inner.st_dev != outer.st_dev;
 }
 
@@ -176,21 +176,50 @@ void WorkingStorage::make_detached(std::int64_t disk_bytes) {
 }
 
 void WorkingStorage::attach(bool is_read_only) const {
-    if (fs::exists(image()) && !is_mounted()) mount_loop(image(), outputs(), is_read_only);
+    if (fs::exists(image()) && !is_mounted(outputs())) mount_loop(image(), outputs(), is_read_only);
 }
 
 void WorkingStorage::detach() const {
-    while (is_mounted()) {
-        // Detached when something of the host still looks into it; the loop device goes with its last user.
-        if (::umount2(outputs().c_str(), UMOUNT_NOFOLLOW) != 0 &&
-            ::umount2(outputs().c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0)
-            throw std::system_error(errno, std::generic_category(), "cannot unmount " + outputs().string());
-    }
+    while (is_mounted(outputs()))
+        unmount(outputs());
+}
+
+void WorkingStorage::unmount(const fs::path& folder) {
+    // Detached when something of the host still looks into it; the loop device goes with its last user.
+    if (::umount2(folder.c_str(), UMOUNT_NOFOLLOW) != 0 &&
+        ::umount2(folder.c_str(), UMOUNT_NOFOLLOW | MNT_DETACH) != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot unmount " + folder.string());
+}
+
+void WorkingStorage::make_secrets() const {
+    fs::create_directories(secrets());
+    // A ramfs and no tmpfs: its pages are never written to a swap device. What lies in it is small.
+    if (::mount("ramfs", secrets().c_str(), "ramfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755") != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot mount " + secrets().string());
+}
+
+void WorkingStorage::write_secret(const std::string& name, std::string_view octets) const {
+    const fs::path path = secrets() / name;
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
+    const bool is_whole =
+        fd >= 0 && ::write(fd, octets.data(), octets.size()) == static_cast<ssize_t>(octets.size());
+    const int error = errno;
+    if (fd >= 0) ::close(fd);
+    if (!is_whole) throw std::system_error(error, std::generic_category(), "cannot write " + path.string());
+}
+
+void WorkingStorage::give_secrets(std::int64_t uid, std::int64_t gid) const {
+    for (const fs::directory_entry& file : fs::directory_iterator(secrets()))
+        if (::lchown(file.path().c_str(), static_cast<uid_t>(uid), static_cast<gid_t>(gid)) != 0)
+            throw std::system_error(errno, std::generic_category(), "cannot give " + file.path().string());
 }
 
 void WorkingStorage::wipe() {
-    if (is_mounted()) forget_key(outputs());  // also where something of the host still looks into it
+    if (is_mounted(outputs())) forget_key(outputs());  // also where something of the host still looks into it
     detach();
+    while (is_mounted(secrets()))
+        unmount(secrets());
+    fs::remove_all(secrets());
     if (holds_encrypted_folders(image()))
         fs::remove(image());
     else

@@ -1,6 +1,6 @@
 // A lease's working storage on the host: `in` with its inputs, `notice` with what the guest is told while
-// it runs, and `out`, which is a file system of its own with a size of its own, so that a guest can fill
-// that and nothing else.
+// it runs, `secrets` with what its job names, and `out`, which is a file system of its own with a size of
+// its own, so that a guest can fill that and nothing else.
 //
 // `loop` is an ext4 image file mounted through a loop device, `tmpfs` lies in memory and counts against the
 // guest's memory limit. What a loop holds is encrypted where the kernel's ext4 can: with a key that is made
@@ -42,6 +42,8 @@ class WorkingStorage {
     [[nodiscard]] std::filesystem::path inputs() const { return folder_ / "in"; }
     [[nodiscard]] std::filesystem::path outputs() const { return folder_ / "out"; }
     [[nodiscard]] std::filesystem::path notices() const { return folder_ / "notice"; }
+    /// A file system in memory that is never swapped out, while there is one.
+    [[nodiscard]] std::filesystem::path secrets() const { return folder_ / "secrets"; }
     /// What of a checkpoint is on its way to the server. On the host's own disk: the guest's is as full as
     /// it likes.
     [[nodiscard]] std::filesystem::path spool() const { return folder_ / "spool"; }
@@ -71,11 +73,18 @@ class WorkingStorage {
     void make_output_folder(const std::string& path) const;
     void clear_spool() const;
 
+    /// Makes the folder of secrets, empty; then each of them, which nobody may read yet; then all of them
+    /// what their one reader may read. Throws std::system_error.
+    void make_secrets() const;
+    void write_secret(const std::string& name, std::string_view octets) const;
+    void give_secrets(std::int64_t uid, std::int64_t gid) const;
+
   private:
     [[nodiscard]] std::filesystem::path image() const { return folder_ / "out.img"; }
     void make_loop(std::int64_t disk_bytes, bool is_encrypted) const;
     void make_folders();
-    [[nodiscard]] bool is_mounted() const;
+    [[nodiscard]] bool is_mounted(const std::filesystem::path& folder) const;
+    static void unmount(const std::filesystem::path& folder);
     [[nodiscard]] std::optional<int> open_below_outputs(const std::string& path, std::uint64_t flags) const;
 
     std::filesystem::path folder_;

@@ -1,9 +1,10 @@
-// Moves artifacts between the server and a lease's working storage, in parts, with their SHA-256 checked.
+// Brings a job's inputs from the server into a lease's working storage, in parts, with their SHA-256
+// checked.
 #pragma once
 
+#include <cstdint>
 #include <stop_token>
 #include <string>
-#include <vector>
 
 #include "agent/server_link.hpp"
 #include "agent/storage.hpp"
@@ -17,11 +18,5 @@ inline constexpr std::int64_t artifact_bytes_max = 256LL * 1024 * 1024;
 /// whatever the link throws.
 void download_inputs(ServerLink& server, const std::string& lease_id, const WorkingStorage& storage,
                      std::stop_token stop);
-
-/// Uploads the declared outputs that are there. Returns a sentence for each that was left out, with its
-/// reason.
-[[nodiscard]] std::vector<std::string> upload_outputs(ServerLink& server, const std::string& lease_id,
-                                                      const std::vector<std::string>& paths,
-                                                      const WorkingStorage& storage);
 
 }  // namespace fallow::agent

@@ -1,8 +1,6 @@
 // One tunnel on the host's side: what the renter asks for, done within its container.
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <spdlog/spdlog.h>
@@ -87,29 +85,12 @@ void give_stream(TunnelLoop& loop, FrameLink& link, const sdk::Upgraded& stream,
     if (!stream.received.empty()) loop.on_source(stream.received);
 }
 
-bool is_in_container(std::int64_t pid, std::int64_t container_pid) {
-    const auto network_of = [](std::int64_t process) -> ino_t {
-        struct stat facts {};
-        const std::string path = "/proc/" + std::to_string(process) + "/ns/net";
-        return ::stat(path.c_str(), &facts) == 0 ? facts.st_ino : 0;
-    };
-    const ino_t own = network_of(pid);
-    return own != 0 && own == network_of(container_pid);
-}
-
 /// As a terminal that is closed does. Nobody is left to end it otherwise, and it would go on until the
 /// lease's end.
 void hang_up(const TunnelContext& context, EngineExec& exec, const std::string& exec_id,
              const std::string& container_id) {
-    const ExecState state = exec.inspect(exec_id);
     const auto container = Engine(context.engine_socket).inspect(container_id);
-    if (!state.is_running || state.pid <= 0 || !container) return;
-    // Held before it is looked at, so that the number cannot have become another process's.
-    const int process = static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(state.pid), 0));
-    if (process < 0) return;
-    if (is_in_container(state.pid, container->pid))
-        ::syscall(SYS_pidfd_send_signal, process, SIGHUP, nullptr, 0);
-    ::close(process);
+    if (container) signal_exec(exec.inspect(exec_id), container->pid, SIGHUP);
 }
 
 void serve_exec(const TunnelContext& context, FrameLink& link, const LeaseRecord& record,

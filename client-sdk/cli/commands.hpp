@@ -12,6 +12,7 @@ class Context;
 void add_host_commands(CLI::App& app, Context& context);
 void add_search_command(CLI::App& app, Context& context);
 void add_saved_search_commands(CLI::App& app, Context& context);
+void add_secret_commands(CLI::App& app, Context& context);
 void add_listing_commands(CLI::App& app, Context& context);
 void add_quote_commands(CLI::App& app, Context& context);
 void add_reservation_commands(CLI::App& app, Context& context);

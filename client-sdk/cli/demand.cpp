@@ -1,5 +1,6 @@
 #include "demand.hpp"
 
+#include <charconv>
 #include <fallow/human.hpp>
 #include <filesystem>
 #include <sstream>
@@ -95,16 +96,98 @@ NewOrder order_of(const DemandArguments& arguments) {
     return order;
 }
 
+namespace {
+
+void add_term_options(CLI::App& command, JobArguments& arguments) {
+    JobSpec& spec = arguments.spec;
+    command.add_option("--secret", spec.secrets, "A secret it finds as /run/secrets/NAME; may be repeated")
+        ->type_name("NAME")
+        ->allow_extra_args(false);
+    add_duration(command, "--output-interval", spec.output_interval_ms,
+                 "How often its outputs are saved while it runs; the default is 10m");
+    add_size(command, "--shm", spec.shm_bytes,
+             "The size of /dev/shm, within the memory; the default is 64MiB");
+    add_duration(command, "--pull-timeout", spec.pull_timeout_ms,
+                 "Give the attempt up when its image is not there by then");
+    add_duration(command, "--start-timeout", spec.start_timeout_ms,
+                 "Give the attempt up when it has not started so long after that");
+    command.add_option("--retry", arguments.retries,
+                       "How often to try again: --attempts less one, also after a failure of its own");
+    command
+        .add_option("--retry-on", arguments.retry_on,
+                    "The exit codes that are tried again, like 75,137; with --retry alone, all but 0")
+        ->type_name("CODES");
+    command
+        .add_option("--health", arguments.health_command,
+                    "A command for sh -c in the container; when it fails again and again, the attempt ends "
+                    "as unhealthy")
+        ->type_name("COMMAND");
+    add_duration(command, "--health-interval", arguments.health.interval_ms,
+                 "How often it is run; the default is 30s");
+    add_duration(command, "--health-timeout", arguments.health.timeout_ms,
+                 "How long it may take; the default is 10s");
+    add_duration(command, "--health-start", arguments.health.start_period_ms,
+                 "How long failures do not count after the start; the default is 0s");
+    command.add_option("--health-retries", arguments.health.retries,
+                       "So many failures in a row; the default is 3");
+    command.add_option("--idle-below", arguments.idle_percent,
+                       "End the job when it uses less than so many percent of its cards, of its cores on a "
+                       "CPU device, for --idle-for");
+    add_duration(command, "--idle-for", arguments.idle_ms, "See --idle-below");
+}
+
+std::int64_t exit_code_of(const std::string& word) {
+    constexpr std::int64_t code_max = 255;
+    std::int64_t code = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), code);
+    if (error != std::errc() || end != word.data() + word.size() || code < 1 || code > code_max)
+        throw UsageError("--retry-on has \"" + word + "\", which is not an exit code from 1 to 255");
+    return code;
+}
+
+void set_retry(JobSpec& spec, const JobArguments& arguments) {
+    if (!arguments.retries) {
+        if (!arguments.retry_on.empty()) throw UsageError("--retry-on needs --retry");
+        return;
+    }
+    if (spec.attempts_max) throw UsageError("give either --retry or --attempts");
+    spec.attempts_max = *arguments.retries + 1;
+    std::istringstream words(arguments.retry_on);
+    for (std::string word; std::getline(words, word, ',');)
+        spec.retry_exit_codes.push_back(exit_code_of(word));
+    constexpr std::int64_t code_max = 255;
+    if (arguments.retry_on.empty())
+        for (std::int64_t code = 1; code <= code_max; ++code)
+            spec.retry_exit_codes.push_back(code);
+}
+
+void set_terms(JobSpec& spec, const JobArguments& arguments) {
+    set_retry(spec, arguments);
+    const HealthSpec& health = arguments.health;
+    if (!arguments.health_command.empty()) {
+        spec.health = health;
+        spec.health->command = {"sh", "-c", arguments.health_command};
+    } else if (health.interval_ms || health.timeout_ms || health.start_period_ms || health.retries) {
+        throw UsageError("--health-interval, -timeout, -start and -retries need --health");
+    }
+    if (arguments.idle_percent.has_value() != arguments.idle_ms.has_value())
+        throw UsageError("--idle-below and --idle-for need each other");
+    if (arguments.idle_percent) spec.idle = IdleSpec{*arguments.idle_percent, *arguments.idle_ms};
+}
+
+}  // namespace
+
 void add_job_options(CLI::App& command, JobArguments& arguments) {
     JobSpec& spec = arguments.spec;
     command.add_option("--image", spec.image, "The container image");
     command.add_option("command", spec.command, "The command and its arguments, after --")->type_name("");
-    command.add_option("--env", arguments.env, "A variable of the job; may be repeated. Not for secrets")
+    command
+        .add_option("--env", arguments.env,
+                    "A variable of the job; may be repeated. For secrets there is "
+                    "--secret")
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
-    command
-        .add_option("--env-file", arguments.env_file,
-                    "A file of such lines, which may be secrets; - is stdin")
+    command.add_option("--env-file", arguments.env_file, "A file of such lines; - is stdin")
         ->type_name("FILE");
     command
         .add_option("--input", arguments.inputs,
@@ -121,6 +204,7 @@ void add_job_options(CLI::App& command, JobArguments& arguments) {
     command.add_option(
         "--attempts", spec.attempts_max,
         "How often to try when a host is lost or taken back; the default is 1, with --checkpoint 10");
+    add_term_options(command, arguments);
     add_size(command, "--memory", spec.memory_bytes, "The default is 1GiB");
     command
         .add_option_function<std::string>(
@@ -158,6 +242,7 @@ JobSpec job_of(const JobArguments& arguments, std::optional<std::int64_t> term_m
         spec.checkpoint = arguments.checkpoint;
     else if (arguments.checkpoint.interval_ms || arguments.checkpoint.bytes_max)
         throw UsageError("--checkpoint-interval and --checkpoint-max need --checkpoint");
+    set_terms(spec, arguments);
     if (!arguments.env_file.empty()) {
         std::istringstream lines(read_text(arguments.env_file));
         for (std::string line; std::getline(lines, line);)

@@ -41,6 +41,12 @@ struct JobArguments {
     std::string env_file;             ///< such lines
     std::vector<std::string> inputs;  ///< "FILE[:PATH]"
     std::optional<std::int64_t> max_duration_ms;
+    std::optional<std::int64_t> retries;
+    std::string retry_on;        ///< "75,137"
+    std::string health_command;  ///< for sh -c
+    HealthSpec health;
+    std::optional<std::int64_t> idle_percent;
+    std::optional<std::int64_t> idle_ms;
 };
 void add_job_options(CLI::App& command, JobArguments& arguments);
 /// Everything but the inputs, which are artifacts only after their upload. UsageError for what cannot be

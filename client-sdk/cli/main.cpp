@@ -62,6 +62,7 @@ void add_commands(CLI::App& app, Context& context) {
     add_spot_commands(app, context);
     add_lease_commands(app, context);
     add_job_commands(app, context);
+    add_secret_commands(app, context);
     add_account_commands(app, context);
     add_receipt_commands(app, context);
     add_key_commands(app, context);

@@ -22,6 +22,40 @@ struct Fields<CheckpointSpec> {
     }
 };
 
+/// What JobSpec and Job have in common beyond their first fields.
+template <class Visit, class T>
+void visit_terms(const Visit& visit, T& value) {
+    visit("secrets", value.secrets);
+    visit("output_interval_ms", value.output_interval_ms);
+    visit("shm_bytes", value.shm_bytes);
+    visit("pull_timeout_ms", value.pull_timeout_ms);
+    visit("start_timeout_ms", value.start_timeout_ms);
+    visit("retry_exit_codes", value.retry_exit_codes);
+    visit("health", value.health);
+    visit("idle", value.idle);
+}
+
+template <>
+struct Fields<HealthSpec> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("command", value.command);
+        visit("interval_ms", value.interval_ms);
+        visit("timeout_ms", value.timeout_ms);
+        visit("start_period_ms", value.start_period_ms);
+        visit("retries", value.retries);
+    }
+};
+
+template <>
+struct Fields<IdleSpec> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("below_percent", value.below_percent);
+        visit("for_ms", value.for_ms);
+    }
+};
+
 template <>
 struct Fields<JobSpec> {
     template <class Visit, class T>
@@ -38,6 +72,7 @@ struct Fields<JobSpec> {
         visit("pids_max", value.pids_max);
         visit("disk_bytes", value.disk_bytes);
         visit("checkpoint", value.checkpoint);
+        visit_terms(visit, value);
     }
 };
 
@@ -315,6 +350,7 @@ struct Fields<Job> {
         visit("started_at", value.started_at);
         visit("finished_at", value.finished_at);
         visit("version", value.version);
+        visit_terms(visit, value);
     }
 };
 

@@ -8,6 +8,7 @@
 
 #include "accounts/keys.hpp"
 #include "accounts/saved_searches.hpp"
+#include "accounts/secrets.hpp"
 
 namespace fallow::accounts {
 
@@ -31,6 +32,7 @@ struct JournalEntry {
                                          std::string actor);
 
 [[nodiscard]] JournalEntry journal_entry(const SavedSearch& search, std::string event, std::string actor);
+[[nodiscard]] JournalEntry journal_entry(const Secret& secret, std::string event, std::string actor);
 
 /// {"v":1,"entries":[{"t","id","event","reason","actor","orgs","row"}]}
 [[nodiscard]] std::string journal_record(const std::vector<JournalEntry>& entries);

@@ -21,6 +21,7 @@ class RowJson {
     }
     void field(const char* name, const Time& time) { object_[name] = to_rfc3339(time); }
     void field(const char* name, const std::string& text) { object_[name] = text; }
+    void field(const char* name, std::int64_t number) { object_[name] = number; }
     void field(const char* name, const std::vector<std::string>& texts) { object_[name] = texts; }
     template <class Value>
     void field(const char* name, const std::optional<Value>& value) {
@@ -60,6 +61,10 @@ JournalEntry journal_entry(const AgentCertificate& certificate, std::string even
 
 JournalEntry journal_entry(const SavedSearch& search, std::string event, std::string actor) {
     return entry_of(search, search.id.text(), std::move(event), std::move(actor));
+}
+
+JournalEntry journal_entry(const Secret& secret, std::string event, std::string actor) {
+    return entry_of(secret, secret.id.text(), std::move(event), std::move(actor));
 }
 
 std::string journal_record(const std::vector<JournalEntry>& entries) {

@@ -160,6 +160,7 @@ market::AgentReport read_report(FieldReader& reader, LeaseId lease) {
         report.oom_killed = reader.boolean_or("oom_killed", false);
         report.duration_exceeded = reader.boolean_or("duration_exceeded", false);
         report.stop = reader.named_or("stop", market::StopCause::none);
+        report.is_temporary = reader.boolean_or("is_temporary", false);
     }
     if (report.phase == reclaimed)
         if (const auto notice = reader.optional_integer("notice_ms", 0, limits::reclaim_notice_ms_max))
@@ -167,9 +168,10 @@ market::AgentReport read_report(FieldReader& reader, LeaseId lease) {
     if (report.phase == failed) {
         report.failure = reader.named<market::EndReason>("reason");
         if (*report.failure != market::EndReason::image_pull_failed &&
-            *report.failure != market::EndReason::start_failed)
+            *report.failure != market::EndReason::start_failed &&
+            *report.failure != market::EndReason::start_timeout)
             reader.fail(ErrorCode::invalid_field, "reason",
-                        "Give one of: image_pull_failed, start_failed.");
+                        "Give one of: image_pull_failed, start_failed, start_timeout.");
         // For the agent's own log; the server keeps the reason alone.
         static_cast<void>(reader.optional_text(
             "detail",

@@ -7,6 +7,7 @@
 #include "http/problem.hpp"
 #include "store/accounts_store.hpp"
 #include "store/artifacts.hpp"
+#include "store/secrets.hpp"
 
 namespace fallow::api {
 namespace {
@@ -97,6 +98,11 @@ Result<Prepared> prepare(const Exchange& exchange, Services& services, store::Co
                 .require_complete(decoded.inputs, decoded.inputs_needed_until, decoded.inputs_pointer);
         if (!complete) return complete.error();
     }
+    if (!decoded.secrets.empty()) {
+        const Status there =
+            store::SecretStore(tx, call.author()).require(decoded.secrets, decoded.inputs_pointer);
+        if (!there) return there.error();
+    }
     if (const auto own = handler_of(exchange).prepare) {
         auto document = own(call, prepared.decoded.command);
         if (!document) return document.error();
@@ -143,7 +149,7 @@ void run_command(const ExchangePtr& exchange, Services& services) {
     if (!decoded) return finish(exchange, decoded.error());
     Encoding encoding = encoding_of(*exchange, services, decoded->command);
     const bool needs_database = handler_of(*exchange).prepare != nullptr || !decoded->inputs.empty() ||
-                                may_be_a_repeat(*exchange, services);
+                                !decoded->secrets.empty() || may_be_a_repeat(*exchange, services);
     if (!needs_database) return submit(exchange, services, std::move(*decoded), std::move(encoding));
 
     auto prepared =

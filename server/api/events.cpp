@@ -38,6 +38,7 @@ std::string kind_of(const std::string& table) {
         {"api_keys", "key"},
         {"enrollment_tokens", "enrollment_token"},
         {"saved_searches", "saved_search"},
+        {"secrets", "secret"},
         {"agent_certificates", "agent_certificate"}};
     const auto at = kinds.find(table);
     return at != kinds.end() ? at->second : table;

@@ -273,6 +273,24 @@ std::vector<std::string> FieldReader::texts(std::string_view name, std::size_t i
     return found;
 }
 
+std::optional<std::vector<std::int64_t>> FieldReader::optional_integers(std::string_view name,
+                                                                        std::size_t items_max,
+                                                                        std::int64_t min,
+                                                                        std::int64_t max) {
+    const Json* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    std::vector<std::int64_t> found;
+    if (!value->is_array() || value->size() > items_max) {
+        fail(ErrorCode::invalid_field, name, fmt::format("Give a list of at most {} numbers.", items_max));
+        return found;
+    }
+    for (std::size_t i = 0; i < value->size(); ++i) {
+        if (!check_integer((*value)[i], item_name(name, i), min, max)) return std::nullopt;
+        found.push_back((*value)[i].get<std::int64_t>());
+    }
+    return found;
+}
+
 std::vector<std::pair<std::string, std::string>> FieldReader::text_map(std::string_view name,
                                                                        std::size_t items_max,
                                                                        TextRule rule) {

@@ -69,6 +69,11 @@ class FieldReader {
     /// An absent list is an empty one, unless `items_min` is above 0.
     [[nodiscard]] std::vector<std::string> texts(std::string_view name, std::size_t items_max,
                                                  TextRule rule, std::size_t items_min = 0);
+    /// Nothing when absent; an empty list is one.
+    [[nodiscard]] std::optional<std::vector<std::int64_t>> optional_integers(std::string_view name,
+                                                                             std::size_t items_max,
+                                                                             std::int64_t min,
+                                                                             std::int64_t max);
     /// The members of an object of texts, in the order of their names. Absent: empty.
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> text_map(std::string_view name,
                                                                             std::size_t items_max,

@@ -1,6 +1,6 @@
 // What is done on a timer: partitions ahead and behind, rows past their retention, the candles of prices,
-// and the filter of used keys, which is filled anew after each change of leadership and forgets what has
-// passed its retention.
+// secrets under an older key, and the filter of used keys, which is filled anew after each change of
+// leadership and forgets what has passed its retention.
 #pragma once
 
 #include <condition_variable>
@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "api/key_filter.hpp"
+#include "auth/vault.hpp"
 #include "base/time.hpp"
 #include "engine/engine.hpp"
 #include "ops/log.hpp"
@@ -20,7 +21,8 @@ namespace fallow::api {
 class Housekeeping {
   public:
     Housekeeping(store::ConnectionSettings settings, std::string market, KeyFilter& filter,
-                 const engine::Engine& engine, ops::Log& log, std::function<Time()> now);
+                 const engine::Engine& engine, const auth::Vault& vault, ops::Log& log,
+                 std::function<Time()> now);
     ~Housekeeping();
     Housekeeping(const Housekeeping&) = delete;
     Housekeeping& operator=(const Housekeeping&) = delete;
@@ -30,12 +32,14 @@ class Housekeeping {
     void fill_filter(store::Connection& connection);
     void tidy(store::Connection& connection);
     void roll_up(store::Connection& connection);
+    void rewrap_secrets(store::Connection& connection);
     bool wait_for_next();
 
     const store::ConnectionSettings settings_;
     const std::string market_;
     KeyFilter& filter_;
     const engine::Engine& engine_;
+    const auth::Vault& vault_;
     ops::Log& log_;
     const std::function<Time()> now_;
     Time tidied_at_;

@@ -19,8 +19,9 @@ constexpr std::int64_t records_max = 64;
 
 /// What makes or adds something that nobody has looked up yet, or is no identity at all. Anything else in
 /// the stream, and whatever cannot be read, counts as a change.
-constexpr std::array<std::string_view, 5> harmless = {"certificate.issued", "token.created", "key.created",
-                                                      "saved_search.created", "saved_search.deleted"};
+constexpr std::array<std::string_view, 7> harmless = {
+    "certificate.issued",   "token.created", "key.created",   "saved_search.created",
+    "saved_search.deleted", "secret.set",    "secret.deleted"};
 
 bool is_harmless(const std::string& record) {
     const nlohmann::json parsed = nlohmann::json::parse(record, nullptr, false);

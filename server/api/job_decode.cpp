@@ -7,6 +7,7 @@
 
 #include "accounts/artifacts.hpp"
 #include "accounts/checkpoints.hpp"
+#include "api/job_terms.hpp"
 #include "api/json_writer.hpp"
 #include "base/limits.hpp"
 
@@ -137,6 +138,7 @@ JobSpec read_job_spec(FieldReader& reader) {
     // Whoever saves a job's work wants it to go on elsewhere.
     const std::int32_t attempts = spec.checkpoint ? limits::job_attempts_max : 1;
     spec.attempts_max = reader.integer32_or("attempts_max", attempts, 1, limits::job_attempts_max);
+    read_job_terms(reader, spec);
     if (!reader.has_failed() && job_spec_json(spec).size() > limits::job_spec_bytes_max)
         reader.fail(ErrorCode::invalid_field, "",
                     fmt::format("Keep the job's description under {} bytes.", limits::job_spec_bytes_max));
@@ -163,6 +165,7 @@ std::string job_spec_json(const JobSpec& spec) {
         .field("pids_max", spec.pids_max)
         .field("disk_bytes", spec.disk_bytes);
     if (spec.checkpoint) write_checkpoint(json, *spec.checkpoint);
+    write_job_terms(json, spec);
     json.end_object();
     return json.take();
 }

@@ -24,6 +24,22 @@ struct CheckpointSpec {
     std::int64_t bytes_max = 0;
 };
 
+/// A command that is run in the container, again and again: so many failures in a row, and the job is
+/// ended.
+struct HealthSpec {
+    std::vector<std::string> command;
+    Millis interval;
+    Millis timeout;
+    Millis start_period;  ///< in which a failure does not count
+    std::int32_t retries = 0;
+};
+
+/// The job is ended when it has used less than so much of its cards, or of its cores, for so long.
+struct IdleSpec {
+    std::int32_t below_percent = 0;
+    Millis duration;
+};
+
 struct JobSpec {
     std::string image;
     std::vector<std::string> command;
@@ -37,6 +53,14 @@ struct JobSpec {
     std::int64_t pids_max = 0;
     std::int64_t disk_bytes = 0;
     std::optional<CheckpointSpec> checkpoint;
+    std::vector<std::string> secrets;            ///< names
+    std::optional<Millis> output_interval;       ///< how often outputs are saved while the job runs
+    std::optional<std::int64_t> shm_bytes;       ///< of /dev/shm
+    std::optional<Millis> pull_timeout;          ///< to have the image
+    std::optional<Millis> start_timeout;         ///< from then to the start
+    std::vector<std::int64_t> retry_exit_codes;  ///< tried again while attempts are left
+    std::optional<HealthSpec> health;
+    std::optional<IdleSpec> idle;
 };
 
 /// Reads the fields of a JobSpec and finishes the reader's object; errors stay in the reader.

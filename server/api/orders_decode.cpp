@@ -78,6 +78,7 @@ DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
         const JobSpec spec = read_job_spec(*job);
         if (!reader.has_failed()) {
             decoded.inputs = artifacts_of(spec);
+            decoded.secrets = spec.secrets;
             order.job = job_request(spec);
         }
     }

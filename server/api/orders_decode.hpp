@@ -15,6 +15,7 @@ struct DecodedOrder {
     market::PlaceOrder command;
     std::vector<ArtifactId>
         inputs;  ///< of its job: they must exist and be complete before the order is placed
+    std::vector<std::string> secrets;  ///< of its job: they must exist before that, too
 };
 
 [[nodiscard]] Result<DecodedOrder> decode_order(std::string_view body);

@@ -33,7 +33,7 @@ namespace fallow::api {
 [[nodiscard]] std::string encode_nothing(const market::Outcome& outcome, const Encoding& encoding);
 
 [[nodiscard]] inline Result<Decoded> command(market::Command made) {
-    return Decoded{std::move(made), {}, {}, {}};
+    return Decoded{std::move(made), {}, {}, {}, {}};
 }
 /// A command that its path says in full; the body must be {} or nothing.
 [[nodiscard]] Result<Decoded> plain_command(const Call& call, market::Command made);

@@ -110,7 +110,8 @@ struct Decoded {
     market::Command command;
     std::vector<ArtifactId> inputs;  ///< must exist, be complete and belong to the caller
     Time inputs_needed_until;
-    std::string inputs_pointer;  ///< where a job stands in the body: "" or "/job"
+    std::string inputs_pointer;        ///< where a job stands in the body: "" or "/job"
+    std::vector<std::string> secrets;  ///< names; the caller's organization must have them
 };
 struct Encoding {
     OrganizationId viewer;

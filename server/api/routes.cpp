@@ -28,6 +28,8 @@ std::vector<Route> make_routes() {
     add_price_routes(routes);
     add_checkpoint_routes(routes);
     add_telemetry_routes(routes);
+    add_secret_routes(routes);
+    add_saved_output_routes(routes);
     return routes;
 }
 

@@ -30,6 +30,8 @@ void add_agent_file_routes(std::vector<Route>& routes);
 void add_admin_routes(std::vector<Route>& routes);
 void add_checkpoint_routes(std::vector<Route>& routes);
 void add_telemetry_routes(std::vector<Route>& routes);
+void add_secret_routes(std::vector<Route>& routes);
+void add_saved_output_routes(std::vector<Route>& routes);
 
 // The accesses that most routes have.
 [[nodiscard]] inline Access reads_as_seller() {

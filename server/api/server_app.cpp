@@ -222,9 +222,10 @@ void ServerApp::Impl::open_database() {
 void ServerApp::Impl::open_keys() {
     const bool are_own = config.keys_folder.empty();
     keys.emplace(open_shared_keys(are_own ? folder.file("") : std::filesystem::path(config.keys_folder),
-                                  system_now()));
+                                  config.secrets_key_file, system_now()));
     store::Connection connection(connection_settings("start"));
     require_same_keys(connection, *keys);
+    require_secrets_keys(connection, *keys->vault);
     if (!are_own) folder.write_public("ca.pem", keys->authority.certificate_pem());
     folder.write_public("server_signing.pub", auth::base64_encode(keys->signing_key.public_key()) + "\n");
 }
@@ -284,8 +285,8 @@ void ServerApp::Impl::open_engine() {
                              [this] { hub.publish_all(); }, system_now, engine_log(), &*identity_watch});
     engine.emplace(settings, engine_deps());
     forwarder.emplace(forwarder_settings(config), *engine, *follower, keys->authority, log, system_now);
-    housekeeping.emplace(connection_settings("housekeeping"), config.market, key_filter, *engine, log,
-                         system_now);
+    housekeeping.emplace(connection_settings("housekeeping"), config.market, key_filter, *engine,
+                         *keys->vault, log, system_now);
 }
 
 http::ServerConfig ServerApp::Impl::http_config() {
@@ -333,7 +334,8 @@ void ServerApp::Impl::open_http() {
                               openapi_document(),
                               system_now,
                               auth::random_id,
-                              tunnels});
+                              tunnels,
+                              *keys->vault});
     gateway.emplace(*services, &*identity_watch);
     server.emplace(http_config(), *gateway);
     server->start();

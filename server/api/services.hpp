@@ -12,6 +12,7 @@
 #include "api/stream_limits.hpp"
 #include "auth/authority.hpp"
 #include "auth/signing.hpp"
+#include "auth/vault.hpp"
 #include "engine/engine.hpp"
 #include "engine/follower.hpp"
 #include "engine/hub.hpp"
@@ -47,6 +48,7 @@ struct Services {
     std::function<Time()> now;
     std::function<RawId()> random;
     TunnelDesk& tunnels;
+    const auth::Vault& vault;  ///< of organizations' secrets
 
     /// The epoch under which the market is led, here or elsewhere, as the database has just confirmed it.
     [[nodiscard]] std::optional<std::int64_t> confirmed_epoch() const {

@@ -8,6 +8,7 @@
 
 #include "auth/base64.hpp"
 #include "store/row_reader.hpp"
+#include "store/secrets.hpp"
 #include "store/transaction.hpp"
 
 namespace fallow::api {
@@ -32,12 +33,30 @@ class MakingLock {
 
 }  // namespace
 
-SharedKeys open_shared_keys(const std::filesystem::path& folder, Time now) {
+std::filesystem::path secrets_key_file(const std::filesystem::path& folder, const std::string& named) {
+    return named.empty() ? folder / "secrets.key" : std::filesystem::path(named);
+}
+
+SharedKeys open_shared_keys(const std::filesystem::path& folder, const std::string& secrets_key_file,
+                            Time now) {
     if (std::filesystem::create_directories(folder))
         std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
     const MakingLock lock(folder / "keys.lock");
     return {auth::CertificateAuthority::open(folder, now),
-            auth::SigningKey::load_or_create(folder / "server_signing.key")};
+            auth::SigningKey::load_or_create(folder / "server_signing.key"),
+            std::make_unique<auth::Vault>(api::secrets_key_file(folder, secrets_key_file))};
+}
+
+void require_secrets_keys(store::Connection& connection, const auth::Vault& vault) {
+    const auto used = store::run_as(connection, store::Actor::engine(),
+                                    [](store::Transaction& tx) { return store::secret_keys_in_use(tx); });
+    for (const std::string& key : used)
+        if (!vault.has_key(key))
+            throw std::runtime_error(
+                "secrets in the database are sealed under the key " + key +
+                ", which is not here: give this server the others' secrets.key, or, if that key is lost "
+                "for "
+                "good, remove the rows of secrets with it in the database and have them set anew");
 }
 
 void require_same_keys(store::Connection& connection, const SharedKeys& keys) {

@@ -40,6 +40,7 @@ inline constexpr std::size_t environment_entries_max = 128;
 inline constexpr std::size_t job_spec_bytes_max = 128 * 1024;
 inline constexpr std::size_t inputs_per_job_max = 16;
 inline constexpr std::size_t outputs_per_job_max = 16;
+inline constexpr std::size_t secrets_per_job_max = 16;
 
 // Artifacts and logs
 inline constexpr std::size_t artifact_part_bytes_max = request_body_bytes_max;
@@ -53,6 +54,9 @@ inline constexpr std::int64_t artifact_retention_ms = 72LL * 3600 * 1000;
 // Accounts
 inline constexpr std::int64_t keys_per_organization_max = 100;               // that have not ended
 inline constexpr std::int64_t enrollment_tokens_per_organization_max = 100;  // that have not ended
+
+inline constexpr std::int64_t secrets_per_organization_max = 100;
+inline constexpr std::size_t secret_bytes_max = 32 * 1024;
 
 // The engine
 inline constexpr std::size_t engine_queue_max = 4096;

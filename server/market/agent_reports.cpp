@@ -81,6 +81,10 @@ std::optional<EndReason> reason_of_stop(const Lease& lease, StopCause stop) {
             return lease.stop_reason.value_or(EndReason::host_lost);
         case StopCause::reclaimed:
             return lease.stop_reason.value_or(EndReason::reclaimed_by_owner);
+        case StopCause::unhealthy:
+            return lease.stop_reason.value_or(EndReason::unhealthy);
+        case StopCause::idle:
+            return lease.stop_reason.value_or(EndReason::idle);
         case StopCause::none:
         case StopCause::duration:
             return std::nullopt;
@@ -96,6 +100,7 @@ EndReason reason_of_exit(const Lease& lease, const AgentReport& report) {
     if (report.exit_code == 0 && !report.oom_killed && !report.duration_exceeded)
         return EndReason::completed;
     if (lease.stop_reason) return *lease.stop_reason;
+    if (report.is_temporary && !report.duration_exceeded) return EndReason::temporary_failure;
     if (report.oom_killed) return EndReason::out_of_memory;
     if (report.duration_exceeded) return EndReason::duration_exceeded;
     return EndReason::command_failed;

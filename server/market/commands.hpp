@@ -311,7 +311,8 @@ struct ReportInventory {
 /// reclaimed: the owner takes a card of the lease back, at the host itself.
 FALLOW_ENUM(AgentPhase, accepted, running, exited, failed, gone, reclaimed)
 /// What the agent did before the container exited; `none`: it exited by itself.
-FALLOW_ENUM(StopCause, none, wanted, duration, run_until, paid_until, fenced_too_long, reclaimed)
+FALLOW_ENUM(StopCause, none, wanted, duration, run_until, paid_until, fenced_too_long, reclaimed, unhealthy,
+            idle)
 
 struct AgentReport {
     LeaseId lease;
@@ -323,8 +324,9 @@ struct AgentReport {
     bool oom_killed = false;                ///< exited
     bool duration_exceeded = false;         ///< exited
     StopCause stop = StopCause::none;       ///< exited
-    std::optional<EndReason> failure;       ///< failed: image_pull_failed or start_failed
+    std::optional<EndReason> failure;       ///< failed: image_pull_failed, start_failed or start_timeout
     std::optional<Millis> notice = {};      ///< reclaimed: what is left of it
+    bool is_temporary = false;  ///< exited: with a code that the job wants to be tried again after
 };
 /// A usage statement whose signature was verified against the host's registered key.
 struct ReportUsage {

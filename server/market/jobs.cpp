@@ -202,6 +202,8 @@ bool is_retried(EndReason reason) {
         case EndReason::reclaimed_by_owner:
         case EndReason::start_failed:
         case EndReason::start_timeout:
+        case EndReason::temporary_failure:
+        case EndReason::unhealthy:
             return true;
         case EndReason::completed:
         case EndReason::command_failed:
@@ -212,6 +214,7 @@ bool is_retried(EndReason reason) {
         case EndReason::funds_exhausted:
         case EndReason::image_pull_failed:
         case EndReason::policy_revoked:
+        case EndReason::idle:
             return false;
     }
     return false;

@@ -6,7 +6,8 @@
 namespace fallow::market {
 
 /// The state that a job's attempt leaves it in. `completed` succeeds; a failure of the command itself fails
-/// and is not repeated; every end that was not the job's own doing requeues while attempts are left.
+/// and is not repeated, unless the job has called it temporary; every end that was not the job's own doing
+/// requeues while attempts are left.
 void settle_job(Transaction& tx, JobId id, EndReason reason, std::optional<std::int32_t> exit_code);
 
 /// The jobs of an order, one for each of its hosts, by rank; none when it came without.

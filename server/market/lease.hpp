@@ -15,10 +15,12 @@ namespace fallow::market {
 
 FALLOW_ENUM(LeaseState, allocated, preparing, running, reclaiming, ended)
 
-/// Why a lease ends. The three after `completed` tell how the job's own container failed.
+/// Why a lease ends. The three after `completed` tell how the job's own container failed; the last three
+/// what its job had said of itself: that such an exit code passes, or that it is to be ended for this.
 FALLOW_ENUM(EndReason, completed, command_failed, out_of_memory, duration_exceeded, cancelled_by_renter,
             outbid, reclaimed_by_owner, term_reached, funds_exhausted, host_lost, image_pull_failed,
-            start_failed, start_timeout, host_maintenance, policy_revoked)
+            start_failed, start_timeout, host_maintenance, policy_revoked, temporary_failure, unhealthy,
+            idle)
 
 /// Why its listing was taken: named by the order or its quote; the lowest ask, and none other at that ask
 /// had the cards; of those at that ask, its cards are of one NVLink group, or its host is of one rack with

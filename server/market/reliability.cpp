@@ -37,6 +37,9 @@ Millis* failure_of(HostRecord& record, const Lease& lease) {
         case EndReason::funds_exhausted:
         case EndReason::image_pull_failed:
         case EndReason::policy_revoked:
+        case EndReason::temporary_failure:
+        case EndReason::unhealthy:
+        case EndReason::idle:
             return nullptr;
     }
     return nullptr;

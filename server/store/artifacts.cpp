@@ -95,10 +95,13 @@ Result<Artifact> ArtifactStore::lock(ArtifactId artifact) {
 }
 
 std::optional<std::string> ArtifactStore::part(ArtifactId artifact, std::int32_t number) {
-    const auto found = tx_.prepared("read_artifact_part",
-                                    "SELECT data FROM artifact_parts WHERE artifact_id = $1 AND part = $2",
-                                    {parameter_of(artifact), parameter_of(number)});
-    if (found.empty()) return std::nullopt;
+    const auto found =
+        tx_.prepared("read_artifact_part",
+                     "SELECT coalesce(p.data, c.data) FROM artifact_parts p LEFT JOIN output_chunks c"
+                     " ON c.job_id = p.chunk_job_id AND c.sha256 = p.chunk_sha256"
+                     " WHERE p.artifact_id = $1 AND p.part = $2",
+                     {parameter_of(artifact), parameter_of(number)});
+    if (found.empty() || found[0][0].is_null()) return std::nullopt;
     return read_cell<Bytes>(found[0][0]).octets;
 }
 
@@ -190,6 +193,8 @@ Status ArtifactStore::require_complete(const std::vector<ArtifactId>& artifacts,
     }
     tx_.query("UPDATE artifacts SET expires_at = $2 WHERE id = ANY ($1) AND expires_at < $2", artifacts,
               keep_until);
+    // An output of another job is made of that one's chunks, which end with it.
+    tx_.query("SELECT artifacts_detach($1)", artifacts);
     return Done{};
 }
 

@@ -8,6 +8,7 @@ import json
 
 from routes_fixture import SLOW_HEART, run_tests
 import routes_checkpoints  # noqa: F401
+import routes_job_terms  # noqa: F401
 from routes_objects import ObjectsTest
 import routes_telemetry  # noqa: F401: its examples
 import routes_host_objects  # noqa: F401: its examples

@@ -118,6 +118,11 @@ class Client {
     SavedSearch save_search(const NewSavedSearch& search, const CallOptions& options = {});
     [[nodiscard]] Page<SavedSearch> saved_searches(const PageRequest& page = {});
     void remove_saved_search(std::string_view search_id);
+
+    /// Sets a secret, or changes it; `octets` as they are.
+    Secret set_secret(std::string_view name, std::string_view octets);
+    [[nodiscard]] Page<Secret> secrets(const PageRequest& page = {});
+    void remove_secret(std::string_view name);
     [[nodiscard]] Page<Listing> listings(const ListingQuery& query = {}, const PageRequest& page = {});
     [[nodiscard]] Listing listing(std::string_view listing_id);
     Quote make_quote(const NewQuote& quote, const CallOptions& options = {});

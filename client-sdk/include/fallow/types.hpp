@@ -14,6 +14,7 @@
 #include "fallow/admin_types.hpp"
 #include "fallow/checkpoint_types.hpp"
 #include "fallow/host_types.hpp"
+#include "fallow/job_types.hpp"
 #include "fallow/json_text.hpp"
 #include "fallow/market_types.hpp"
 #include "fallow/reservation_types.hpp"
@@ -317,6 +318,14 @@ struct JobSpec {
     std::optional<std::int64_t> pids_max;
     std::optional<std::int64_t> disk_bytes;
     std::optional<CheckpointSpec> checkpoint;
+    std::vector<std::string> secrets;                ///< names; each is a file below /run/secrets
+    std::optional<std::int64_t> output_interval_ms;  ///< how often outputs are saved while it runs
+    std::optional<std::int64_t> shm_bytes;           ///< of /dev/shm
+    std::optional<std::int64_t> pull_timeout_ms;
+    std::optional<std::int64_t> start_timeout_ms;
+    std::vector<std::int64_t> retry_exit_codes;  ///< tried again while attempts are left
+    std::optional<HealthSpec> health;
+    std::optional<IdleSpec> idle;
 };
 
 struct NewOrder {
@@ -438,6 +447,14 @@ struct Job {
     std::optional<std::string> started_at;
     std::optional<std::string> finished_at;
     std::int64_t version = 0;
+    std::vector<std::string> secrets;
+    std::optional<std::int64_t> output_interval_ms;
+    std::optional<std::int64_t> shm_bytes;
+    std::optional<std::int64_t> pull_timeout_ms;
+    std::optional<std::int64_t> start_timeout_ms;
+    std::vector<std::int64_t> retry_exit_codes;
+    std::optional<HealthSpec> health;
+    std::optional<IdleSpec> idle;
 
     [[nodiscard]] bool is_finished() const {
         return state == "succeeded" || state == "failed" || state == "cancelled";

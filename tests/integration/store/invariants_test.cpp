@@ -315,6 +315,25 @@ const std::vector<Refusal>& refusals() {
          "INSERT INTO saved_searches SELECT gen_random_uuid(), {renter}, 'n', 'free', 1 FROM "
          "generate_series(1, 2)",
          as_renter},
+        {"secrets_organization_exists",
+         "INSERT INTO secrets VALUES (gen_random_uuid(), {lease}, 'n', 1, 1, 1, 'k', "
+         "decode(repeat('00', 60), 'hex'), decode(repeat('00', 29), 'hex'))",
+         "fallow_request; SET LOCAL fallow.organization = {lease}"},
+        {"secrets_name_form",
+         "INSERT INTO secrets VALUES (gen_random_uuid(), {renter}, '../n', 1, 1, 1, 'k', "
+         "decode(repeat('00', 60), 'hex'), decode(repeat('00', 29), 'hex'))",
+         as_renter},
+        {"secrets_version_positive",
+         "INSERT INTO secrets VALUES (gen_random_uuid(), {renter}, 'n', 0, 1, 1, 'k', "
+         "decode(repeat('00', 60), 'hex'), decode(repeat('00', 29), 'hex'))",
+         as_renter},
+        {"secrets_sizes",
+         "INSERT INTO secrets VALUES (gen_random_uuid(), {renter}, 'n', 1, 1, 1, 'k', 'plain', 'plain')",
+         as_renter},
+        {"secrets_name_once",
+         "INSERT INTO secrets SELECT gen_random_uuid(), {renter}, 'n', 1, 1, 1, 'k', "
+         "decode(repeat('00', 60), 'hex'), decode(repeat('00', 29), 'hex') FROM generate_series(1, 2)",
+         as_renter},
         {"enrollment_tokens_bound_when_used",
          "INSERT INTO enrollment_tokens VALUES (gen_random_uuid(), {renter}, 'h', 'DE', sha256('x'), 1, 2, "
          "3)",
@@ -394,6 +413,16 @@ const std::vector<Refusal>& refusals() {
         {"telemetry_minutes_within_limits",
          "INSERT INTO telemetry_minutes VALUES ({lease}, {card}, 60000, {renter}, {seller}, 1, 1000, 1001)",
          "fallow_agent"},
+        {"artifact_parts_one_source",
+         "INSERT INTO artifacts VALUES ({order}, {renter}, 'a', 1, repeat('a', 64), 'uploading', 0, 1, 2); "
+         "INSERT INTO artifact_parts VALUES ({order}, 0, 'x', {job}, repeat('a', 64))",
+         "fallow_agent"},
+        {"output_chunks_sha256_form", "INSERT INTO output_chunks VALUES ({job}, 'A', {renter}, 1, 'x')",
+         "fallow_agent"},
+        {"output_chunks_size",
+         "INSERT INTO output_chunks VALUES ({job}, repeat('a', 64), {renter}, 2, 'x')", "fallow_agent"},
+        {"output_heads_sequence_not_negative",
+         "INSERT INTO output_heads VALUES ({job}, 1, {renter}, {lease}, -1)", "fallow_agent"},
     };
     return all;
 }

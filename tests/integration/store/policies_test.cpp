@@ -49,10 +49,14 @@ void fill_the_rest(Connection& superuser, const World& world) {
         "INSERT INTO checkpoint_heads VALUES (" + sql(world.job) + ", " + renter + ");" +
         "INSERT INTO checkpoint_chunks VALUES (" + sql(world.job) + ", repeat('a', 64), " + renter +
         ", 1, 'x');" + "INSERT INTO checkpoints VALUES (" + sql(world.job) + ", 1, " + renter + ", 1, " +
-        sql(world.lease) + ", 1, 1, 1, 1, '[]', '{}');" + "INSERT INTO tunnels VALUES (" +
-        sql(world.order) + ", " + renter + ", " + sql(world.lease) + ", " + sql(world.host) +
-        ", 'a:1', 1);" + "INSERT INTO telemetry_cards VALUES (" + sql(world.lease) + ", " +
-        sql(world.card) + ", " + renter + ", " + sql(world.seller) +
+        sql(world.lease) + ", 1, 1, 1, 1, '[]', '{}');" +
+        "INSERT INTO secrets VALUES (gen_random_uuid(), " + renter +
+        ", 'n', 1, 1, 1, 'k', decode(repeat('00', 60), 'hex'), decode(repeat('00', 29), 'hex'));" +
+        "INSERT INTO output_chunks VALUES (" + sql(world.job) + ", repeat('a', 64), " + renter +
+        ", 1, 'x');" + "INSERT INTO output_heads VALUES (" + sql(world.job) + ", 1, " + renter + ", " +
+        sql(world.lease) + ");" + "INSERT INTO tunnels VALUES (" + sql(world.order) + ", " + renter + ", " +
+        sql(world.lease) + ", " + sql(world.host) + ", 'a:1', 1);" + "INSERT INTO telemetry_cards VALUES (" +
+        sql(world.lease) + ", " + sql(world.card) + ", " + renter + ", " + sql(world.seller) +
         ", NULL, 'nvml', false, NULL, NULL, 1);" + "INSERT INTO telemetry_minutes VALUES (" +
         sql(world.lease) + ", " + sql(world.card) + ", 0, " + renter + ", " + sql(world.seller) + ", 1);" +
         "UPDATE listings SET state = 'paused'");
@@ -199,7 +203,8 @@ TEST_CASE("a request cannot write what is another's, nor what only the engine wr
           "INSERT INTO idempotency_keys VALUES (" + sql(world.seller) + ", 'r', 'k', '', 200, '', 1)",
           "INSERT INTO artifacts VALUES (gen_random_uuid(), " + sql(world.seller) +
               ", 'a', 1, repeat('a', 64), 'uploading', 0, 1, 2)",
-          "SELECT hash FROM api_keys" + std::string(), "SELECT fallow_maintain(1)" + std::string()}) {
+          "SELECT sealed FROM secrets" + std::string(), "SELECT hash FROM api_keys" + std::string(),
+          "SELECT fallow_maintain(1)" + std::string()}) {
         INFO(statement);
         Transaction tx(connection, Actor::request(world.renter));
         CHECK_THROWS_AS(tx.exec(statement), DatabaseError);

@@ -88,10 +88,49 @@ TEST_CASE("a job's document is canonical and reads back as itself") {
         R"({"image":"docker.io/library/busybox:1.36","command":["sh","-c","echo \"hi\"\n"],)"
         R"("env":{"A":"","B":"2"},)"
         R"("inputs":[],"outputs":["o"],"max_duration_ms":60000,"attempts_max":1,"memory_bytes":1073741824,)"
-        R"("cpu_millis":1000,"pids_max":256,"disk_bytes":1073741824})");
+        R"("cpu_millis":1000,"pids_max":256,"disk_bytes":1073741824,"output_interval_ms":600000})");
     const auto again = decode_job_spec(document);
     REQUIRE(again.ok());
     CHECK(job_spec_json(*again) == document);
+}
+
+TEST_CASE("what a job can ask for besides is in its document, with its defaults") {
+    const auto spec = decode_job_spec(job(
+        R"("outputs":["o"],"output_interval_ms":5000,"secrets":["token","db.key"],"shm_bytes":65536,)"
+        R"("attempts_max":3,"retry_exit_codes":[75,137],"pull_timeout_ms":1000,"start_timeout_ms":2000,)"
+        R"("health":{"command":["true"]},"idle":{"below_percent":5,"for_ms":60000})"));
+    REQUIRE(spec.ok());
+    const std::string document = job_spec_json(*spec);
+    const std::string terms =
+        R"("secrets":["token","db.key"],"output_interval_ms":5000,"shm_bytes":65536,"pull_timeout_ms":1000,)"
+        R"("start_timeout_ms":2000,"retry_exit_codes":[75,137],"health":{"command":["true"],)"
+        R"("interval_ms":30000,"timeout_ms":10000,"start_period_ms":0,"retries":3},)"
+        R"("idle":{"below_percent":5,"for_ms":60000}})";
+    CHECK(document.ends_with(terms));
+    const auto again = decode_job_spec(document);
+    REQUIRE(again.ok());
+    CHECK(job_spec_json(*again) == document);
+}
+
+TEST_CASE("what a job cannot ask for") {
+    const auto [fields, pointer] = GENERATE(values<std::pair<std::string, std::string>>({
+        {R"("secrets":["../passwd"])", "/secrets/0"},
+        {R"("secrets":["a","a"])", "/secrets/1"},
+        {R"("output_interval_ms":5000)", "/output_interval_ms"},
+        {R"("outputs":["o"],"output_interval_ms":999)", "/output_interval_ms"},
+        {R"("shm_bytes":1073741825)", "/shm_bytes"},
+        {R"("retry_exit_codes":[75])", "/attempts_max"},
+        {R"("attempts_max":2,"retry_exit_codes":[0])", "/retry_exit_codes/0"},
+        {R"("attempts_max":2,"retry_exit_codes":[7,7])", "/retry_exit_codes"},
+        {R"("health":{"command":[]})", "/health/command"},
+        {R"("health":{"command":["true"],"retries":0})", "/health/retries"},
+        {R"("idle":{"below_percent":0,"for_ms":60000})", "/idle/below_percent"},
+        {R"("idle":{"below_percent":5})", "/idle/for_ms"},
+    }));
+    INFO(fields);
+    const auto refused = decode_job_spec(job(fields));
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().pointer == pointer);
 }
 
 TEST_CASE("a bid is a price, and nothing else") {

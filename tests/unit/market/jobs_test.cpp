@@ -71,6 +71,16 @@ struct Work {
                 exit.exit_code = 137;
                 exit.duration_exceeded = true;
                 break;
+            case EndReason::temporary_failure:
+                exit.exit_code = 75;
+                exit.is_temporary = true;
+                break;
+            case EndReason::unhealthy:
+                exit.stop = StopCause::unhealthy;
+                break;
+            case EndReason::idle:
+                exit.stop = StopCause::idle;
+                break;
             case EndReason::cancelled_by_renter:
                 REQUIRE(world.attempt(EndLease{lease}, World::by(renter)) == "ok");
                 return;
@@ -118,6 +128,9 @@ TEST_CASE("Every end that a lease can have, and what it makes of the job") {
         reclaimed_by_owner  | assigned               | failed                  | 2
         start_failed        | assigned               | failed                  | 2
         start_timeout       | assigned               | failed                  | 2
+        temporary_failure   | assigned               | failed                  | 2
+        unhealthy           | assigned               | failed                  | 2
+        idle                | failed                 | failed                  | 1
         host_lost           | queued                 | failed                  | 1
     )")) {
         const EndReason reason = *parse_enum<EndReason>(row["end"]);

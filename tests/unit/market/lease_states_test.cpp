@@ -70,6 +70,12 @@ AgentReport report_of(const World& world, LeaseId lease, const std::string& word
     if (detail == "unpaid") report.stop = StopCause::paid_until;
     if (detail == "fenced") report.stop = StopCause::fenced_too_long;
     if (detail == "owned") report.stop = StopCause::reclaimed;
+    if (detail == "sick") report.stop = StopCause::unhealthy;
+    if (detail == "idle") report.stop = StopCause::idle;
+    if (detail == "passing") {
+        report.exit_code = failed_exit_code;
+        report.is_temporary = true;
+    }
     if (detail == "image") report.failure = EndReason::image_pull_failed;
     return report;
 }
@@ -90,6 +96,9 @@ TEST_CASE("Lease states × agent reports") {
         exited unpaid   | wrong_state | wrong_state | wrong_state                  | reclaiming funds_exhausted     | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
         exited fenced   | wrong_state | wrong_state | wrong_state                  | reclaiming host_lost           | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
         exited owned    | wrong_state | wrong_state | wrong_state                  | reclaiming reclaimed_by_owner  | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        exited sick     | wrong_state | wrong_state | wrong_state                  | reclaiming unhealthy           | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        exited idle     | wrong_state | wrong_state | wrong_state                  | reclaiming idle                | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
+        exited passing  | wrong_state | wrong_state | wrong_state                  | reclaiming temporary_failure   | reclaiming reclaimed_by_owner  | reclaiming completed      | ended completed            | ended completed, released
         reclaimed       | ended reclaimed_by_owner | ended reclaimed_by_owner | reclaiming reclaimed_by_owner | running | running | reclaiming completed | ended completed | ended completed, released
         failed          | wrong_state | wrong_state | reclaiming start_failed      | wrong_state                    | wrong_state                    | reclaiming completed      | ended completed            | ended completed, released
         failed image    | wrong_state | wrong_state | reclaiming image_pull_failed | wrong_state                    | wrong_state                    | reclaiming completed      | ended completed            | ended completed, released

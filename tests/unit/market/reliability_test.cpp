@@ -49,6 +49,9 @@ TEST_CASE("What a lease's end adds to the record") {
         funds_exhausted     | delivered 3600000
         image_pull_failed   | delivered 3600000
         policy_revoked      | delivered 3600000
+        temporary_failure   | delivered 3600000
+        unhealthy           | delivered 3600000
+        idle                | delivered 3600000
         host_lost           | delivered 3600000 lost 32400000
         reclaimed_by_owner  | delivered 3600000 reclaimed 32400000
         host_maintenance    | delivered 3600000 reclaimed 32400000
@@ -62,7 +65,7 @@ TEST_CASE("What a lease's end adds to the record") {
     CHECK(all_names<EndReason>() ==
           "completed, command_failed, out_of_memory, duration_exceeded, cancelled_by_renter, outbid, "
           "reclaimed_by_owner, term_reached, funds_exhausted, host_lost, image_pull_failed, start_failed, "
-          "start_timeout, host_maintenance, policy_revoked");
+          "start_timeout, host_maintenance, policy_revoked, temporary_failure, unhealthy, idle");
 }
 
 TEST_CASE("No lease adds more than a day of failure, and a rental that waited for its renter none") {
