@@ -125,8 +125,7 @@ std::optional<std::int64_t> LeaseTask::use_percent() {
     if (!is_cpu) return context_.card_use ? context_.card_use(cards) : std::nullopt;
     if (!looking_runtime_) looking_runtime_ = context_.connect();
     const auto inspection = looking_runtime_->inspect(r.container_id);
-    const auto groups =
-        inspection ? container_groups_of(inspection->pid, r.container_id) : std::nullopt;
+    const auto groups = inspection ? container_groups_of(inspection->pid, r.container_id) : std::nullopt;
     const auto use = groups ? read_use(*groups) : std::nullopt;
     return cpu_use_.percent(use ? std::optional(use->cpu_ns) : std::nullopt, boot_clock_ms(),
                             r.desired.spec->cpu_millis);

@@ -215,7 +215,8 @@ void WorkingStorage::give_secrets(std::int64_t uid, std::int64_t gid) const {
 }
 
 void WorkingStorage::wipe() {
-    if (is_mounted(outputs())) forget_key(outputs());  // also where something of the host still looks into it
+    if (is_mounted(outputs()))
+        forget_key(outputs());  // also where something of the host still looks into it
     detach();
     while (is_mounted(secrets()))
         unmount(secrets());

@@ -55,11 +55,11 @@ void fill_the_rest(Connection& superuser, const World& world) {
         "INSERT INTO output_chunks VALUES (" + sql(world.job) + ", repeat('a', 64), " + renter +
         ", 1, 'x');" + "INSERT INTO output_heads VALUES (" + sql(world.job) + ", 1, " + renter + ", " +
         sql(world.lease) + ");" + "INSERT INTO tunnels VALUES (" + sql(world.order) + ", " + renter + ", " +
-        sql(world.lease) + ", " + sql(world.host) + ", 'a:1', 1);" + "INSERT INTO telemetry_cards VALUES (" +
-        sql(world.lease) + ", " + sql(world.card) + ", " + renter + ", " + sql(world.seller) +
-        ", NULL, 'nvml', false, NULL, NULL, 1);" + "INSERT INTO telemetry_minutes VALUES (" +
-        sql(world.lease) + ", " + sql(world.card) + ", 0, " + renter + ", " + sql(world.seller) + ", 1);" +
-        "UPDATE listings SET state = 'paused'");
+        sql(world.lease) + ", " + sql(world.host) + ", 'a:1', 1);" +
+        "INSERT INTO telemetry_cards VALUES (" + sql(world.lease) + ", " + sql(world.card) + ", " + renter +
+        ", " + sql(world.seller) + ", NULL, 'nvml', false, NULL, NULL, 1);" +
+        "INSERT INTO telemetry_minutes VALUES (" + sql(world.lease) + ", " + sql(world.card) + ", 0, " +
+        renter + ", " + sql(world.seller) + ", 1);" + "UPDATE listings SET state = 'paused'");
 }
 
 /// Rows of `table` that `actor` sees; nothing where it may not even look.
