@@ -208,7 +208,7 @@ void Auditor::check_lease(const market::Lease& lease) const {
 /// None is made while its host is out of service, nor one that would run into it.
 void Auditor::check_maintenance(const market::Lease& lease) const {
     const market::Host& host = rows<market::Host>().at(lease.host);
-    if (!host.maintenance_from) return;
+    if (!host.maintenance_from || lease.allocated_at >= *host.maintenance_until) return;
     const std::string id = lease.id.text();
     require(lease.allocated_at < *host.maintenance_from, "no_lease_within_maintenance", id);
     const bool is_bounded = (lease.maintenance_at && *lease.maintenance_at <= *host.maintenance_from) ||
