@@ -151,75 +151,65 @@ void LeaseTask::reclaim(std::int64_t until_boot_ms) {
 }
 
 void LeaseTask::carry_out(const Action& action) {
-    const auto on_engine = [&](std::function<void(std::stop_token)> work) {
-        engine_lane_->post(std::string(name_of(action.kind)), std::move(work));
+    const auto on = [&](const std::unique_ptr<Lane>& lane, std::function<void(std::stop_token)> work) {
+        lane->post(std::string(name_of(action.kind)), std::move(work));
     };
-    const auto on_server = [&](std::function<void()> work) {
-        server_lane_->post(std::string(name_of(action.kind)),
-                           [work = std::move(work)](std::stop_token) { work(); });
+    const auto say = [this](const char* phase, bool LeaseRecord::*reported) {
+        report(phase, [=](LeaseRecord& r) { r.*reported = true; });
     };
-    const auto on_checkpoints = [&](bool is_last) {
-        checkpoint_lane_->post(std::string(name_of(action.kind)),
-                               [this, is_last](std::stop_token stop) { save_checkpoint(is_last, stop); });
-    };
-    const auto on_watch = [&](std::function<void(std::stop_token)> work) {
-        watch_lane_->post(std::string(name_of(action.kind)), std::move(work));
-    };
-    const StopCause cause = action.cause;
     switch (action.kind) {
         case ActionKind::stop_own:
-            return stop_own(cause);
+            return stop_own(action.cause);
         case ActionKind::check_health:
-            return on_watch([this](std::stop_token stop) { check_health(stop); });
+            return on(watch_lane_, [this](std::stop_token stop) { check_health(stop); });
         case ActionKind::sample_use:
-            return on_watch([this](std::stop_token) { sample_use(); });
+            return on(watch_lane_, [this](std::stop_token) { sample_use(); });
         case ActionKind::fail_start:
-            return on_engine([this](std::stop_token) { fail_start(); });
+            return on(engine_lane_, [this](std::stop_token) { fail_start(); });
         case ActionKind::save_outputs:
-            return checkpoint_lane_->post(std::string(name_of(action.kind)),
-                                          [this](std::stop_token stop) { save_outputs(stop); });
+            return on(checkpoint_lane_, [this](std::stop_token stop) { save_outputs(stop); });
         case ActionKind::cancel_prepare:
             return engine_lane_->interrupt();
         case ActionKind::prepare:
-            return on_engine([this](std::stop_token stop) { prepare(stop); });
+            return on(engine_lane_, [this](std::stop_token stop) { prepare(stop); });
         case ActionKind::start:
-            return on_engine([this, planned = boot_clock_ms()](std::stop_token) { start(planned); });
+            return on(engine_lane_, [this, planned = boot_clock_ms()](std::stop_token) { start(planned); });
         case ActionKind::terminate:
-            return on_engine(
-                [this, cause, until = action.until_boot_ms](std::stop_token) { terminate(cause, until); });
+            return on(engine_lane_,
+                      [this, action](std::stop_token) { terminate(action.cause, action.until_boot_ms); });
         case ActionKind::kill:
-            return on_engine([this, cause](std::stop_token) { kill(cause); });
+            return on(engine_lane_, [this, cause = action.cause](std::stop_token) { kill(cause); });
         case ActionKind::resume:
-            return on_engine([this](std::stop_token) { resume(); });
+            return on(engine_lane_, [this](std::stop_token) { resume(); });
         case ActionKind::record_exit:
-            return on_engine([this](std::stop_token) { record_exit(); });
+            return on(engine_lane_, [this](std::stop_token) { record_exit(); });
         case ActionKind::remove:
-            return on_engine([this](std::stop_token) { remove(); });
+            return on(engine_lane_, [this](std::stop_token) { remove(); });
         case ActionKind::discard:
-            return on_engine([this](std::stop_token) { discard(); });
+            return on(engine_lane_, [this](std::stop_token) { discard(); });
         case ActionKind::report_accepted:
-            return on_server([this] { report_accepted(); });
+            return on(server_lane_, [this](std::stop_token) { report_accepted(); });
         case ActionKind::report_running:
-            return on_server([this] { report_running(); });
+            return on(server_lane_, [this](std::stop_token) { report_running(); });
         case ActionKind::report_exited:
-            return on_server([this] { report("exited", [](LeaseRecord& r) { r.exit_reported = true; }); });
+            return on(server_lane_, [say](std::stop_token) { say("exited", &LeaseRecord::exit_reported); });
         case ActionKind::report_failed:
-            return on_server(
-                [this] { report("failed", [](LeaseRecord& r) { r.failure_reported = true; }); });
+            return on(server_lane_,
+                      [say](std::stop_token) { say("failed", &LeaseRecord::failure_reported); });
         case ActionKind::report_gone:
-            return on_server([this] { report_gone(); });
+            return on(server_lane_, [this](std::stop_token) { report_gone(); });
         case ActionKind::report_reclaimed:
-            return on_server([this] { report_reclaimed(); });
+            return on(server_lane_, [this](std::stop_token) { report_reclaimed(); });
         case ActionKind::state_usage:
-            return on_server([this] { state_usage(false); });
+            return on(server_lane_, [this](std::stop_token) { state_usage(false); });
         case ActionKind::state_final_usage:
-            return on_server([this] { state_usage(true); });
+            return on(server_lane_, [this](std::stop_token) { state_usage(true); });
         case ActionKind::upload_outputs:
-            return on_server([this] { upload(); });
+            return on(server_lane_, [this](std::stop_token) { upload(); });
         case ActionKind::save_checkpoint:
-            return on_checkpoints(false);
+            return on(checkpoint_lane_, [this](std::stop_token stop) { save_checkpoint(false, stop); });
         case ActionKind::save_last_checkpoint:
-            return on_checkpoints(true);
+            return on(checkpoint_lane_, [this](std::stop_token stop) { save_checkpoint(true, stop); });
         case ActionKind::cancel_checkpoint:
             return checkpoint_lane_->interrupt();
         case ActionKind::adopt:

@@ -55,7 +55,7 @@ const std::string lease_text =
     R"("running_at":"1970-01-01T00:00:02.000Z","ended_at":null,"phase_deadline":null,)"
     R"("reclaim_deadline":null,)"
     R"("paid_until":null,"running_ms":0,"charged_micros":0,"fee_micros":0,"held_micros":77,)"
-    R"("policy_version":2,"policy_rule":"a-rule","ends_by":null,"version":3})";
+    R"("policy_version":2,"policy_rule":"a-rule","ends_by":null,"maintenance_at":null,"version":3})";
 
 market::Order an_order() {
     market::Order order;
