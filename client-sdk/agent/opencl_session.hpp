@@ -26,7 +26,8 @@ class OpenclSession {
     void set(cl_kernel kernel, cl_uint index, const Value& value) {
         // A memory object is passed as its handle, so the handle's own size is meant.
         // NOLINTNEXTLINE(bugprone-sizeof-expression)
-        require(api_.clSetKernelArg(kernel, index, sizeof value, &value), "clSetKernelArg");
+        require(api_.clSetKernelArg(kernel, index, sizeof value, static_cast<const void*>(&value)),
+                "clSetKernelArg");
     }
 
     /// False when the device could not carry it out, which is how some show that memory ran out.
