@@ -94,7 +94,6 @@ Result<http::Reply> search(JobCall& call) {
     if (conditions.error) return *conditions.error;
     const auto page = read_page(call.request(), listings_tag, 1);
     if (!page) return page.error();
-    std::string after;
     if (page->after) {
         conditions.add("(ask_micros_per_hour, id) > (${}::bigint",
                        store::parameter_of(page->after->numbers[0]));
