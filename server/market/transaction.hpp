@@ -63,7 +63,8 @@ class Transaction {
     }
     template <class Row>
     void remove(const Row& row, std::string_view event) {
-        const Row before = row;
+        // `row` may be the state's own, which goes with the replacement.
+        const Row before = row;  // NOLINT(performance-unnecessary-copy-initialization)
         state_.replace<Row>(&before, nullptr);
         record(AnyRow(before), std::nullopt, event, {});
     }
