@@ -22,8 +22,7 @@ void Agent::open_gate() {
     } catch (const std::exception& error) {
         spdlog::error(
             "no guest will start, because its network cannot be closed: {}. Install nftables and iproute2, "
-            "or "
-            "say `egress = \"none\"` below [network] in the file of --policy",
+            "or say `egress = \"none\"` below [network] in the file of --policy",
             error.what());
     }
 }
