@@ -131,8 +131,10 @@ bool Caller::read_stream(const HttpRequest& request, SseParser& parser,
     };
     const auto on_chunk = [&](std::string_view chunk) {
         on_contact();
-        for (const SseEvent& event : parser.push(chunk))
-            if (!(wanted = act(event))) return false;
+        for (const SseEvent& event : parser.push(chunk)) {
+            wanted = act(event);
+            if (!wanted) return false;
+        }
         return true;
     };
     const HttpResponse response = http_.stream(request, on_head, on_chunk);
