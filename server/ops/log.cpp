@@ -54,7 +54,7 @@ struct ValueText {
 std::string members(std::string_view message, std::initializer_list<LogField> fields) {
     std::string text = "\"message\":" + json_string(redacted(message));
     for (const LogField& field : fields) {
-        text.append(",").append(json_string(field.name)).append(":");
+        text.append(",\"").append(field.name).append("\":");
         text += std::visit(ValueText{}, field.value);
     }
     return text;

@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::size_t secret_characters = 43;
 constexpr std::string_view replacement = "[redacted]";
+constexpr std::string_view key_mark = "fallow_";
+constexpr std::string_view password_mark = "password=";
+constexpr std::string_view url_mark = "://";
 
 /// Length of the well-formed UTF-8 sequence (RFC 3629) at the start of `text`, or 0.
 std::size_t sequence_length(std::string_view text) {
@@ -40,35 +43,44 @@ struct Span {
 };
 
 Span key_span(std::string_view text) {
-    constexpr std::string_view mark = "fallow_";
-    if (!text.starts_with(mark)) return {};
-    std::size_t end = mark.size();
+    if (!text.starts_with(key_mark)) return {};
+    std::size_t end = key_mark.size();
     while (end < text.size() && is_secret_character(text[end]))
         ++end;
-    return end - mark.size() >= secret_characters ? Span{mark.size(), end} : Span{};
+    return end - key_mark.size() >= secret_characters ? Span{key_mark.size(), end} : Span{};
 }
 
 Span password_span(std::string_view text) {
-    constexpr std::string_view mark = "password=";
-    if (!text.starts_with(mark)) return {};
-    const std::size_t end = text.find_first_of(" \t\r\n&", mark.size());
-    return {mark.size(), std::min(end, text.size())};
+    if (!text.starts_with(password_mark)) return {};
+    const std::size_t end = text.find_first_of(" \t\r\n&", password_mark.size());
+    return {password_mark.size(), std::min(end, text.size())};
 }
 
 /// The user information's password: "://user:password@".
 Span url_span(std::string_view text) {
-    constexpr std::string_view mark = "://";
-    if (!text.starts_with(mark)) return {};
-    const std::string_view authority = text.substr(0, text.find_first_of("/?# \t\r\n", mark.size()));
+    if (!text.starts_with(url_mark)) return {};
+    const std::string_view authority = text.substr(0, text.find_first_of("/?# \t\r\n", url_mark.size()));
     const std::size_t at = authority.rfind('@');
-    const std::size_t colon = authority.find(':', mark.size());
+    const std::size_t colon = authority.find(':', url_mark.size());
     if (at == std::string_view::npos || colon == std::string_view::npos || colon >= at) return {};
     return {colon + 1, at};
+}
+
+/// What each kind of secret has in it: most texts have none, and need no look at each character.
+bool may_hold_secret(std::string_view text) {
+    constexpr auto npos = std::string_view::npos;
+    return text.find(key_mark) != npos || text.find(password_mark) != npos || text.find(url_mark) != npos;
+}
+
+bool is_plain(char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f && c != '"' &&
+           c != '\\';
 }
 
 }  // namespace
 
 std::string redacted(std::string_view text) {
+    if (!may_hold_secret(text)) return std::string(text);
     std::string clean;
     clean.reserve(text.size());
     while (!text.empty()) {
@@ -90,6 +102,10 @@ std::string json_string(std::string_view text) {
     std::string quoted = "\"";
     quoted.reserve(text.size() + 2);
     while (!text.empty()) {
+        const auto end = std::find_if_not(text.begin(), text.end(), is_plain);
+        quoted.append(text.begin(), end);
+        text.remove_prefix(static_cast<std::size_t>(end - text.begin()));
+        if (text.empty()) break;
         const char c = text.front();
         const std::size_t length = sequence_length(text);
         if (length == 0) {
