@@ -74,6 +74,8 @@ std::string Transaction::make_nonce() {
 
 void Transaction::record(std::optional<AnyRow> before, std::optional<AnyRow> after, std::string_view event,
                          std::string_view reason, bool derived) {
+    // As many as an order makes: a row is large to move.
+    if (entries_.empty()) entries_.reserve(8);
     entries_.push_back(Entry{std::move(before),
                              std::move(after),
                              event,
