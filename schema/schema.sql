@@ -342,6 +342,16 @@ CREATE TABLE orders (
     storage_micros_per_gib_month_max bigint,
     stored_gib_max             bigint,
     all_in_micros_per_hour     bigint,
+    egress_gib                 bigint NOT NULL DEFAULT 0,
+    egress_micros_per_gib_max  bigint,
+    overage_micros_max         bigint NOT NULL DEFAULT 0,
+    egress_mib_used            bigint NOT NULL DEFAULT 0,
+    overage_micros_used        bigint NOT NULL DEFAULT 0,
+    CONSTRAINT orders_traffic_within_limits
+        CHECK (egress_gib BETWEEN 0 AND 1000000 AND egress_micros_per_gib_max BETWEEN 0 AND 1000000000
+               AND overage_micros_max BETWEEN 0 AND 1000000000000000
+               AND egress_mib_used BETWEEN 0 AND egress_gib * 1024
+               AND overage_micros_used BETWEEN 0 AND overage_micros_max),
     CONSTRAINT orders_nvlink_known CHECK (nvlink IN ('prefer', 'require')),
     CONSTRAINT orders_pricing_known CHECK (pricing IN ('fixed', 'spot')),
     CONSTRAINT orders_state_known CHECK (state IN ('standing', 'filled', 'cancelled', 'expired', 'rejected')),
@@ -423,17 +433,27 @@ CREATE TABLE leases (
     storage_bytes          bigint NOT NULL DEFAULT 0,
     storage_micros_per_gib_month bigint NOT NULL DEFAULT 0,
     maintenance_at         bigint,
+    egress_micros_per_gib  bigint NOT NULL DEFAULT 0,
+    egress_mib_max         bigint,
+    egress_mib             bigint NOT NULL DEFAULT 0,
+    egress_bytes_claimed   bigint NOT NULL DEFAULT 0,
     CONSTRAINT leases_storage_within_limits
         CHECK (storage_bytes BETWEEN 0 AND 17592186044416 AND storage_micros_per_gib_month BETWEEN 0 AND 1000000000),
-    -- A month has 730 hours. Of a spot lease the prices are in lease_segments, so that here only its storage is
-    -- bounded.
+    CONSTRAINT leases_traffic_within_limits
+        CHECK (egress_micros_per_gib BETWEEN 0 AND 1000000000 AND egress_mib_max BETWEEN 0 AND 8589934591
+               AND egress_mib >= 0 AND egress_mib <= egress_mib_max AND egress_mib <= egress_bytes_claimed / 1048576),
+    -- What costs nothing has no limit, and nothing else is without one.
+    CONSTRAINT leases_traffic_limited_where_priced
+        CHECK ((egress_mib_max IS NULL) = (egress_micros_per_gib = 0)),
+    -- A month has 730 hours; a MiB is 3,515,625 units of the numerator for each micro of a GiB. Of a spot lease the
+    -- prices are in lease_segments, so that here only its storage and its traffic are bounded.
     CONSTRAINT leases_sum_exact
         CHECK (CASE WHEN spot_floor_micros_per_hour IS NULL
                     THEN numerator = (price_micros_per_hour::numeric * thousandths
                                       + div(storage_micros_per_gib_month::numeric * storage_bytes * 1000, 783831531520))
-                                     * running_ms
+                                     * running_ms + egress_micros_per_gib::numeric * egress_mib * 3515625
                     ELSE numerator >= div(storage_micros_per_gib_month::numeric * storage_bytes * 1000, 783831531520)
-                                      * running_ms END),
+                                      * running_ms + egress_micros_per_gib::numeric * egress_mib * 3515625 END),
     CONSTRAINT leases_chosen_by_known
         CHECK (chosen_by IN ('named', 'price', 'fragmentation', 'lowest_id', 'nvlink', 'rack')),
     CONSTRAINT leases_price_not_below_floor CHECK (price_micros_per_hour >= spot_floor_micros_per_hour),
@@ -567,6 +587,9 @@ CREATE TABLE jobs (
     version          bigint NOT NULL,
     rank             integer NOT NULL DEFAULT 0,
     hosts            integer NOT NULL DEFAULT 1,
+    egress_mib_used  bigint NOT NULL DEFAULT 0,
+    overage_micros_used bigint NOT NULL DEFAULT 0,
+    CONSTRAINT jobs_traffic_not_negative CHECK (egress_mib_used >= 0 AND overage_micros_used >= 0),
     CONSTRAINT jobs_state_known
         CHECK (state IN ('queued', 'assigned', 'running', 'succeeded', 'failed', 'cancelled')),
     CONSTRAINT jobs_reason_known CHECK (reason IN (
@@ -599,6 +622,8 @@ CREATE TABLE usage_statements (
     clipped_ms           bigint NOT NULL,
     final                boolean NOT NULL,
     accepted_at          bigint NOT NULL,
+    accepted_egress_mib  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT usage_statements_traffic_not_negative CHECK (accepted_egress_mib >= 0),
     CONSTRAINT usage_statements_pkey PRIMARY KEY (lease_id, sequence),
     CONSTRAINT usage_statements_not_negative
         CHECK (sequence >= 0 AND accepted_running_ms >= 0 AND clipped_ms >= 0)
@@ -647,8 +672,12 @@ CREATE TABLE reservations (
     version                bigint NOT NULL,
     storage_micros_per_gib_month bigint NOT NULL DEFAULT 0,
     stored_gib_max         bigint,
+    egress_micros_per_gib  bigint NOT NULL DEFAULT 0,
+    egress_gib             bigint NOT NULL DEFAULT 0,
     CONSTRAINT reservations_storage_within_limits
         CHECK (storage_micros_per_gib_month BETWEEN 0 AND 1000000000 AND stored_gib_max BETWEEN 0 AND 1000000),
+    CONSTRAINT reservations_traffic_within_limits
+        CHECK (egress_micros_per_gib BETWEEN 0 AND 1000000000 AND egress_gib BETWEEN 0 AND 1000000),
     CONSTRAINT reservations_state_known
         CHECK (state IN ('booked', 'started', 'ended', 'cancelled', 'broken', 'failed', 'sold')),
     CONSTRAINT reservations_reason_known CHECK (reason IN (

@@ -26,6 +26,12 @@ Millis grace_of(const market::Lease& lease, Time now) {
     return std::max(Millis(), *lease.reclaim_deadline - now);
 }
 
+/// What its containers may send all together, for life.
+std::optional<std::int64_t> egress_bytes_max(const market::Lease& lease) {
+    if (!lease.egress_mib_max) return std::nullopt;
+    return *lease.egress_mib_max * ledger::bytes_per_mib;
+}
+
 std::optional<Time> run_until(const market::Lease& lease) {
     std::optional<Time> until;
     if (lease.running_at) until = *lease.running_at + lease.term;
@@ -215,6 +221,7 @@ void write(JsonWriter& json, const DesiredLease& desired, const ops::Config& con
         .field("reclaim_notice_ms", lease.reclaim_notice)
         .field("price_micros_per_hour", lease.price)
         .field("thousandths", lease.thousandths)
+        .field("egress_bytes_max", egress_bytes_max(lease))
         .end_object();
 }
 

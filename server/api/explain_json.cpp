@@ -31,6 +31,7 @@ void write(JsonWriter& json, const market::SingleChange& change) {
         .field("nvlink", change.order.nvlink)
         .field("price_max_micros_per_hour", change.order.price_max)
         .field("storage_micros_per_gib_month_max", change.order.storage_price_max)
+        .field("egress_micros_per_gib_max", change.order.egress_price_max)
         .field("term_ms", change.order.term)
         .field("listing_id", change.listing)
         .field("price_micros_per_hour", change.price)

@@ -48,6 +48,26 @@ std::optional<ledger::Micros> read_storage_price_max(FieldReader& reader) {
     return price ? std::optional(ledger::Micros(*price)) : std::nullopt;
 }
 
+std::optional<ledger::Micros> read_egress_price_max(FieldReader& reader) {
+    const auto price =
+        reader.optional_integer("egress_micros_per_gib_max", 0, limits::egress_micros_per_gib_max);
+    return price ? std::optional(ledger::Micros(*price)) : std::nullopt;
+}
+
+/// What each host may send, and for how much.
+void read_traffic(FieldReader& reader, market::PlaceOrder& order) {
+    order.egress_gib = reader.optional_integer("egress_gib", 0, limits::quoted_gib_max);
+    order.egress_price_max = read_egress_price_max(reader);
+    order.overage_max =
+        ledger::Micros(reader.integer_or("overage_micros_max", 0, 0, limits::amount_micros_max));
+    if (order.quote && order.egress_price_max)
+        reader.fail(ErrorCode::invalid_field, "egress_micros_per_gib_max",
+                    "Leave it out: the quote is the limit.");
+    if (!order.quote && !order.egress_price_max && order.egress_gib.value_or(0) > 0)
+        reader.fail(ErrorCode::missing_field, "egress_micros_per_gib_max",
+                    "Say what a GiB sent may cost at most, for a cheap card may have dear traffic.");
+}
+
 DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
     DecodedOrder decoded;
     market::PlaceOrder& order = decoded.command;
@@ -69,6 +89,7 @@ DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
     if (order.quote && order.storage_price_max)
         reader.fail(ErrorCode::invalid_field, "storage_micros_per_gib_month_max",
                     "Leave it out: the quote is the limit.");
+    read_traffic(reader, order);
     order.term = Millis(reader.integer("term_ms", limits::term_ms_min, limits::term_ms_max));
     order.fill_or_kill = reader.boolean_or("fill_or_kill", false);
     order.expires_in = Millis(
@@ -139,6 +160,7 @@ Result<market::MakeQuote> decode_quote_request(std::string_view body) {
         quote.requirements = read_requirements(reader);
         read_shape(reader, quote);
         quote.storage_price_max = read_storage_price_max(reader);
+        quote.egress_price_max = read_egress_price_max(reader);
         quote.price_max =
             ledger::Price(reader.integer_or("price_max_micros_per_hour", limits::price_micros_per_hour_max,
                                             0, limits::price_micros_per_hour_max));

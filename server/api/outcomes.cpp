@@ -149,6 +149,7 @@ std::string encode_usage(const market::Outcome& outcome, const Encoding&) {
         .field("nonce", accepted.lease.nonce)
         .field("sequence", accepted.usage.sequence)
         .field("accepted_running_ms", accepted.usage.accepted_running)
+        .field("accepted_egress_mib", accepted.usage.accepted_egress_mib)
         .field("paid_until", accepted.lease.paid_until)
         .end_object();
     return json.take();

@@ -73,7 +73,9 @@ bool is_nonce(std::string_view text) {
 Result<market::ReportUsage> parse_usage_statement(std::string_view text) {
     Lines lines(text);
     market::ReportUsage usage;
-    if (lines.line() != "fallow-usage-v1") lines.fail("fallow-usage-v1");
+    const std::string_view form = lines.line();
+    const bool tells_traffic = form == "fallow-usage-v2";
+    if (!tells_traffic && form != "fallow-usage-v1") lines.fail("fallow-usage-v2");
     const auto lease = LeaseId::parse(lines.value("lease"));
     if (!lease) lines.fail("lease");
     usage.lease_epoch = lines.number("epoch");
@@ -83,6 +85,7 @@ Result<market::ReportUsage> parse_usage_statement(std::string_view text) {
     if (!is_nonce(usage.nonce)) lines.fail("nonce");
     usage.sequence = lines.number("sequence");
     usage.running = Millis(lines.number("running_ms"));
+    if (tells_traffic) usage.egress_bytes = lines.number("egress_bytes");
     const std::string_view final = lines.value("final");
     if (final != "true" && final != "false") lines.fail("final");
     lines.finish();

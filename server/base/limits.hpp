@@ -84,6 +84,7 @@ inline constexpr std::int32_t thousandths_per_card = 1000;
 inline constexpr std::int64_t storage_micros_per_gib_month_max = 1'000'000'000;  // a thousand
 inline constexpr std::int64_t egress_micros_per_gib_max = 1'000'000'000;
 inline constexpr std::int64_t quoted_gib_max = 1'000'000;
+inline constexpr std::int64_t egress_mib_max = (1LL << 33) - 1;       // of a lease; in bytes below 2^53
 inline constexpr std::int64_t working_storage_bytes_max = 1LL << 44;  // of a job
 inline constexpr std::size_t quote_bytes_max = 8192;
 inline constexpr std::int64_t reservation_ahead_ms_max = 366LL * 24 * 3600 * 1000;
@@ -123,6 +124,7 @@ static_assert(job_spec_bytes_max < request_body_bytes_max);
 static_assert(artifact_bytes_max <= artifact_bytes_per_organization_max);
 static_assert(log_chunk_bytes_max < request_body_bytes_max);
 static_assert(engine_batch_max <= engine_queue_max);
+static_assert(quoted_gib_max * 1024 <= egress_mib_max);
 // price × term × thousandths × cards fits in 127 bits with room to spare
 static_assert(price_micros_per_hour_max <= (1LL << 40) && term_ms_max < (1LL << 35));
 

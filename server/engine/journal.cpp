@@ -142,6 +142,7 @@ ledger::ReceiptFacts facts_of(const market::Lease& lease, const std::vector<ledg
     facts.segments = bill.empty() ? std::vector{ledger::Segment{lease.price, lease.meter.running}} : bill;
     facts.storage_bytes = lease.storage_bytes;
     facts.storage_price = lease.storage_price;
+    facts.egress_price = lease.egress_price;
     facts.meter = lease.meter;
     facts.usage_sha256 = lease.usage_sha256;
     return facts;

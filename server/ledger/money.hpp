@@ -35,6 +35,13 @@ inline constexpr std::int64_t numerator_per_micro = 3'600'000'000;
 
 inline constexpr std::int64_t hours_per_month = 730;
 inline constexpr std::int64_t bytes_per_gib = std::int64_t{1} << 30;
+inline constexpr std::int64_t bytes_per_mib = std::int64_t{1} << 20;
+inline constexpr std::int64_t mib_per_gib = 1024;
+
+/// What a MiB sent adds to a numerator for each micro that a GiB costs: a whole number, so traffic is
+/// exact.
+inline constexpr std::int64_t numerator_per_mib = numerator_per_micro / mib_per_gib;
+static_assert(numerator_per_mib * mib_per_gib == numerator_per_micro);
 
 /// The dearest storage, in thousandths of a micro per hour.
 inline constexpr Int128 storage_nanos_per_hour_max =
@@ -46,8 +53,12 @@ inline constexpr Int128 numerator_max = (static_cast<Int128>(limits::price_micro
                                              limits::thousandths_per_card * limits::cards_per_order_max +
                                          storage_nanos_per_hour_max) *
                                         limits::term_ms_max;
+/// The dearest traffic: all that can be ordered at the highest price, and the highest overage.
+inline constexpr Int128 traffic_micros_max =
+    static_cast<Int128>(limits::egress_micros_per_gib_max) * limits::quoted_gib_max +
+    limits::amount_micros_max;
 static_assert(storage_nanos_per_hour_max < (static_cast<Int128>(1) << 63));
 static_assert(limits::working_storage_bytes_max / bytes_per_gib <= limits::quoted_gib_max);
-static_assert(numerator_max / numerator_per_micro < (static_cast<Int128>(1) << 63));
+static_assert(numerator_max / numerator_per_micro + traffic_micros_max < (static_cast<Int128>(1) << 63));
 
 }  // namespace fallow::ledger

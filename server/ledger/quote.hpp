@@ -1,5 +1,5 @@
 // A quote: the all-in price of an order, as the exact bytes that are signed. What it names is a cap: cards
-// and storage bill by proved time; traffic bills nothing as long as nobody meters it.
+// and storage bill by proved time, traffic by what was sent.
 #pragma once
 
 #include <optional>
@@ -42,7 +42,7 @@ struct QuoteFacts {
     Millis term;
     std::int32_t fee_ppm = 0;         ///< the operator's part, which is in the prices
     std::int64_t stored_gib = 0;      ///< on each host, for the whole term
-    std::int64_t moved_gib = 0;       ///< from each host
+    std::int64_t moved_gib = 0;       ///< sent from each host
     std::vector<QuotedHost> hosts;    ///< different ones; never empty
     std::optional<BlockTerms> block;  ///< for a reservation; nothing for an order
     Time quoted_at;

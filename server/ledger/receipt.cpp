@@ -35,13 +35,20 @@ std::string receipt_text(const ReceiptFacts& facts) {
     line("end_reason", facts.end_reason);
     for (const Segment& segment : facts.segments)
         line("segment", fmt::format("{} {}", segment.price.micros_per_hour, segment.running.count));
+    const Traffic traffic{facts.egress_price, facts.meter.egress_mib};
+    const Int128 of_time = facts.meter.numerator - traffic.numerator();
     if (const auto nanos = storage_nanos_per_hour(facts.storage_price, facts.storage_bytes); nanos > 0) {
-        Int128 of_cards = facts.meter.numerator - static_cast<Int128>(nanos) * facts.meter.running.count;
-        of_cards /= numerator_per_micro;
+        const Int128 of_cards = of_time - static_cast<Int128>(nanos) * facts.meter.running.count;
+        const Int128 part = of_time / numerator_per_micro - of_cards / numerator_per_micro;
         line("storage_bytes", facts.storage_bytes);
         line("storage_micros_per_gib_month", facts.storage_price.count);
         line("storage_nanos_per_hour", nanos);
-        line("storage_micros", facts.meter.charged.count - static_cast<std::int64_t>(of_cards));
+        line("storage_micros", static_cast<std::int64_t>(part));
+    }
+    if (traffic.numerator() > 0) {
+        line("egress_mib", traffic.mib);
+        line("egress_micros_per_gib", traffic.per_gib.count);
+        line("egress_micros", traffic_part(facts.meter, traffic.per_gib).count);
     }
     line("running_ms", facts.meter.running.count);
     line("charged_micros", facts.meter.charged.count);

@@ -202,6 +202,11 @@ Status check_usage(const Lease& lease, const ReportUsage& report) {
             ErrorCode::usage_not_monotone,
             fmt::format("Running time is cumulative: {} ms were stated before.", lease.claimed.count),
             "/statement");
+    if (report.egress_bytes && *report.egress_bytes < lease.egress_bytes_claimed)
+        return refuse(ErrorCode::usage_not_monotone,
+                      fmt::format("What was sent is cumulative: {} bytes were stated before.",
+                                  lease.egress_bytes_claimed),
+                      "/statement");
     return Done{};
 }
 
@@ -214,8 +219,16 @@ Millis accepted_running(const Rules& rules, const Lease& lease, Millis claimed, 
     accepted = std::min(accepted, lease.meter.running + (end - *lease.usage_at) + rules.heartbeat);
     accepted = std::min(accepted, lease.term);
     accepted =
-        std::min(accepted, lease.meter.running + ledger::covered_by(lease.meter, lease.rate(), lease.held));
+        std::min(accepted, lease.meter.running + ledger::covered_by(lease.meter, lease.rate(), lease.held,
+                                                                    lease.traffic_left()));
     return std::max(accepted, lease.meter.running);
+}
+
+/// Whole MiB, and not past the limit, up to which the price is held. Never less than before.
+std::int64_t accepted_traffic(const Lease& lease, std::int64_t claimed_bytes) {
+    std::int64_t mib = claimed_bytes / ledger::bytes_per_mib;
+    if (lease.egress_mib_max) mib = std::min(mib, *lease.egress_mib_max);
+    return std::max(mib, lease.meter.egress_mib);
 }
 
 }  // namespace
@@ -236,19 +249,24 @@ Result<Outcome> handle(Transaction& tx, const ReportUsage& command) {
     if (const auto fine = check_usage(**found, command); !fine) return fine.error();
 
     Lease lease = **found;
-    const Millis accepted = accepted_running(tx.state().rules(), lease, command.running, tx.now());
+    const std::int64_t sent = command.egress_bytes.value_or(lease.egress_bytes_claimed);
+    const Accepted accepted{accepted_running(tx.state().rules(), lease, command.running, tx.now()),
+                            accepted_traffic(lease, sent)};
     charge(tx, lease, accepted);
     follow_pool(tx, lease, *lease.usage_at);
     lease.usage_sequence = command.sequence;
     lease.claimed = command.running;
+    lease.egress_bytes_claimed = sent;
     lease.usage_sha256 = command.statement_sha256;
     lease.usage_at = tx.now();
     lease.nonce = tx.make_nonce();
     if (lease.state == LeaseState::running) lease.paid_until = paid_until(tx.state(), lease, tx.now());
-    const Usage usage{
-        lease.id,          command.sequence,  lease.renter, lease.seller,
-        command.statement, command.signature, accepted,     std::max(command.running - accepted, Millis(0)),
-        command.final,     tx.now()};
+    const Usage usage{lease.id,           command.sequence,
+                      lease.renter,       lease.seller,
+                      command.statement,  command.signature,
+                      accepted.running,   std::max(command.running - accepted.running, Millis(0)),
+                      command.final,      tx.now(),
+                      accepted.egress_mib};
     tx.update(std::move(lease), "lease.metered");
     tx.add_usage(usage);
     return Outcome(UsageAccepted{tx.state().at<Lease>(command.lease), usage});

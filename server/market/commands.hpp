@@ -201,6 +201,7 @@ struct MakeQuote {
     std::int32_t hosts = 1;
     ledger::Price price_max{limits::price_micros_per_hour_max};
     std::optional<ledger::Micros> storage_price_max = {};
+    std::optional<ledger::Micros> egress_price_max = {};
     Millis term;
     std::int64_t stored_gib = 0;
     std::int64_t moved_gib = 0;
@@ -223,6 +224,10 @@ struct PlaceOrder {
     std::int32_t hosts = 1;                                   ///< each with `count` cards
     std::optional<ledger::Micros> storage_price_max = {};
     NvlinkWish nvlink = NvlinkWish::prefer;
+    /// On each host; left out: what the quote says, or none.
+    std::optional<std::int64_t> egress_gib = {};
+    std::optional<ledger::Micros> egress_price_max = {};
+    ledger::Micros overage_max = {};  ///< on each host
 };
 /// Of a spot order that stands, or whose lease has not been told to stop.
 struct ChangeBid {
@@ -341,6 +346,7 @@ struct ReportUsage {
     std::string statement;
     std::string statement_sha256;  ///< lower-case hex
     std::string signature;
+    std::optional<std::int64_t> egress_bytes = {};  ///< cumulative; none: the agent is too old to say
 };
 
 // --- the engine's own

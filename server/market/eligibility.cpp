@@ -48,6 +48,10 @@ bool is_within_storage_price(const Pairing& p) {
     return is_price_held(p.order) || !p.order.storage_price_max ||
            p.listing.storage_price <= *p.order.storage_price_max;
 }
+bool is_within_egress_price(const Pairing& p) {
+    return is_price_held(p.order) || !p.order.egress_price_max ||
+           p.listing.egress_price <= *p.order.egress_price_max;
+}
 bool is_within_terms(const Pairing& p) {
     return p.listing.term_min <= p.order.term && p.order.term <= p.listing.term_max;
 }
@@ -131,6 +135,7 @@ constexpr std::array all_listing_rules{
     ListingRule{Constraint::frozen, is_not_frozen},
     ListingRule{Constraint::price, is_within_price},
     ListingRule{Constraint::storage_price, is_within_storage_price},
+    ListingRule{Constraint::egress_price, is_within_egress_price},
     ListingRule{Constraint::term, is_within_terms},
     ListingRule{Constraint::window, is_within_window},
     ListingRule{Constraint::maintenance, is_out_of_maintenance},

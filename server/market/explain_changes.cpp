@@ -127,6 +127,7 @@ NearestChanges::Candidate NearestChanges::unchanged() const {
             order_.requirements,
             order_.price_max,
             order_.storage_price_max,
+            order_.egress_price_max,
             order_.term,
             order_.count,
             order_.thousandths,
@@ -267,6 +268,14 @@ void NearestChanges::kept_away(const Asked& asked, const Pairing& pairing, const
             candidate.now = text_of(price);
             return offer({asked.constraint, {}}, price.count, pairing.listing, std::move(candidate));
         }
+        case Constraint::egress_price: {
+            const ledger::Micros price = pairing.listing.egress_price;
+            Candidate candidate = unchanged();
+            candidate.egress_price_max = price;
+            candidate.was = text_of(*order_.egress_price_max);
+            candidate.now = text_of(price);
+            return offer({asked.constraint, {}}, price.count, pairing.listing, std::move(candidate));
+        }
         case Constraint::term:
         case Constraint::window:
         case Constraint::maintenance:
@@ -354,6 +363,7 @@ std::optional<SingleChange> NearestChanges::tried(Constraint constraint, const C
     order.requirements = candidate.requirements;
     order.price_max = candidate.price_max;
     order.storage_price_max = candidate.storage_price_max;
+    order.egress_price_max = candidate.egress_price_max;
     order.term = candidate.term;
     order.count = candidate.count;
     order.thousandths = candidate.thousandths;

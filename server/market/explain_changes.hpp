@@ -47,6 +47,7 @@ class NearestChanges {
         Requirements requirements;
         ledger::Price price_max;
         std::optional<ledger::Micros> storage_price_max;
+        std::optional<ledger::Micros> egress_price_max;
         Millis term;
         std::int32_t count = 1;
         std::int32_t thousandths = limits::thousandths_per_card;

@@ -10,6 +10,7 @@
 #include "market/pools.hpp"
 #include "market/quotes.hpp"
 #include "market/spot.hpp"
+#include "market/traffic.hpp"
 
 namespace fallow::market {
 namespace {
@@ -32,6 +33,8 @@ Lease lease_for(const Transaction& tx, const Order& order, const Member& member)
     lease.price = price_of(order, member, listing);
     lease.storage_bytes = order.storage_bytes;
     lease.storage_price = storage_price_of(order, member, listing);
+    lease.egress_price = egress_price_of(order, member, listing);
+    lease.egress_mib_max = egress_limit(order, lease.egress_price);
     if (is_spot(order)) price_new_lease(tx.state(), lease, order, listing, member.cards, tx.now());
     lease.thousandths = static_cast<std::int32_t>(member.cards.size()) * member.thousandths;
     lease.fee_ppm = fee_of(order, tx.state().settings());
@@ -88,6 +91,7 @@ struct Wanted {
     ledger::Price price;
     std::int32_t thousandths;
     Micros storage_price;
+    Micros egress_price;
     Millis notice;
 };
 Micros hold_of(const State& state, const Order& order, const Wanted& wanted) {
@@ -97,6 +101,8 @@ Micros hold_of(const State& state, const Order& order, const Wanted& wanted) {
     lease.reclaim_notice = wanted.notice;
     lease.storage_bytes = order.storage_bytes;
     lease.storage_price = wanted.storage_price;
+    lease.egress_price = wanted.egress_price;
+    lease.egress_mib_max = egress_limit(order, wanted.egress_price);
     return hold_wanted(state.rules(), lease, wanted.price);
 }
 
@@ -110,7 +116,7 @@ Micros first_hold(const State& state, const Order& order, const Match& match) {
         const auto price = is_spot(order) ? order.price_max : price_of(order, member, listing);
         sum = sum + hold_of(state, order,
                             {price, thousandths, storage_price_of(order, member, listing),
-                             listing.reclaim_notice});
+                             egress_price_of(order, member, listing), listing.reclaim_notice});
     }
     return sum;
 }
@@ -119,7 +125,9 @@ Micros first_hold_at_limit(const State& state, const Order& order) {
     // Without a limit of its own, what storage will cost is known with the listing alone.
     const Micros storage = order.storage_price_max.value_or(Micros(0));
     const Micros one =
-        hold_of(state, order, {order.price_max, order.count * order.thousandths, storage, Millis(0)});
+        hold_of(state, order,
+                {order.price_max, order.count * order.thousandths, storage, Micros(0), Millis(0)}) +
+        traffic_at_limit(order);
     return Micros(one.count * order.hosts);
 }
 

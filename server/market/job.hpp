@@ -10,6 +10,7 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 #include "market/lease.hpp"
+#include "market/order.hpp"
 
 namespace fallow::market {
 
@@ -32,8 +33,9 @@ struct Job {
     std::optional<Time> started_at;
     std::optional<Time> finished_at;
     std::int64_t version = 1;
-    std::int32_t rank = 0;   ///< among the jobs of its order, one for each host
-    std::int32_t hosts = 1;  ///< how many those are
+    std::int32_t rank = 0;     ///< among the jobs of its order, one for each host
+    std::int32_t hosts = 1;    ///< how many those are
+    TrafficUsed traffic_used;  ///< up to the end of its last attempt
 
     [[nodiscard]] bool is_member() const { return hosts > 1; }
 
@@ -56,6 +58,8 @@ struct Job {
         visit.field("version", row.version);
         visit.field("rank", row.rank);
         visit.field("hosts", row.hosts);
+        visit.field("egress_mib_used", row.traffic_used.mib);
+        visit.field("overage_micros_used", row.traffic_used.overage);
     }
 };
 

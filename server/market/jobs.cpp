@@ -16,6 +16,7 @@
 #include "market/quotes.hpp"
 #include "market/search/query.hpp"
 #include "market/spot.hpp"
+#include "market/traffic.hpp"
 
 namespace fallow::market {
 namespace {
@@ -26,6 +27,8 @@ void requeue(Transaction& tx, std::vector<Job> jobs, Millis term) {
     Order order = tx.state().at<Order>(*jobs.front().order);
     order.term = term;
     limit_to_quote(tx.state(), order);
+    for (const Job& job : jobs)
+        order.traffic_used = most_of(order.traffic_used, job.traffic_used);
     const Millis lifetime = order.expires_at - order.placed_at;
     order.id = tx.make_id<OrderId>();
     order.state = OrderState::standing;
@@ -97,6 +100,9 @@ Order order_of(const Transaction& tx, const PlaceOrder& command) {
     order.price_max = command.price_max;
     order.storage_price_max = command.storage_price_max;
     if (command.job) order.storage_bytes = command.job->storage_bytes;
+    order.egress_gib = command.egress_gib.value_or(command.quote ? command.quote->moved_gib : 0);
+    order.egress_price_max = command.egress_price_max;
+    order.overage_max = command.overage_max;
     order.term = command.term;
     order.fill_or_kill = command.fill_or_kill;
     order.placed_at = tx.now();
@@ -133,6 +139,8 @@ Status check_place(const Transaction& tx, const PlaceOrder& command, const Order
         if (const auto allowed = check_may_start(state, renter, tx.now()); !allowed) return allowed;
     if (const auto there = check_listing(state, command.requirements.listing); !there) return there;
     if (const auto fine = check_shape(order); !fine) return fine;
+    if (!command.quote)
+        if (const auto fine = check_traffic(order); !fine) return fine;
     if (command.pricing == OrderPricing::spot &&
         (command.hosts > 1 || command.thousandths < limits::thousandths_per_card))
         return refuse(ErrorCode::invalid_field, "A bid is for whole cards on one host.", "/pricing");
@@ -292,6 +300,8 @@ bool has_ended(const State& state, OrderId gang) {
 void settle_job(Transaction& tx, JobId id, EndReason reason, std::optional<std::int32_t> exit_code) {
     Job job = tx.state().at<Job>(id);
     job.exit_code = exit_code;
+    // Here the lease is still known; it may be forgotten before the last of a gang ends.
+    job.traffic_used = used_after(tx.state().at<Order>(*job.order), tx.state().at<Lease>(*job.lease));
     if (!job.is_member()) return settle(tx, {std::move(job)}, reason);
     const OrderId gang = *job.order;
     job.reason = reason;

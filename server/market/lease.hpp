@@ -84,12 +84,19 @@ struct Lease {
     ledger::Micros storage_price;       ///< of a GiB for a month; locked for the lease's life
     /// Its host goes out of service: told to stop a notice before that.
     std::optional<Time> maintenance_at;
+    ledger::Micros egress_price;                 ///< of a GiB sent; locked for the lease's life
+    std::optional<std::int64_t> egress_mib_max;  ///< what it may send; none where that costs nothing
+    std::int64_t egress_bytes_claimed = 0;       ///< by the last statement, accepted or not
 
     /// What its running time costs with its cards at `of_cards`, and now.
     [[nodiscard]] ledger::Rate rate_at(ledger::Price of_cards) const {
         return {of_cards, thousandths, ledger::storage_nanos_per_hour(storage_price, storage_bytes)};
     }
     [[nodiscard]] ledger::Rate rate() const { return rate_at(price); }
+    /// What it may still send, whose price is held all the time.
+    [[nodiscard]] ledger::Traffic traffic_left() const {
+        return {egress_price, egress_mib_max ? *egress_mib_max - meter.egress_mib : 0};
+    }
     /// What the lease takes of each of its cards.
     [[nodiscard]] std::int32_t thousandths_of_each() const {
         return thousandths / static_cast<std::int32_t>(cards.size());
@@ -151,6 +158,10 @@ struct Lease {
         visit.field("storage_bytes", row.storage_bytes);
         visit.field("storage_micros_per_gib_month", row.storage_price);
         visit.field("maintenance_at", row.maintenance_at);
+        visit.field("egress_micros_per_gib", row.egress_price);
+        visit.field("egress_mib_max", row.egress_mib_max);
+        visit.field("egress_mib", row.meter.egress_mib);
+        visit.field("egress_bytes_claimed", row.egress_bytes_claimed);
     }
 };
 
@@ -184,6 +195,7 @@ struct Usage {
     Millis clipped;           ///< claimed by this statement and not accepted
     bool final = false;
     Time accepted_at;
+    std::int64_t accepted_egress_mib = 0;  ///< cumulative
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -197,6 +209,7 @@ struct Usage {
         visit.field("clipped_ms", row.clipped);
         visit.field("final", row.final);
         visit.field("accepted_at", row.accepted_at);
+        visit.field("accepted_egress_mib", row.accepted_egress_mib);
     }
 };
 

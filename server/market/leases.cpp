@@ -44,7 +44,9 @@ Micros affordable(const State& state, OrganizationId renter, Micros wanted) {
 void top_up(Transaction& tx, Lease& lease) {
     const State& state = tx.state();
     const Micros wanted = hold_wanted(state.rules(), lease, highest_price(state, lease));
-    if (lease.held.count * 4 >= wanted.count * 3)
+    // What is held for traffic pays for no time.
+    const Micros traffic = ledger::cost_ceiling(lease.traffic_left());
+    if ((lease.held - traffic).count * 4 >= (wanted - traffic).count * 3)
         return;  // still three quarters of the window: not worth a transfer
     const Micros amount = affordable(state, lease.renter, wanted - lease.held);
     if (amount.count <= 0) return;
@@ -133,7 +135,8 @@ ledger::Micros hold_wanted(const Rules& rules, const Lease& lease, ledger::Price
         rules.hold_window + rules.disconnect_window + std::max(lease.reclaim_notice, rules.stop_grace);
     const Millis rest = lease.term - lease.meter.running;
     return ledger::cost_ceiling(lease.rate_at(price),
-                                std::clamp(window, Millis(0), std::max(rest, Millis(0))));
+                                std::clamp(window, Millis(0), std::max(rest, Millis(0)))) +
+           ledger::cost_ceiling(lease.traffic_left());
 }
 
 ledger::Micros missing_hold(const Rules& rules, const Lease& lease, ledger::Price price) {
@@ -141,18 +144,19 @@ ledger::Micros missing_hold(const Rules& rules, const Lease& lease, ledger::Pric
 }
 
 Time paid_until(const State& state, const Lease& lease, Time now) {
-    const Millis covered =
-        ledger::covered_by(lease.meter, lease.rate_at(highest_price(state, lease)), lease.held);
+    const Millis covered = ledger::covered_by(lease.meter, lease.rate_at(highest_price(state, lease)),
+                                              lease.held, lease.traffic_left());
     const Time until = now + covered;
     if (!lease.running_at || covered < lease.term - lease.meter.running) return until;
     // Paid to the end of the term, although the host's clock may be ahead of this one by a little.
     return std::max(until, *lease.running_at + lease.term);
 }
 
-void charge(Transaction& tx, Lease& lease, Millis accepted) {
+void charge(Transaction& tx, Lease& lease, const Accepted& accepted) {
     const State& state = tx.state();
     const auto before = lease.meter;
-    lease.meter = ledger::advance(before, lease.rate(), accepted - before.running, lease.fee_ppm);
+    lease.meter = ledger::advance(before, lease.rate(), accepted.running - before.running, lease.fee_ppm,
+                                  {lease.egress_price, accepted.egress_mib - before.egress_mib});
     const Micros amount = lease.meter.charged - before.charged;
     const Micros fee = lease.meter.fee - before.fee;
     FALLOW_ASSERT(amount <= lease.held);

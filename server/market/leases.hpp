@@ -42,11 +42,17 @@ void release_cards(Transaction& tx, LeaseId id);
 /// What a lease that holds less than is wanted must have held in addition.
 [[nodiscard]] ledger::Micros missing_hold(const Rules& rules, const Lease& lease, ledger::Price price);
 
-/// Charges what `accepted` (cumulative, within every bound) adds to the lease, and tops its hold up.
-void charge(Transaction& tx, Lease& lease, Millis accepted);
+/// What a usage statement is good for: cumulative, and within every bound.
+struct Accepted {
+    Millis running;
+    std::int64_t egress_mib = 0;
+};
+/// Charges what `accepted` adds to the lease, and tops its hold up.
+void charge(Transaction& tx, Lease& lease, const Accepted& accepted);
 
 /// What must be held before a lease may start, or to go on: the price of the next window with its storage,
-/// at most of the rest of its term. `price` is the highest that may apply to its cards.
+/// at most of the rest of its term, and of all that it may still send. `price` is the highest that may
+/// apply to its cards.
 [[nodiscard]] ledger::Micros hold_wanted(const Rules& rules, const Lease& lease, ledger::Price price);
 
 /// Until when the held money lasts, counted from `now`, whatever a spot price does meanwhile.

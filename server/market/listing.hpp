@@ -25,7 +25,7 @@ struct Listing {
     ledger::Price ask;
     std::optional<ledger::Price> spot_floor;  ///< the least a spot bid must be; absent: no spot
     ledger::Micros storage_price;             ///< of a GiB reserved for a month of 730 hours
-    ledger::Micros egress_price;  ///< of a GiB that leaves the host; quoted, and billed once it is metered
+    ledger::Micros egress_price;              ///< of a GiB sent to the internet; 0: as much as one likes
     Millis term_min;
     Millis term_max;
     Millis reclaim_notice;

@@ -40,6 +40,13 @@ struct Requirements {
     std::shared_ptr<const search::Query> compiled;  ///< of `query`; State keeps it so
 };
 
+/// What earlier attempts of an order's job have used of the traffic that it may cause on each host.
+struct TrafficUsed {
+    std::int64_t mib = 0;    ///< of its egress_gib
+    ledger::Micros overage;  ///< of its overage_max
+    friend bool operator==(const TrafficUsed&, const TrafficUsed&) = default;
+};
+
 struct Order {
     static constexpr std::string_view table = "orders";
     OrderId id;
@@ -75,6 +82,10 @@ struct Order {
     std::optional<ledger::Micros> storage_price_max;  ///< of a GiB for a month
     std::optional<std::int64_t> stored_gib_max;       ///< of the quote: its job reserves no more
     std::optional<ledger::Micros> hourly;             ///< all in, of all its leases, when it was filled
+    std::int64_t egress_gib = 0;                      ///< that each host may send for it
+    std::optional<ledger::Micros> egress_price_max;   ///< of a GiB sent
+    ledger::Micros overage_max;                       ///< what sending more may cost on each host
+    TrafficUsed traffic_used;
 
     /// Several cards at once, which later orders must not take away one by one.
     [[nodiscard]] bool is_large() const { return hosts > 1 || count > 1; }
@@ -123,6 +134,11 @@ struct Order {
         visit.field("storage_micros_per_gib_month_max", row.storage_price_max);
         visit.field("stored_gib_max", row.stored_gib_max);
         visit.field("all_in_micros_per_hour", row.hourly);
+        visit.field("egress_gib", row.egress_gib);
+        visit.field("egress_micros_per_gib_max", row.egress_price_max);
+        visit.field("overage_micros_max", row.overage_max);
+        visit.field("egress_mib_used", row.traffic_used.mib);
+        visit.field("overage_micros_used", row.traffic_used.overage);
     }
 };
 

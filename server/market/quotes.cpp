@@ -21,6 +21,8 @@ Order order_for(const Transaction& tx, const MakeQuote& command) {
     order.hosts = command.hosts;
     order.price_max = command.price_max;
     order.storage_price_max = command.storage_price_max;
+    order.egress_gib = command.moved_gib;
+    order.egress_price_max = command.egress_price_max;
     order.storage_bytes = command.stored_gib * ledger::bytes_per_gib;
     order.term = command.term;
     order.end_use = command.end_use;
@@ -94,6 +96,12 @@ Status check_quote(const Order& order, const ledger::QuoteFacts& quote, std::opt
         return wrong(fmt::format("The quote is for {} hosts at most.", quote.hosts.size()), "/hosts");
     if (order.term > quote.term)
         return wrong(fmt::format("The quote is for {} ms at most.", quote.term.count), "/term_ms");
+    if (order.egress_gib > quote.moved_gib)
+        return wrong(
+            fmt::format("The quote covers {} GiB sent from each host: ask for a quote with more, or "
+                        "allow an overage.",
+                        quote.moved_gib),
+            "/egress_gib");
     return Done{};
 }
 
@@ -102,10 +110,14 @@ void put_under(Order& order, const ledger::QuoteFacts& quote) {
     order.quoted_fee_ppm = quote.fee_ppm;
     order.price_max = ledger::Price(0);
     order.storage_price_max = ledger::Micros(0);
+    ledger::Micros egress_price(0);
     for (const ledger::QuotedHost& host : quote.hosts) {
         order.price_max = std::max(order.price_max, host.price);
         order.storage_price_max = std::max(*order.storage_price_max, host.storage_price);
+        egress_price = std::max(egress_price, host.egress_price);
     }
+    // Who may send nothing needs no bound, unless sending was to cost nothing.
+    if (order.egress_gib > 0 || egress_price.count == 0) order.egress_price_max = egress_price;
     // Storage that costs nothing needs no bound.
     if (order.storage_price_max->count > 0) order.stored_gib_max = quote.stored_gib;
     order.fill_or_kill = true;
@@ -163,13 +175,16 @@ void limit_to_quote(const State& state, Order& order) {
     if (!order.quote || !order.is_gang()) return;
     ledger::Price prices(0);
     ledger::Micros storage(0);
+    ledger::Micros egress(0);
     for (const auto& [rank, id] : state.leases_of(order.id)) {
         const Lease& lease = state.at<Lease>(id);
         prices = ledger::Price(prices.micros_per_hour + lease.price.micros_per_hour);
         storage = storage + lease.storage_price;
+        egress = egress + lease.egress_price;
     }
     order.price_max = ledger::Price(prices.micros_per_hour / order.hosts);
     order.storage_price_max = ledger::Micros(storage.count / order.hosts);
+    if (order.egress_price_max) order.egress_price_max = ledger::Micros(egress.count / order.hosts);
 }
 
 std::int32_t fee_of(const Order& order, const Settings& settings) {

@@ -57,6 +57,8 @@ struct Reservation {
     std::int64_t version = 1;
     ledger::Micros storage_price;                ///< of a GiB for a month; locked like the price
     std::optional<std::int64_t> stored_gib_max;  ///< of the quote
+    ledger::Micros egress_price;                 ///< of a GiB sent; locked like the price
+    std::int64_t egress_gib = 0;                 ///< that may be sent: of the quote
 
     [[nodiscard]] bool is_open() const {
         return state == ReservationState::booked || state == ReservationState::started;
@@ -95,6 +97,8 @@ struct Reservation {
         visit.field("version", row.version);
         visit.field("storage_micros_per_gib_month", row.storage_price);
         visit.field("stored_gib_max", row.stored_gib_max);
+        visit.field("egress_micros_per_gib", row.egress_price);
+        visit.field("egress_gib", row.egress_gib);
     }
 };
 

@@ -9,6 +9,7 @@
 #include "market/policy_check.hpp"
 #include "market/reservations.hpp"
 #include "market/spot.hpp"
+#include "market/traffic.hpp"
 
 namespace fallow::market {
 namespace {
@@ -31,6 +32,7 @@ Order order_of(const Reservation& row, Time now) {
     order.expires_at = row.ends_at;
     order.end_use = row.end_use;
     order.stored_gib_max = row.stored_gib_max;
+    order.egress_gib = row.egress_gib;
     order.hourly = ledger::hourly({row.price, order.count * limits::thousandths_per_card});
     return order;
 }
@@ -91,6 +93,8 @@ Lease lease_of(Transaction& tx, const Reservation& row, const Order& order) {
     lease.price = row.price;
     lease.thousandths = static_cast<std::int32_t>(row.cards.size()) * limits::thousandths_per_card;
     lease.storage_price = row.storage_price;
+    lease.egress_price = row.egress_price;
+    lease.egress_mib_max = egress_limit(order, row.egress_price);
     lease.fee_ppm = row.fee_ppm;
     lease.term = order.term;
     lease.reclaim_notice = row.reclaim_notice;
@@ -113,9 +117,10 @@ void start(Transaction& tx, Reservation row) {
     const State& state = tx.state();
     Order order = order_of(row, tx.now());
     order.id = tx.make_id<OrderId>();
-    const Lease lease = lease_of(tx, row, order);
+    Lease lease = lease_of(tx, row, order);
     order.lease = lease.id;
     release_deposit(tx, row);
+    hold_traffic_in_reach(lease, state.account(row.renter, AccountKind::available).balance - lease.held);
     if (lease.held.count > 0)
         tx.transfer(state.account(row.renter, AccountKind::available),
                     state.account(row.renter, AccountKind::held), lease.held, TransferReason::hold,

@@ -8,6 +8,7 @@
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
 #include "market/quotes.hpp"
+#include "market/traffic.hpp"
 
 namespace fallow::market {
 namespace {
@@ -26,6 +27,7 @@ Order order_for(const Transaction& tx, const Reserve& command) {
     order.requirements = command.requirements;
     order.count = command.count;
     order.price_max = command.price_max;
+    if (command.quote) order.egress_gib = command.quote->moved_gib;
     order.term = command.term;
     order.end_use = command.end_use;
     order.fill_or_kill = true;
@@ -68,6 +70,8 @@ Reservation reservation_for(const State& state, const Order& order, const Block&
     row.price = price_of(order, listing);
     row.storage_price = storage_price_of(order, listing);
     row.stored_gib_max = order.stored_gib_max;
+    row.egress_price = egress_price_of(order, listing);
+    row.egress_gib = order.egress_gib;
     row.fee_ppm = fee_of(order, state.settings());
     row.reclaim_notice = listing.reclaim_notice;
     row.end_use = order.end_use;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string_view>
 
 #include "checks.hpp"
@@ -10,6 +11,8 @@ namespace {
 constexpr Wide numerator_per_micro = 3'600'000'000;
 /// A GiB in bytes, for a month of 730 hours.
 constexpr Wide bytes_hours_per_gib_month = Wide{1'073'741'824} * 730;
+constexpr std::int64_t bytes_per_mib = 1'048'576;
+constexpr Wide mib_per_gib = 1024;
 
 class LeaseCheck {
   public:
@@ -57,6 +60,7 @@ class LeaseCheck {
         expect("usage_last_sequence", lease_.usage_sequence, sequence);
         const std::string last = lease_.usage.empty() ? "none" : lease_.usage.back().sha256;
         expect("usage_digest", last, lease_.usage_sha256.value_or("none"));
+        expect("usage_traffic_claimed", claimed_bytes_, lease_.egress_bytes_claimed);
     }
 
     /// The signed text says what the row says.
@@ -67,12 +71,26 @@ class LeaseCheck {
                      "something else"});
             return;
         }
-        expect("usage_statement_form", "fallow-usage-v1", text->head, part);
+        const bool tells_traffic = text->head == "fallow-usage-v2";
+        if (!tells_traffic) expect("usage_statement_form", "fallow-usage-v1", text->head, part);
         expect("usage_statement_lease", name_, text->one("lease"), part);
         expect("usage_statement_epoch", std::to_string(lease_.epoch), text->one("epoch"), part);
         expect("usage_statement_sequence", std::to_string(usage.sequence), text->one("sequence"), part);
         expect("usage_statement_running", text->one("running_ms"), decimal(claimed), part);
         expect("usage_statement_final", usage.final ? "true" : "false", text->one("final"), part);
+        if (tells_traffic) read_claimed_bytes(text->one("egress_bytes"), part);
+        std::int64_t mib = claimed_bytes_ / bytes_per_mib;
+        if (lease_.egress_mib_max) mib = std::min(mib, *lease_.egress_mib_max);
+        expect("usage_traffic_accepted", mib, usage.accepted_egress_mib, part);
+    }
+
+    /// Cumulative; a statement that does not tell leaves it as it was.
+    void read_claimed_bytes(const std::string& stated, const std::string& part) {
+        const auto bytes = parse_count(stated);
+        if (!bytes || *bytes < claimed_bytes_)
+            return report_({"usage_traffic_monotone", name_ + " " + part,
+                            std::to_string(claimed_bytes_) + " or more", stated});
+        claimed_bytes_ = *bytes;
     }
 
     /// A lease at a fixed price has one stretch, of which the lease itself tells. A spot lease's stretches
@@ -120,10 +138,18 @@ class LeaseCheck {
                bytes_hours_per_gib_month;
     }
 
+    /// What the traffic adds to the numerator: whole MiB at a price for a GiB, exactly.
+    Wide traffic() const {
+        return static_cast<Wide>(lease_.egress_price) * lease_.egress_mib *
+               (numerator_per_micro / mib_per_gib);
+    }
+
     /// From usage and prices to the charge and the fee, by the published rule.
     void check_charge() {
         const std::int64_t running = lease_.usage.empty() ? 0 : lease_.usage.back().accepted_ms;
         expect("running_is_accepted_usage", running, lease_.running_ms);
+        const std::int64_t sent = lease_.usage.empty() ? 0 : lease_.usage.back().accepted_egress_mib;
+        expect("traffic_is_accepted_usage", sent, lease_.egress_mib);
         Wide numerator = 0;
         for (const auto& [price, ms] : stretches()) {
             Wide part = 0;
@@ -132,7 +158,7 @@ class LeaseCheck {
                 __builtin_add_overflow(numerator, part, &numerator))
                 return report_({"charge_from_usage", name_, "a charge that fits 128 bits", "more"});
         }
-        numerator += storage_rate() * lease_.running_ms;
+        numerator += storage_rate() * lease_.running_ms + traffic();
         expect("numerator_from_usage", decimal(numerator), lease_.numerator);
         const Wide charge = numerator / numerator_per_micro;
         expect("charge_from_usage", charge, lease_.charged);
@@ -208,9 +234,11 @@ class LeaseCheck {
         expect("receipt_segments", stretches_text(), listed, "receipt prices");
         expect("receipt_segments", lease_.running_ms, running, "receipt running time");
         const Wide of_cards = numerator * lease_.thousandths;
-        const Wide charge = (of_cards + storage_rate() * running) / numerator_per_micro;
+        const Wide of_time = of_cards + storage_rate() * running;
+        const Wide charge = (of_time + traffic()) / numerator_per_micro;
         expect("receipt_segments", lease_.charged, charge, "receipt charge");
-        check_receipt_storage(text, charge - of_cards / numerator_per_micro);
+        check_receipt_storage(text, of_time / numerator_per_micro - of_cards / numerator_per_micro);
+        check_receipt_traffic(text, charge - of_time / numerator_per_micro);
     }
 
     /// A receipt tells of storage where it cost something, and of none elsewhere.
@@ -227,6 +255,21 @@ class LeaseCheck {
         agrees("storage_micros_per_gib_month", lease_.storage_price);
         agrees("storage_nanos_per_hour", storage_rate());
         agrees("storage_micros", part);
+    }
+
+    /// The same of traffic.
+    void check_receipt_traffic(const SignedText& text, Wide part) {
+        if (traffic() == 0) {
+            if (text.fields.contains("egress_micros"))
+                report_({"receipt_traffic", name_ + " receipt", "no traffic", "traffic"});
+            return;
+        }
+        const auto agrees = [&](const char* field, Wide expected) {
+            expect("receipt_traffic", decimal(expected), text.one(field), "receipt " + std::string(field));
+        };
+        agrees("egress_mib", lease_.egress_mib);
+        agrees("egress_micros_per_gib", lease_.egress_price);
+        agrees("egress_micros", part);
     }
 
     /// The stretches in which anything ran, as a receipt lists them.
@@ -247,6 +290,7 @@ class LeaseCheck {
     const Lease& lease_;
     const Report& report_;
     std::string name_;
+    std::int64_t claimed_bytes_ = 0;  ///< by the statement that was looked at last
 };
 
 }  // namespace

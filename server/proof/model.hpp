@@ -51,6 +51,7 @@ struct Usage {
     std::int64_t accepted_ms = 0;
     std::int64_t clipped_ms = 0;
     bool final = false;
+    std::int64_t accepted_egress_mib = 0;
 };
 
 /// A lease's price from a point of its running time on.
@@ -86,6 +87,10 @@ struct Lease {
     std::vector<std::string> cards;
     std::int64_t storage_bytes = 0;
     std::int64_t storage_price = 0;  ///< micros per GiB and month
+    std::int64_t egress_price = 0;   ///< micros per GiB
+    std::optional<std::int64_t> egress_mib_max;
+    std::int64_t egress_mib = 0;
+    std::int64_t egress_bytes_claimed = 0;
 
     bool is_spot = false;
 

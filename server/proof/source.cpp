@@ -19,7 +19,8 @@ constexpr const char* leases_sql =
     "'none'), "
     "coalesce(to_char(timestamp 'epoch' + ended_at * interval '1 ms', "
     "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'none'), spot_floor_micros_per_hour IS NOT NULL, "
-    "storage_bytes, storage_micros_per_gib_month "
+    "storage_bytes, storage_micros_per_gib_month, egress_micros_per_gib, egress_mib_max, egress_mib, "
+    "egress_bytes_claimed "
     "FROM leases";
 
 constexpr const char* reservations_sql =
@@ -28,8 +29,8 @@ constexpr const char* reservations_sql =
 
 constexpr const char* usage_sql =
     "SELECT lease_id, sequence, organization_id, seller_id, statement, "
-    "encode(sha256(convert_to(statement, 'UTF8')), 'hex'), accepted_running_ms, clipped_ms, final "
-    "FROM usage_statements ORDER BY lease_id, sequence";
+    "encode(sha256(convert_to(statement, 'UTF8')), 'hex'), accepted_running_ms, clipped_ms, final, "
+    "accepted_egress_mib FROM usage_statements ORDER BY lease_id, sequence";
 
 constexpr const char* transfers_sql =
     "SELECT id, debit_account_id, credit_account_id, debit_organization_id, credit_organization_id, "
@@ -91,6 +92,10 @@ Lease lease_from(const pqxx::row& row) {
     lease.is_spot = row[22].as<bool>();
     lease.storage_bytes = number(row[23]);
     lease.storage_price = number(row[24]);
+    lease.egress_price = number(row[25]);
+    if (!row[26].is_null()) lease.egress_mib_max = number(row[26]);
+    lease.egress_mib = number(row[27]);
+    lease.egress_bytes_claimed = number(row[28]);
     return lease;
 }
 
@@ -146,8 +151,8 @@ Ledger Source::read_ledger() {
         ledger.reservations.emplace(reservation.id, std::move(reservation));
     });
     session_->each(usage_sql, [&](const pqxx::row& row) {
-        Usage usage{number(row[1]), text(row[2]),   text(row[3]),   text(row[4]),
-                    text(row[5]),   number(row[6]), number(row[7]), row[8].as<bool>()};
+        Usage usage{number(row[1]), text(row[2]),   text(row[3]),      text(row[4]),  text(row[5]),
+                    number(row[6]), number(row[7]), row[8].as<bool>(), number(row[9])};
         const auto lease = ledger.leases.find(text(row[0]));
         if (lease == ledger.leases.end()) {
             ledger.orphaned_usage.emplace_back(text(row[0]), std::move(usage));

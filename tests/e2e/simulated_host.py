@@ -157,20 +157,23 @@ class LeaseOnHost:
     def gone(self):
         return self.report("gone")
 
-    def statement(self, running_ms, final=False, **changes):
+    def statement(self, running_ms, final=False, egress_bytes=None, **changes):
+        """Without a number of bytes, that of an agent from before traffic was told."""
+        sent = {} if egress_bytes is None else {"egress_bytes": egress_bytes}
         fields = {"lease": self.id, "epoch": self.epoch, "container": self.container, "boot": BOOT,
-                  "nonce": self.nonce, "sequence": self.sequence + 1, "running_ms": running_ms,
+                  "nonce": self.nonce, "sequence": self.sequence + 1, "running_ms": running_ms, **sent,
                   "final": "true" if final else "false", **changes}
-        return "fallow-usage-v1\n" + "".join(f"{name}: {value}\n" for name, value in fields.items())
+        head = "fallow-usage-v2\n" if sent else "fallow-usage-v1\n"
+        return head + "".join(f"{name}: {value}\n" for name, value in fields.items())
 
     def state_usage(self, statement, signature=AUTO):
         """The reply, whatever it is."""
         signature = self.host.keys.sign(statement) if signature is AUTO else signature
         return self.host.call("POST", self.path + "/usage", {"statement": statement, "signature": signature})
 
-    def use(self, running_ms, final=False):
+    def use(self, running_ms, final=False, egress_bytes=None):
         """An accepted statement; returns the reply's body."""
-        reply = self.state_usage(self.statement(running_ms, final))
+        reply = self.state_usage(self.statement(running_ms, final, egress_bytes))
         if reply.status != 200:
             raise AssertionError(f"a usage statement over {running_ms} ms was answered {reply}")
         self.nonce, self.sequence = reply.body["nonce"], reply.body["sequence"]

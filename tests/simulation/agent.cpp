@@ -208,8 +208,11 @@ void Agent::take_desired(const DesiredRows& rows, std::int64_t asked) {
     desired.version = rows.version;
     desired.epoch = rows.epoch;
     desired.asked_boot_ms = asked;
-    for (const DesiredRow& row : rows.leases)
+    for (const DesiredRow& row : rows.leases) {
         desired.leases.push_back(translated(row, rows));
+        auto& sends = egress_bytes_max_[row.lease.id.text()];
+        if (row.lease.egress_mib_max) sends = *row.lease.egress_mib_max << 20;
+    }
     desired_ = std::move(desired);
 }
 

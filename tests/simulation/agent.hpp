@@ -99,7 +99,8 @@ class Agent final : public Process {
 
     // on disk
     std::map<std::string, agent::LeaseRecord> records_;
-    std::map<std::string, agent::OwnerClaim> claims_;  ///< by uuid
+    std::map<std::string, agent::OwnerClaim> claims_;                      ///< by uuid
+    std::map<std::string, std::optional<std::int64_t>> egress_bytes_max_;  ///< by lease
     std::int64_t highest_epoch_ = 0;
     std::int64_t acknowledged_ = 0;
 

@@ -122,6 +122,7 @@ void Agent::start(const std::string& lease, std::int64_t planned) {
         return leave(Side::engine, lease);
     }
     watch(*find(lease));  // before it runs: nothing computes unguarded
+    host_.find(id)->egress_bytes_max = egress_bytes_max_[lease];
     host_.start(id);
     later(world_.random.span(1, 30), [this, lease, id] {
         if (const Container* started = host_.find(id)) note_started(lease, *started);
@@ -284,6 +285,8 @@ void Agent::state_usage(const std::string& lease, bool is_final) {
     usage.nonce = r.nonce;
     usage.sequence = r.usage_sequence + 1;
     usage.running = Millis(host_.is_lying ? 3 * r.stated_ms : r.stated_ms);
+    const std::int64_t sent = machines_.containers.at(r.container_id).sent_until(world_.now());
+    if (!host_.is_old) usage.egress_bytes = host_.is_lying ? 3 * sent : sent;
     usage.final = is_final;
     usage.statement = agent::usage_statement(r, usage.running.count, is_final);
     usage.statement_sha256 = "sha256";

@@ -194,13 +194,14 @@ void Auditor::check_lease(const market::Lease& lease) const {
         require(lease.storage_price <= *order.storage_price_max, "storage_within_limit_or_quote", id);
     if (order.stored_gib_max)
         require(lease.storage_bytes <= *order.stored_gib_max << 30, "storage_within_quote", id);
-    const auto of_cards = static_cast<std::int64_t>(
+    const auto without_storage = static_cast<std::int64_t>(
         (numerator - static_cast<Int128>(lease.rate().storage_nanos_per_hour) * lease.meter.running.count) /
         3'600'000'000);
-    if (of_cards < charged) world_.hit("storage is charged");
+    if (without_storage < charged) world_.hit("storage is charged");
     if (order.quote && order.is_gang()) world_.hit("a quoted gang");
     if (order.quote && order.is_for_share()) world_.hit("a quoted share");
     check_metering(lease);
+    check_traffic(lease);
     check_maintenance(lease);
     if (lease.spot_floor) check_bid(lease);
 }

@@ -50,6 +50,8 @@ class Auditor {
     void check_reservation(const market::Reservation& row) const;
     void check_bookings() const;
     void check_metering(const market::Lease& lease) const;
+    void check_traffic(const market::Lease& lease) const;
+    void check_traffic_of_jobs() const;
     void check_job(const market::Job& job) const;
     void check_containers() const;
     void check_effects() const;

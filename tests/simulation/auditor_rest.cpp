@@ -1,6 +1,6 @@
 // The rules that hold once everything has come to rest: nothing is stuck, nothing is left over, and all
 // that ran was paid for once.
-#include "simulation/auditor.hpp"
+#include "simulation/auditor_traffic.hpp"
 
 #include <map>
 #include <set>
@@ -50,6 +50,7 @@ void Auditor::finish(const std::vector<std::unique_ptr<Server>>& servers) {
     for (const auto& [id, job] : rows<market::Job>())
         check_job(job);
     check_containers();
+    check_traffic_of_jobs();
     check_effects();
     check_gangs();
     check_standing_orders();
@@ -91,6 +92,10 @@ void Auditor::check_containers() const {
         require(lease.meter.running + slack >= container.ran, "all_proved_time_charged",
                 id.text() + " ran " + std::to_string(container.ran.count) + " ms and was charged " +
                     std::to_string(lease.meter.running.count));
+        if (hosts_.at(lease.host)->is_old) continue;
+        require(lease.meter.egress_mib == container.sent_until(world_.now()) >> 20,
+                "all_sent_traffic_charged",
+                id.text() + " was charged " + std::to_string(lease.meter.egress_mib) + " MiB");
     }
 }
 
@@ -152,7 +157,8 @@ bool Auditor::could_serve(const market::Listing& listing, const market::Order& o
                          order.term >= listing.term_min && order.term <= listing.term_max &&
                          order.count >= listing.bundle_min &&
                          (order.thousandths == 1000 || order.thousandths >= listing.share_min) &&
-                         listing.storage_price <= order.storage_price_max.value_or(listing.storage_price);
+                         listing.storage_price <= order.storage_price_max.value_or(listing.storage_price) &&
+                         listing.egress_price <= order.egress_price_max.value_or(listing.egress_price);
     const bool is_there = host.state == market::HostState::online && !host.unreachable_since &&
                           !is_frozen(host.id.text()) && !is_frozen(listing.organization.text());
     if (!is_open || !is_there) return false;
@@ -168,7 +174,11 @@ bool Auditor::could_serve(const market::Listing& listing, const market::Order& o
     const Int128 numerator =
         (static_cast<Int128>(held_at.micros_per_hour) * order.count * order.thousandths + storage) *
         std::min(window, order.term).count;
-    const auto hold = order.hosts * static_cast<std::int64_t>((numerator + 3'599'999'999) / 3'600'000'000);
+    const Int128 traffic = most_traffic(order, listing.egress_price) * 3'515'625;
+    const auto rounded_up = [](Int128 sum) {
+        return static_cast<std::int64_t>((sum + 3'599'999'999) / 3'600'000'000);
+    };
+    const std::int64_t hold = order.hosts * (rounded_up(numerator) + rounded_up(traffic));
     return balance(order.organization, AccountKind::available) >= hold;
 }
 

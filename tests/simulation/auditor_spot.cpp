@@ -61,15 +61,17 @@ void Auditor::check_spot(const market::Changes& changes) {
                 require(++promises[card] == 1, "one_promise_a_card", card.text());
 }
 
-/// Over all stretches at one price; a lease at a fixed price has one. Storage costs the same in each.
+/// Over all stretches at one price; a lease at a fixed price has one. Storage costs the same in each, and
+/// what was sent the same at any time.
 Int128 Auditor::numerator_of(const market::Lease& lease) const {
     const auto cost = [&](ledger::Price price, Millis span) {
         return static_cast<Int128>(price.micros_per_hour) * span.count * lease.thousandths;
     };
     const Int128 storage = static_cast<Int128>(lease.storage_price.count) * lease.storage_bytes * 1000 /
                            730 / 1'073'741'824 * lease.meter.running.count;
-    if (!lease.spot_floor) return cost(lease.price, lease.meter.running) + storage;
-    Int128 sum = storage;
+    Int128 sum =
+        storage + static_cast<Int128>(lease.egress_price.count) * lease.meter.egress_mib * 3'515'625;
+    if (!lease.spot_floor) return cost(lease.price, lease.meter.running) + sum;
     const auto& segments = segments_.at(lease.id);
     for (std::size_t i = 0; i < segments.size(); ++i) {
         const Millis end = i + 1 < segments.size() ? segments[i + 1].from : lease.meter.running;

@@ -91,7 +91,10 @@ const std::vector<std::string> others{"fault owner_reclaims × allocated",
                                       "reservation never_used",
                                       "quoted order filled",
                                       "quoted order no_match",
-                                      "quoted order quote_expired"};
+                                      "quoted order quote_expired",
+                                      "traffic is charged",
+                                      "traffic is used up",
+                                      "traffic of several attempts"};
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 // that the auditor compares the market's rows with: what really ran, and for how long.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -21,6 +22,7 @@ struct Program {
     bool cannot_start = false;
     bool ignores_sigterm = false;
     Millis pull = Millis(500);
+    std::int64_t sends_bytes_per_ms = 0;  ///< as long as its host's gate lets it
 };
 
 struct Container {
@@ -38,10 +40,15 @@ struct Container {
     Time finished_at;
     std::int32_t exit_code = 0;
     std::uint64_t turn = 0;  ///< tells its planned exit from one that was put off by a freeze
+    std::optional<std::int64_t> egress_bytes_max;
 
     [[nodiscard]] bool was_started() const { return started_at.ms != 0; }
     [[nodiscard]] Millis ran_until(Time now) const {
         return state == agent::ContainerState::running ? ran + (now - since) : ran;
+    }
+    [[nodiscard]] std::int64_t sent_until(Time now) const {
+        const std::int64_t tried = ran_until(now).count * program.sends_bytes_per_ms;
+        return std::min(tried, egress_bytes_max.value_or(tried));
     }
 };
 
@@ -65,8 +72,10 @@ class Host {
     [[nodiscard]] const std::string& name() const { return name_; }
     [[nodiscard]] int cards() const { return cards_; }
     Line line;
-    /// Its agent states three times what ran.
+    /// Its agent states three times what ran, and what was sent.
     bool is_lying = false;
+    /// Its agent is too old to say what was sent.
+    bool is_old = false;
     bool engine_is_stuck = false;
 
     [[nodiscard]] std::int64_t boot_clock() const { return (world_.now() - booted_at_).count; }

@@ -62,6 +62,11 @@ mutant(head_blocks server/market/matching.cpp
 mutant(double_lease server/market/filling.cpp
   "    if (lease.job) assign_job(tx, *lease.job, lease);"
   "    if (lease.job && lease.price.micros_per_hour % 300000 != 0) assign_job(tx, *lease.job, lease);")
+mutant(refreshed_traffic server/market/jobs.cpp
+  "        order.traffic_used = most_of(order.traffic_used, job.traffic_used);"
+  "        static_cast<void>(job);")
+mutant(unbounded_traffic server/market/agent_reports.cpp
+  "    if (lease.egress_mib_max) mib = std::min(mib, *lease.egress_mib_max);\n" "")
 mutant(raised_afterwards server/market/agent_reports.cpp
   "    charge(tx, lease, accepted);\n    follow_pool(tx, lease, *lease.usage_at);"
   "    follow_pool(tx, lease, *lease.usage_at);\n    charge(tx, lease, accepted);")

@@ -80,6 +80,7 @@ Program Renter::program() {
     program.has_no_image = random.chance(50);
     program.cannot_start = random.chance(50);
     program.ignores_sigterm = random.chance(300);
+    if (random.chance(700)) program.sends_bytes_per_ms = random.between(0, 300'000);
     program.pull = random.chance(60) ? random.span(30'000, 60'000) : random.span(100, 4000);
     return program;
 }
@@ -109,6 +110,11 @@ void Renter::place(bool has_job) {
     if (may_bid && random.chance(400)) order.pricing = market::OrderPricing::spot;
     order.term = is_poor_ ? seconds(300) : random.span(15'000, 120'000);
     if (random.chance(200)) order.storage_price_max = ledger::Micros(random.between(0, 12) * 100'000'000);
+    if (random.chance(400)) {
+        order.egress_gib = random.between(0, 3);
+        order.egress_price_max = ledger::Micros(random.between(0, 12) * 1000);
+    }
+    if (random.chance(200)) order.overage_max = ledger::Micros(random.between(0, 6000));
     order.expires_in = random.chance(200) ? hours(1) : random.span(10'000, 90'000);
     order.fill_or_kill = random.chance(100);
     if (random.chance(250)) order.end_use = market::EndUse::ai_training;
@@ -154,6 +160,7 @@ void Renter::place_quoted() {
         wanted.thousandths = static_cast<std::int32_t>(world_.random.between(1, 3) * 250);
     if (wanted.thousandths == limits::thousandths_per_card && world_.random.chance(300)) wanted.hosts = 2;
     wanted.stored_gib = world_.random.between(20, 80);
+    wanted.moved_gib = world_.random.between(0, 3);
     wanted.term = is_poor_ ? seconds(300) : world_.random.span(60'000, 120'000);
     perform("POST /v1/quotes", wanted, [this](const Answer& answer) {
         const auto* quote = answer.outcome ? std::get_if<ledger::QuoteFacts>(&*answer.outcome) : nullptr;
@@ -167,6 +174,9 @@ void Renter::place_quoted() {
             order.term = quote.term;
             order.expires_in = world_.random.span(10'000, 90'000);
             order.quote = quote;
+            if (world_.random.chance(300)) order.egress_gib = world_.random.between(0, quote.moved_gib);
+            if (world_.random.chance(300))
+                order.overage_max = ledger::Micros(world_.random.between(0, 6000));
             order.job = job(key);
             perform(
                 "POST /v1/orders", order,
@@ -244,6 +254,8 @@ void Seller::open_listing(HostId host) {
     // High enough for a lease of seconds to be charged for it.
     if (world_.random.chance(700))
         listing.storage_price = ledger::Micros(world_.random.between(1, 10) * 100'000'000);
+    if (world_.random.chance(700))
+        listing.egress_price = ledger::Micros(world_.random.between(1, 10) * 1000);
     if (world_.random.chance(750))
         listing.spot_floor = ledger::Price(world_.random.between(4, 14) * 100'000);
     listing.term_min = Millis(1);

@@ -75,6 +75,7 @@ void Simulation::add_hosts(OrganizationId owner, const std::string& seller_name)
         hosts_.push_back(std::make_unique<Host>(world_, machines_, id, name, number));
         Host& host = *hosts_.back();
         host.is_lying = world_.random.chance(80);
+        host.is_old = world_.random.chance(80);
         auditor_.add_host(host);
         scene_.hosts.push_back(id);
         market::EnrollHost enrollment;

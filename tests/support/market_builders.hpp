@@ -111,6 +111,10 @@ class ListingBuilder {
         command_.storage_price = per_gib_month;
         return *this;
     }
+    ListingBuilder& egress(ledger::Micros per_gib) {
+        command_.egress_price = per_gib;
+        return *this;
+    }
     ListingBuilder& terms(Millis shortest, Millis longest) {
         command_.term_min = shortest;
         command_.term_max = longest;
@@ -185,6 +189,10 @@ class ChangeBuilder {
         command_.terms.ask = ledger::Price(per_hour.count);
         return *this;
     }
+    ChangeBuilder& egress(ledger::Micros per_gib) {
+        command_.terms.egress_price = per_gib;
+        return *this;
+    }
     ChangeBuilder& to(market::ListingState state) {
         command_.terms.state = state;
         return *this;
@@ -244,6 +252,19 @@ class OrderBuilder {
     }
     OrderBuilder& storage_max(ledger::Micros per_gib_month) {
         command_.storage_price_max = per_gib_month;
+        return *this;
+    }
+    /// So many GiB from each host, at this price for one at most.
+    OrderBuilder& sending(std::int64_t gib, ledger::Micros per_gib_max) {
+        command_.egress_gib = gib;
+        return egress_max(per_gib_max);
+    }
+    OrderBuilder& egress_max(ledger::Micros per_gib) {
+        command_.egress_price_max = per_gib;
+        return *this;
+    }
+    OrderBuilder& overage(ledger::Micros amount) {
+        command_.overage_max = amount;
         return *this;
     }
     OrderBuilder& product(std::string name) {

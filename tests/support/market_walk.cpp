@@ -19,6 +19,7 @@ Walk::Walk(std::uint64_t seed, std::size_t reload_one_in)
                                                 .ask(usd(1 + static_cast<std::int64_t>(below(3))))
                                                 .floor(usd(i % 3))
                                                 .storage(usd(100 * (i % 3)))
+                                                .egress(usd(0, i % 4))
                                                 .committed(world_.now() + hours(12)));
     }
 }
@@ -140,6 +141,9 @@ std::string Walk::place() {
         order.job(below(5) == 0 ? "other" : "busybox", static_cast<std::int32_t>(1 + below(4)))
             .storing(gib(static_cast<std::int64_t>(below(200))));
     if (below(4) == 0) order.storage_max(usd(static_cast<std::int64_t>(50 * below(6))));
+    if (below(3) == 0)
+        order.sending(static_cast<std::int64_t>(below(40)), usd(0, static_cast<std::int64_t>(below(4))));
+    if (below(4) == 0) order.overage(usd(0, static_cast<std::int64_t>(below(50))));
     return go(market::PlaceOrder(order), World::by(somebody()));
 }
 
@@ -151,6 +155,7 @@ std::string Walk::place_quoted() {
     if (wanted.count * wanted.hosts == 1 && below(2) == 0)
         wanted.thousandths = static_cast<std::int32_t>(100 * (1 + below(10)));
     wanted.stored_gib = static_cast<std::int64_t>(below(200));
+    wanted.moved_gib = static_cast<std::int64_t>(below(20));
     wanted.term = minutes(static_cast<std::int64_t>(5 + below(300)));
     const market::Decision decision = world_.decide(wanted, renter);
     if (!decision.outcome) return "quote " + std::string(name_of(decision.outcome.error().code));
@@ -162,6 +167,8 @@ std::string Walk::place_quoted() {
     order.term = quote.term;
     order.expires_in = hours(1);
     order.quote = quote;
+    if (below(3) == 0) order.egress_gib = static_cast<std::int64_t>(below(22));
+    if (below(3) == 0) order.overage_max = usd(0, static_cast<std::int64_t>(below(30)));
     order.job =
         market::JobRequest{"busybox", hours(1), 3, "{}", gib(static_cast<std::int64_t>(below(220)))};
     world_.pass(minutes(static_cast<std::int64_t>(below(6))));
@@ -226,6 +233,7 @@ std::string Walk::listing() {
                          .ask(usd(static_cast<std::int64_t>(below(4))))
                          .shares_from(below(2) == 0 ? 250 : limits::thousandths_per_card)
                          .storage(usd(static_cast<std::int64_t>(50 * below(6))))
+                         .egress(usd(0, static_cast<std::int64_t>(below(4))))
                          .notice(minutes(static_cast<std::int64_t>(below(20))));
         if (below(2) == 0) offer.floor(usd(static_cast<std::int64_t>(below(3))));
         if (below(3) != 0) offer.committed(world_.now() + hours(8));
@@ -275,6 +283,9 @@ std::string Walk::usage(const market::Lease& lease) {
     market::ReportUsage report =
         world_.usage(lease.id, lease.claimed + Millis(static_cast<std::int64_t>(below(900'000))));
     if (below(20) == 0) report.sequence += 1;
+    if (below(4) != 0)
+        report.egress_bytes = std::max<std::int64_t>(
+            0, lease.egress_bytes_claimed - 100'000'000 + static_cast<std::int64_t>(below(8'000'000'000)));
     const Millis before = lease.meter.running;
     const std::string outcome = go(report, world_.agent_of(lease.host));
     const market::Lease& after = world_.lease(lease.id);

@@ -56,6 +56,11 @@ std::string audit(const market::State& state) {
             errors += "two leases run for " + lease.job->text() + '\n';
         if (lease.meter.running.count > 0 && !lease.running_at)
             errors += "billed before running: " + id.text() + '\n';
+        // What may still be sent is paid by what is held: nothing that comes can cost more.
+        const Int128 to_come = lease.meter.numerator + lease.traffic_left().numerator();
+        const bool is_live = lease.state != market::LeaseState::ended;
+        if (is_live && to_come / ledger::numerator_per_micro > lease.meter.charged.count + lease.held.count)
+            errors += "its traffic is not held: " + id.text() + '\n';
         if (lease.running_at && lease.meter.running > lease.term)
             errors += "billed past the term: " + id.text() + '\n';
     }
@@ -223,7 +228,8 @@ void World::run(LeaseId lease) {
     reported(lease, market::AgentPhase::running);
 }
 
-market::ReportUsage World::usage(LeaseId id, Millis running) const {
+market::ReportUsage World::usage(LeaseId id, Millis running,
+                                 std::optional<std::int64_t> egress_bytes) const {
     const market::Lease& lease = this->lease(id);
     market::ReportUsage report;
     report.lease = id;
@@ -233,15 +239,16 @@ market::ReportUsage World::usage(LeaseId id, Millis running) const {
     report.nonce = lease.nonce;
     report.sequence = lease.usage_sequence + 1;
     report.running = running;
+    report.egress_bytes = egress_bytes;
     report.statement = "a statement";
     report.statement_sha256 = "a-hash";
     report.signature = "a-signature";
     return report;
 }
 
-Millis World::state_usage(LeaseId lease, Millis running) {
+Millis World::state_usage(LeaseId lease, Millis running, std::optional<std::int64_t> egress_bytes) {
     const market::Caller agent = agent_of(this->lease(lease).host);
-    return must<market::UsageAccepted>(usage(lease, running), agent).usage.accepted_running;
+    return must<market::UsageAccepted>(usage(lease, running, egress_bytes), agent).usage.accepted_running;
 }
 
 const market::Listing& World::listing_row(ListingId id) const {

@@ -113,9 +113,10 @@ class World {
     void exited(LeaseId lease, std::int32_t exit_code);
     /// Accepted and running.
     void run(LeaseId lease);
-    [[nodiscard]] market::ReportUsage usage(LeaseId id, Millis running) const;
+    [[nodiscard]] market::ReportUsage usage(LeaseId id, Millis running,
+                                            std::optional<std::int64_t> egress_bytes = {}) const;
     /// States a cumulative running time; what of it was accepted.
-    Millis state_usage(LeaseId lease, Millis running);
+    Millis state_usage(LeaseId lease, Millis running, std::optional<std::int64_t> egress_bytes = {});
 
     // --- what has become of it
 

@@ -156,8 +156,15 @@ void MemoryDatabase::check(const market::Lease& row) {
                            (Int128{730} << 30) * row.meter.running.count;
     const Int128 cards =
         static_cast<Int128>(row.price.micros_per_hour) * row.thousandths * row.meter.running.count;
-    if (row.spot_floor ? row.meter.numerator < storage : row.meter.numerator != cards + storage)
+    const Int128 traffic = static_cast<Int128>(row.egress_price.count) * row.meter.egress_mib * 3'515'625;
+    const Int128 besides = storage + traffic;
+    if (row.spot_floor ? row.meter.numerator < besides : row.meter.numerator != cards + besides)
         fail("leases", "leases_sum_exact");
+    if (row.meter.egress_mib > row.egress_mib_max.value_or(row.meter.egress_mib) ||
+        row.meter.egress_mib > row.egress_bytes_claimed >> 20)
+        fail("leases", "leases_traffic_within_limits");
+    if (row.egress_mib_max.has_value() != (row.egress_price.count > 0))
+        fail("leases", "leases_traffic_limited_where_priced");
     if (row.meter.fee != ledger::fee_of(row.meter.charged, row.fee_ppm)) fail("leases", "leases_fee_exact");
 }
 

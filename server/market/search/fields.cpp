@@ -276,7 +276,7 @@ constexpr std::array table{
           [](F f) { return price_with_storage(f, 100); }},
     Field{"price_with_1tib", price, offer, "the ask, and the storage price of 1 TiB, for an hour",
           [](F f) { return price_with_storage(f, 1024); }},
-    Field{"egress_price", money, offer, "of a GiB that leaves the host; quoted, not billed yet",
+    Field{"egress_price", money, offer, "of a GiB sent to the internet; 0: as much as one likes",
           [](F f) { return Cell(f.listing.egress_price.count); }},
     Field{"price_per_tflops", price, card, "the ask for an hour of 1 TFLOPS of fp32, as measured",
           [](F f) { return price_per(f, f.card->fp32_flops, tera); }},

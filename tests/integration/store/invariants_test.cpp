@@ -136,6 +136,9 @@ const std::vector<Refusal>& refusals() {
         {"orders_share_within_card", "UPDATE orders SET thousandths = 1001"},
         {"orders_state_known", "UPDATE orders SET state = 'open'"},
         {"orders_storage_within_limits", "UPDATE orders SET storage_bytes = -1"},
+        {"orders_traffic_within_limits", "UPDATE orders SET egress_gib = -1"},
+        {"orders_traffic_within_limits", "UPDATE orders SET egress_gib = 1, egress_mib_used = 1025"},
+        {"orders_traffic_within_limits", "UPDATE orders SET overage_micros_used = overage_micros_max + 1"},
         {"orders_term_positive", "UPDATE orders SET term_ms = 0"},
         {"orders_version_positive", "UPDATE orders SET version = 0"},
         // Leases
@@ -167,6 +170,16 @@ const std::vector<Refusal>& refusals() {
          "WHERE id = {lease}"},
         {"leases_sum_exact",
          "UPDATE leases SET storage_micros_per_gib_month = 1000000000 WHERE id = {ended_lease}"},
+        {"leases_sum_exact",
+         "UPDATE leases SET egress_micros_per_gib = 1000000000 WHERE id = {ended_lease}"},
+        {"leases_sum_exact",
+         "UPDATE leases SET egress_micros_per_gib = 1, egress_mib_max = 1, egress_mib = 1, "
+         "egress_bytes_claimed = 1048576 WHERE id = {lease}"},
+        {"leases_traffic_within_limits", "UPDATE leases SET egress_mib = 101 WHERE id = {ended_lease}"},
+        {"leases_traffic_within_limits", "UPDATE leases SET egress_mib_max = 99 WHERE id = {ended_lease}"},
+        {"leases_traffic_limited_where_priced", "UPDATE leases SET egress_mib_max = 1 WHERE id = {lease}"},
+        {"leases_traffic_limited_where_priced",
+         "UPDATE leases SET egress_mib_max = NULL WHERE id = {ended_lease}"},
         {"leases_state_known", "UPDATE leases SET state = 'done'"},
         {"leases_stop_reason_known", "UPDATE leases SET stop_reason = 'bored'"},
         {"leases_term_positive", "UPDATE leases SET term_ms = 0"},
@@ -203,9 +216,13 @@ const std::vector<Refusal>& refusals() {
         {"jobs_attempts_within_limit", "UPDATE jobs SET attempts = attempts_max + 1"},
         {"jobs_duration_positive", "UPDATE jobs SET max_duration_ms = 0"},
         {"jobs_rank_within_hosts", "UPDATE jobs SET rank = 1"},
+        {"jobs_traffic_not_negative", "UPDATE jobs SET egress_mib_used = -1"},
         {"jobs_reason_known", "UPDATE jobs SET reason = 'bored'"},
         {"jobs_state_known", "UPDATE jobs SET state = 'done'"},
         {"jobs_version_positive", "UPDATE jobs SET version = 0"},
+        {"usage_statements_traffic_not_negative",
+         "INSERT INTO usage_statements VALUES ({lease}, 3, {renter}, {seller}, '', '', 1, 0, false, 1, "
+         "-1)"},
         {"usage_statements_not_negative",
          "INSERT INTO usage_statements VALUES ({lease}, 3, {renter}, {seller}, '', '', -1, 0, false, 1)"},
         // Reservations
@@ -226,6 +243,7 @@ const std::vector<Refusal>& refusals() {
         {"reservations_started_by_lease", "UPDATE reservations SET state = 'started'"},
         {"reservations_offer_whole", "UPDATE reservations SET offer_micros = 1"},
         {"reservations_storage_within_limits", "UPDATE reservations SET stored_gib_max = -1"},
+        {"reservations_traffic_within_limits", "UPDATE reservations SET egress_gib = -1"},
         {"reservations_version_positive", "UPDATE reservations SET version = 0"},
         {"transfers_reservation_named",
          "INSERT INTO transfers VALUES (gen_random_uuid(), {available}, {held}, {renter}, {renter}, 1, "

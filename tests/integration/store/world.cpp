@@ -18,13 +18,17 @@ using ledger::TransferReason;
 
 namespace {
 
+/// Of an agent that tells what was sent, where something was; else of an older one.
 std::string usage_text(const market::Lease& lease, bool final) {
+    const bool is_second = lease.egress_bytes_claimed > 0;
+    const std::string sent =
+        is_second ? fmt::format("egress_bytes: {}\n", lease.egress_bytes_claimed) : std::string();
     return fmt::format(
-        "fallow-usage-v1\nlease: {}\nepoch: {}\ncontainer: {}\nboot: {}\nnonce: {}\nsequence: "
-        "{}\nrunning_ms: {}\n"
+        "fallow-usage-v{}\nlease: {}\nepoch: {}\ncontainer: {}\nboot: {}\nnonce: {}\nsequence: "
+        "{}\nrunning_ms: {}\n{}"
         "final: {}\n",
-        lease.id.text(), lease.epoch, *lease.container, *lease.boot, lease.nonce, lease.usage_sequence,
-        lease.claimed.count, final ? "true" : "false");
+        is_second ? 2 : 1, lease.id.text(), lease.epoch, *lease.container, *lease.boot, lease.nonce,
+        lease.usage_sequence, lease.claimed.count, sent, final ? "true" : "false");
 }
 
 }  // namespace
@@ -116,7 +120,10 @@ void World::move(AccountId debit, OrganizationId debit_owner, AccountId credit, 
 /// One accepted usage statement, and the transfers it causes.
 void World::meter(market::Lease& row, std::int64_t running_ms, std::int64_t accepted_at, bool final) {
     const ledger::Meter before = row.meter;
-    row.meter = ledger::advance(before, row.rate(), Millis(running_ms) - before.running, row.fee_ppm);
+    const std::int64_t sent_mib =
+        std::min(row.egress_bytes_claimed / ledger::bytes_per_mib, row.egress_mib_max.value_or(0));
+    row.meter = ledger::advance(before, row.rate(), Millis(running_ms) - before.running, row.fee_ppm,
+                                {row.egress_price, sent_mib - before.egress_mib});
     const Micros charge = row.meter.charged - before.charged;
     const Micros fee = row.meter.fee - before.fee;
     row.held = row.held - charge;
@@ -126,7 +133,8 @@ void World::meter(market::Lease& row, std::int64_t running_ms, std::int64_t acce
     const std::string statement = usage_text(row, final);
     row.usage_sha256 = engine::sha256_hex(statement);
     batch.changes.usage.inserts.push_back({row.id, row.usage_sequence, renter, seller, statement, "c2ln",
-                                           Millis(running_ms), Millis(0), final, Time(accepted_at)});
+                                           Millis(running_ms), Millis(0), final, Time(accepted_at),
+                                           sent_mib});
     move(held, renter, earned, seller, (charge - fee).count, TransferReason::charge, row.id);
     move(held, renter, fees, platform, fee.count, TransferReason::fee, row.id);
 }
@@ -165,6 +173,9 @@ void World::demand() {
     done.spot_floor = Price(1'000'000);
     done.storage_bytes = std::int64_t{10} << 30;
     done.storage_price = Micros(730'000);
+    done.egress_price = Micros(64'000);
+    done.egress_mib_max = 3072;
+    done.egress_bytes_claimed = (std::int64_t{100} << 20) + 7;
     done.cards = {card};
     move(available, renter, held, renter, 5'000'000, TransferReason::hold, lease);
     move(available, renter, held, renter, 1'000'000, TransferReason::hold, ended_lease);
@@ -204,6 +215,10 @@ void World::demand() {
     other.storage_price_max = done.storage_price;
     other.stored_gib_max = 10;
     other.hourly = Micros(1'244'567);
+    other.egress_gib = 3;
+    other.egress_price_max = Micros(64'000);
+    other.overage_max = Micros(5'000);
+    other.traffic_used = {1024, Micros(5'000)};
     other.requirements = {};
     other.requirements.host = host;
     other.lease = ended_lease;
@@ -261,6 +276,8 @@ void World::rest() {
     block.fee_ppm = 50'000;
     block.storage_price = Micros(730'000);
     block.stored_gib_max = 10;
+    block.egress_price = Micros(64'000);
+    block.egress_gib = 3;
     block.cancel_free_until = Time(world_now) + days(1);
     block.cancel_kept_ppm = 500'000;
     block.penalty_ppm = 100'000;
@@ -291,6 +308,7 @@ void World::rest() {
     facts.segments = {{done.price, done.meter.running}};
     facts.storage_bytes = done.storage_bytes;
     facts.storage_price = done.storage_price;
+    facts.egress_price = done.egress_price;
     facts.meter = done.meter;
     facts.usage_sha256 = done.usage_sha256;
     batch.receipts = {

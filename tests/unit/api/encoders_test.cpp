@@ -35,6 +35,9 @@ market::Lease a_lease() {
     lease.held = ledger::Micros(77);
     lease.storage_bytes = 1 << 30;
     lease.storage_price = ledger::Micros(730'000);
+    lease.egress_price = ledger::Micros(640'000);
+    lease.egress_mib_max = 2048;
+    lease.meter = ledger::advance({}, {ledger::Price(0), 1}, Millis(0), 0, {lease.egress_price, 32});
     lease.policy_version = 2;
     lease.policy_rule = "a-rule";
     lease.version = 3;
@@ -50,11 +53,12 @@ const std::string lease_text =
     R"("job_id":null,"attempt":1,"card_ids":["card_00000000000000000000000007"],"state":"running",)"
     R"("stop_reason":null,"end_reason":null,"price_micros_per_hour":2500000,)"
     R"("spot_floor_micros_per_hour":null,"storage_bytes":1073741824,"storage_micros_per_gib_month":730000,)"
+    R"("egress_micros_per_gib":640000,"egress_mib_max":2048,"egress_mib":32,"egress_micros":20000,)"
     R"("all_in_micros_per_hour":2501000,"thousandths":1000,"term_ms":3600000,)"
     R"("reclaim_notice_ms":60000,"epoch":9,"allocated_at":"1970-01-01T00:00:01.000Z","preparing_at":null,)"
     R"("running_at":"1970-01-01T00:00:02.000Z","ended_at":null,"phase_deadline":null,)"
     R"("reclaim_deadline":null,)"
-    R"("paid_until":null,"running_ms":0,"charged_micros":0,"fee_micros":0,"held_micros":77,)"
+    R"("paid_until":null,"running_ms":0,"charged_micros":20000,"fee_micros":0,"held_micros":77,)"
     R"("policy_version":2,"policy_rule":"a-rule","ends_by":null,"maintenance_at":null,"version":3})";
 
 market::Order an_order() {
@@ -70,6 +74,10 @@ market::Order an_order() {
     order.storage_bytes = 1024;
     order.storage_price_max = ledger::Micros(9);
     order.hourly = ledger::Micros(6);
+    order.egress_gib = 4;
+    order.traffic_used = {5, ledger::Micros(6)};
+    order.egress_price_max = ledger::Micros(7);
+    order.overage_max = ledger::Micros(8);
     return order;
 }
 
@@ -84,7 +92,9 @@ const std::string order_text =
     R"("placed_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.000Z",)"
     R"("lease_id":"lease_00000000000000000000000001","job_id":null,"end_use":"rendering","approved":false,)"
     R"("policy_version":null,"policy_rule":null,"policy_effect":null,"quote_id":null,)"
-    R"("storage_bytes":1024,"storage_micros_per_gib_month_max":9,"all_in_micros_per_hour":6,"version":1})";
+    R"("storage_bytes":1024,"storage_micros_per_gib_month_max":9,)"
+    R"("egress_gib":4,"egress_mib_used":5,"egress_micros_per_gib_max":7,"overage_micros_max":8,)"
+    R"("overage_micros_used":6,"all_in_micros_per_hour":6,"version":1})";
 
 }  // namespace
 

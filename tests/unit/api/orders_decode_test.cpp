@@ -55,7 +55,8 @@ TEST_CASE("an order has its defaults") {
 TEST_CASE("an order is read in full") {
     const auto decoded = decode(order(
         R"("count":2,"fill_or_kill":true,"expires_in_ms":5000,
-           "storage_micros_per_gib_month_max":70000,"requirements":{"products":["H100"],
+           "storage_micros_per_gib_month_max":70000,"egress_gib":3,"egress_micros_per_gib_max":10000,
+           "overage_micros_max":500,"requirements":{"products":["H100"],
            "device_class":"gpu","vram_bytes_min":80,"countries":["DE"],"countries_excluded":["US"],
            "host_id":"host_00000000000000000000000001","query":"vram >= 80GiB"},"job":)" +
         job(R"("inputs":[{"path":"in.bin","artifact_id":")" + std::string(some_artifact) + R"("}])")));
@@ -75,6 +76,9 @@ TEST_CASE("an order is read in full") {
     CHECK(decoded->command.job->image == "docker.io/library/busybox:1.36");
     CHECK(decoded->command.job->storage_bytes == 1 << 30);
     CHECK(decoded->command.storage_price_max == ledger::Micros(70'000));
+    CHECK(decoded->command.egress_gib == 3);
+    CHECK(decoded->command.egress_price_max == ledger::Micros(10'000));
+    CHECK(decoded->command.overage_max == ledger::Micros(500));
     CHECK(decoded->inputs == std::vector<ArtifactId>{ArtifactId(RawId{0, 7})});
 }
 

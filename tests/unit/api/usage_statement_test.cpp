@@ -22,6 +22,14 @@ std::string statement(const std::string& from = "", const std::string& to = "") 
     return text;
 }
 
+/// The same with what was sent.
+std::string second_form(const std::string& from = "", const std::string& to = "") {
+    std::string text = statement("running_ms: 123456\n", "running_ms: 123456\negress_bytes: 1048577\n");
+    text.replace(0, 15, "fallow-usage-v2");
+    if (!from.empty()) text.replace(text.find(from), from.size(), to);
+    return text;
+}
+
 }  // namespace
 
 TEST_CASE("a usage statement is read") {
@@ -35,9 +43,29 @@ TEST_CASE("a usage statement is read") {
     CHECK(usage->sequence == 3);
     CHECK(usage->running == Millis(123456));
     CHECK_FALSE(usage->final);
+    CHECK_FALSE(usage->egress_bytes);
     CHECK(usage->statement == statement());
     CHECK(parse_usage_statement(statement("final: false", "final: true"))->final);
     CHECK(parse_usage_statement(statement("running_ms: 123456", "running_ms: 0"))->running == Millis());
+}
+
+TEST_CASE("a usage statement of the second form tells what was sent") {
+    const auto usage = parse_usage_statement(second_form());
+    REQUIRE(usage.ok());
+    CHECK(usage->egress_bytes == 1'048'577);
+    CHECK(usage->running == Millis(123456));
+    CHECK(usage->statement == second_form());
+    CHECK(parse_usage_statement(second_form("1048577", "9223372036854775807"))->egress_bytes == INT64_MAX);
+    const auto [from, to] = GENERATE(values<std::pair<std::string, std::string>>({
+        {"egress_bytes: 1048577\n", ""},
+        {"egress_bytes: 1048577", "egress_bytes: -1"},
+        {"egress_bytes: 1048577", "egress_bytes: 9223372036854775808"},
+        {"egress_bytes: 1048577", "egress_mib: 1"},
+        {"fallow-usage-v2", "fallow-usage-v1"},
+        {"fallow-usage-v2", "fallow-usage-v3"},
+    }));
+    INFO(from + " -> " + to);
+    CHECK_FALSE(parse_usage_statement(second_form(from, to)).ok());
 }
 
 TEST_CASE("a usage statement that is not exactly one is refused") {

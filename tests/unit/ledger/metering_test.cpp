@@ -63,6 +63,70 @@ TEST_CASE("However a span is cut into pieces, it costs the same") {
     }
 }
 
+TEST_CASE("A GiB sent costs its price, a MiB a 1,024th of it, in one sum with the time") {
+    CHECK(advance(Meter{}, {Price(0), 1}, Millis(0), 0, {Micros(640'000), 1024}).charged ==
+          Micros(640'000));
+    CHECK(advance(Meter{}, {Price(0), 1}, Millis(0), 0, {Micros(1), 1023}).charged == Micros(0));
+    // 1023 MiB at a micro a GiB, and the 1024th part of a micro of time, make one.
+    Meter meter = advance(Meter{}, {Price(1'000), 1000}, Millis(3), 0, {Micros(1), 1023});
+    CHECK(meter.charged == Micros(0));
+    meter = advance(meter, {Price(1'000), 1000}, Millis(1), 0);
+    CHECK(meter.charged == Micros(1));
+    CHECK(meter.egress_mib == 1023);
+    CHECK(traffic_part(meter, Micros(1)) == Micros(1));
+    CHECK(cost_ceiling(Traffic{Micros(1), 1}) == Micros(1));
+    CHECK(cost_ceiling(Traffic{Micros(1'000'000'000), 1'024'000'000}) == Micros(1'000'000'000'000'000));
+}
+
+TEST_CASE("However traffic and time are cut into pieces, they cost the same") {
+    std::mt19937_64 random(20'261'129);
+    const auto below = [&](std::int64_t n) {
+        return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n));
+    };
+    for (int round = 0; round < 1000; ++round) {
+        const Rate rate{Price(below(3'000'000'000)), static_cast<std::int32_t>(1 + below(64'000)),
+                        below(2) * below(9'000'000'000)};
+        const Micros per_gib(below(1'000'000'001));
+        Meter meter;
+        Micros sum(0);
+        for (int piece = 0; piece < 20; ++piece) {
+            const Meter next = advance(meter, rate, Millis(below(3'000'000)), 70'000,
+                                       {per_gib, below(3) * below(5'000'000)});
+            sum = sum + (next.charged - meter.charged);
+            REQUIRE(next.fee - meter.fee <= next.charged - meter.charged);
+            meter = next;
+        }
+        const Traffic traffic{per_gib, meter.egress_mib};
+        CHECK(advance(Meter{}, rate, meter.running, 70'000, traffic) == meter);
+        CHECK(sum == meter.charged);
+        CHECK(traffic_part(meter, per_gib) ==
+              meter.charged - advance(Meter{}, rate, meter.running, 0).charged);
+        CHECK(cost_ceiling(traffic) - traffic_part(meter, per_gib) <= Micros(1));
+        CHECK(traffic_part(meter, per_gib) <= cost_ceiling(traffic));
+    }
+}
+
+TEST_CASE("Funds cover time beside traffic that is still to come, and all of that traffic") {
+    std::mt19937_64 random(815);
+    const auto below = [&](std::int64_t n) {
+        return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n));
+    };
+    for (int round = 0; round < 2000; ++round) {
+        const Rate rate{Price(1 + below(5'000'000'000)), static_cast<std::int32_t>(1 + below(8000)), 0};
+        const Traffic to_come{Micros(below(2'000'000)), below(20'000)};
+        const Meter meter = advance(Meter{}, rate, Millis(below(10'000'000)), 0, {to_come.per_gib, 77});
+        const Micros funds = cost_ceiling(to_come) + Micros(below(50'000'000));
+        const Millis span = covered_by(meter, rate, funds, to_come);
+        if (span.count == limits::term_ms_max) continue;
+        const auto cost = [&](Millis of) {
+            return advance(meter, rate, of, 0, to_come).charged - meter.charged;
+        };
+        CHECK(cost(span) <= funds);
+        CHECK(cost(span + Millis(1)) > funds);
+    }
+    CHECK(covered_by(Meter{}, {Price(1), 1000}, Micros(9), {Micros(1024), 10}).count == 0);
+}
+
 TEST_CASE("A meter adds segments of different prices before it rounds") {
     Meter meter = advance(Meter{}, {Price(1'800'000), 1000}, Millis(1), 0);
     CHECK(meter.charged.count == 0);

@@ -87,3 +87,25 @@ TEST_CASE("A receipt tells what storage cost, where it cost something") {
     stored.storage_price = Micros(0);
     CHECK(receipt_text(stored).find("storage") == std::string::npos);
 }
+
+TEST_CASE("A receipt tells what traffic cost, after storage, where it cost something") {
+    ReceiptFacts sent = facts();
+    sent.storage_bytes = std::int64_t{100} << 30;
+    sent.storage_price = Micros(70'000);
+    sent.egress_price = Micros(1'000);
+    Meter& meter = sent.meter;
+    meter = {};
+    const std::int64_t nanos = storage_nanos_per_hour(sent.storage_price, sent.storage_bytes);
+    for (const Segment& segment : sent.segments)
+        meter = advance(meter, {segment.price, sent.thousandths, nanos}, segment.running, 0,
+                        {sent.egress_price, 1000});
+    // Cards 4833333.3…, storage 9589.04…, traffic 1953.125: the parts follow the floors of their sums.
+    CHECK(receipt_text(sent).find("storage_micros: 9589\n"
+                                  "egress_mib: 2000\n"
+                                  "egress_micros_per_gib: 1000\n"
+                                  "egress_micros: 1953\n"
+                                  "running_ms: 3600000\n"
+                                  "charged_micros: 4844875\n") != std::string::npos);
+    sent.egress_price = Micros(0);
+    CHECK(receipt_text(sent).find("egress") == std::string::npos);
+}

@@ -49,6 +49,7 @@ class Bazaar {
         else if (random_() % 8 == 0)
             order.cards(1).share(100 * (1 + static_cast<std::int32_t>(random_() % 9)));
         if (random_() % 6 == 0) order.storage_max(usd(static_cast<std::int64_t>(random_() % 3)));
+        if (random_() % 6 == 0) order.sending(1, usd(static_cast<std::int64_t>(random_() % 3)));
         PlaceOrder command = order;
         if (random_() % 2 == 0) {
             command.requirements.query = query();
@@ -94,6 +95,7 @@ class Bazaar {
         ListingBuilder listing = a_listing().ask(usd(static_cast<std::int64_t>(random_() % 4)));
         if (random_() % 3 == 0) listing.terms(hours(2), days(1));
         if (random_() % 2 == 0) listing.storage(usd(static_cast<std::int64_t>(random_() % 3)));
+        if (random_() % 2 == 0) listing.egress(usd(static_cast<std::int64_t>(random_() % 3)));
         if (random_() % 3 == 0)
             listing.shares_from(one_of(random_, std::vector{200, 500}));
         else if (random_() % 4 == 0 && builder.inventory(Time()).cards.size() > 1)
@@ -121,6 +123,8 @@ Order order_of(const PlaceOrder& command, OrganizationId renter) {
     order.thousandths = command.thousandths;
     order.hosts = command.hosts;
     order.storage_price_max = command.storage_price_max;
+    order.egress_gib = command.egress_gib.value_or(0);
+    order.egress_price_max = command.egress_price_max;
     order.price_max = command.price_max;
     order.term = command.term;
     return order;
@@ -143,6 +147,7 @@ std::vector<std::string> missed(const State& state, const Order& order, const Li
     note(host.state != HostState::online || host.unreachable_since, "host_state");
     note(listing.ask.micros_per_hour > order.price_max.micros_per_hour, "price");
     note(order.storage_price_max && listing.storage_price > *order.storage_price_max, "storage_price");
+    note(order.egress_price_max && listing.egress_price > *order.egress_price_max, "egress_price");
     note(order.term < listing.term_min || listing.term_max < order.term, "term");
     note((listing.available_from && *listing.available_from > now) ||
              (listing.available_until && *listing.available_until < now + order.term),
@@ -254,8 +259,8 @@ TEST_CASE("Counts equal brute force and every change matches at its price: 2,000
     }
     CHECK(unmatched > 300);
     CHECK(changes > 300);
-    for (const char* kind : {"bundle", "cards", "country", "hosts", "listing", "price", "product", "query",
-                             "share", "storage_price", "term", "vram"})
+    for (const char* kind : {"bundle", "cards", "country", "egress_price", "hosts", "listing", "price",
+                             "product", "query", "share", "storage_price", "term", "vram"})
         CHECK(kinds.contains(kind));
 }
 

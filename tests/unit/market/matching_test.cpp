@@ -34,6 +34,7 @@ std::string why_not(const Market& market, ListingId listing, const PlaceOrder& c
     order.thousandths = command.thousandths;
     order.price_max = command.price_max;
     order.storage_price_max = command.storage_price_max;
+    order.egress_price_max = command.egress_price_max;
     order.term = command.term;
     const Fit found =
         fit(market.world.state(), market.world.listing_row(listing), order, market.world.now());
@@ -54,6 +55,7 @@ TEST_CASE("Each constraint refuses what it should, at its boundary") {
                                 .terms(minutes(10), hours(10))
                                 .bundle(2)
                                 .storage(usd(0, 10))
+                                .egress(usd(0, 2))
                                 .available(world.now() - hours(1), world.now() + hours(5)));
     const ListingId elsewhere = world.listing(other);
     const auto fitting = [] { return an_order().cards(2).price_max(usd(2, 50)).term(hours(1)); };
@@ -70,6 +72,8 @@ TEST_CASE("Each constraint refuses what it should, at its boundary") {
         {"a cent too little", "price", fitting().price_max(usd(2, 49))},
         {"its storage price", "fits", fitting().storage_max(usd(0, 10))},
         {"less for storage", "storage_price", fitting().storage_max(usd(0, 9))},
+        {"its price for traffic", "fits", fitting().egress_max(usd(0, 2))},
+        {"less for traffic", "egress_price", fitting().egress_max(usd(0, 1))},
         {"the shortest term", "fits", fitting().term(minutes(10))},
         {"shorter", "term", fitting().term(minutes(10) - Millis(1))},
         {"up to the window's end", "fits", fitting().term(hours(5))},

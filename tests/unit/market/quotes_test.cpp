@@ -54,6 +54,10 @@ struct Scene {
         change.terms.storage_price = price;
         static_cast<void>(world.must<ListingView>(change, World::by(seller)));
     }
+    void set_egress(ledger::Micros price) {
+        const UpdateListing change = a_change(listing, world.listing_row(listing).version).egress(price);
+        static_cast<void>(world.must<ListingView>(change, World::by(seller)));
+    }
     void set_ask(ledger::Micros ask, ListingState state = ListingState::open) {
         UpdateListing change;
         change.listing = listing;
@@ -309,6 +313,7 @@ TEST_CASE("Nothing placed with a quote costs more than it says, 3,000 generated 
     world.deposit(scene.renter, usd(20'000'000));
     scene.share_from(200);
     int placed = 0;
+    int stopped = 0;  // that have sent all that they might
     for (int i = 0; i < 3000; ++i) {
         scene.set_ask(ledger::Micros(below(5'000'000)));
         world.set_fee(static_cast<std::int32_t>(below(500'001)));
@@ -316,13 +321,18 @@ TEST_CASE("Nothing placed with a quote costs more than it says, 3,000 generated 
             Scene::wanted(static_cast<std::int32_t>(1 + below(4)), Millis(60'000 + below(7'200'000)));
         if (wanted.count == 1) wanted.thousandths = static_cast<std::int32_t>(200 + below(801));
         wanted.stored_gib = below(1000);
+        wanted.moved_gib = below(2) * below(500);
         scene.set_storage(ledger::Micros(below(1'000'000'000)));
+        scene.set_egress(ledger::Micros(below(4) == 0 ? 0 : below(3'000'000)));
         const QuoteFacts quote = scene.quote(wanted);
         world.pass(Millis(below(400'000)));
         scene.set_ask(ledger::Micros(below(5'000'000)));
         world.set_fee(static_cast<std::int32_t>(below(500'001)));
         scene.set_storage(ledger::Micros(below(1'000'000'000)));
+        scene.set_egress(ledger::Micros(below(4) == 0 ? 0 : below(3'000'000)));
         PlaceOrder order = Scene::order(quote);
+        if (below(2) == 0) order.egress_gib = below(quote.moved_gib + 1);
+        if (below(3) == 0) order.overage_max = ledger::Micros(below(5'000'000));
         order.job = JobRequest{"busybox", hours(3), 2, "{}", below(gib(quote.stored_gib) + 1)};
         const auto before = world.balance(scene.renter, AccountKind::available);
         const std::string outcome = world.attempt(order, World::by(scene.renter));
@@ -332,19 +342,31 @@ TEST_CASE("Nothing placed with a quote costs more than it says, 3,000 generated 
         const LeaseId lease = *scene.world.state().live_leases().begin();
         world.run(lease);
         Millis ran;
+        std::int64_t sent = 0;
         while (world.lease(lease).state == LeaseState::running) {
             const Millis step(1 + below(900'000));
             world.pass(step);
             ran = ran + step;
-            static_cast<void>(world.attempt(world.usage(lease, ran), world.agent_of(scene.host)));
+            sent += below(gib(100));
+            static_cast<void>(world.attempt(world.usage(lease, ran, sent), world.agent_of(scene.host)));
             world.tick();
         }
         const ledger::QuoteCost cost = ledger::cost_of(quote);
-        REQUIRE(world.lease(lease).meter.charged <= cost.cards + cost.storage);
+        const Lease& row = world.lease(lease);
+        const ledger::Micros traffic = ledger::traffic_part(row.meter, row.egress_price);
+        REQUIRE(row.meter.charged - traffic <= cost.cards + cost.storage);
+        REQUIRE(row.meter.charged <= cost.total + order.overage_max);
+        // All of it is one exact sum, of which the database asks the same.
+        const ledger::Rate rate = row.rate();
+        REQUIRE(row.meter.numerator ==
+                rate.per_ms() * row.meter.running.count +
+                    static_cast<Int128>(row.egress_price.count) * row.meter.egress_mib * 3'515'625);
+        if (row.meter.egress_mib > 0 && row.meter.egress_mib == row.egress_mib_max) ++stopped;
         world.reported(lease, AgentPhase::gone);
         REQUIRE(before - world.balance(scene.renter, AccountKind::available) <=
-                ledger::cost_of(quote).total);
+                ledger::cost_of(quote).total + order.overage_max);
         world.forget_final_rows();
     }
     CHECK(placed > 1500);
+    CHECK(stopped > 200);
 }

@@ -485,6 +485,13 @@ TEST_CASE("Refusals: usage statements") {
              m.world.state_usage(m.lease, minutes(2));
              return To{m.world.usage(m.lease, minutes(2) - Millis(1)), m.world.agent_of(m.host)};
          }},
+        {"fewer bytes than before", "usage_not_monotone /statement",
+         [](Market& m) {
+             m.world.run(m.lease);
+             m.world.pass(minutes(2));
+             m.world.state_usage(m.lease, minutes(1), 2);
+             return To{m.world.usage(m.lease, minutes(2), 1), m.world.agent_of(m.host)};
+         }},
         {"before it runs", "wrong_state",
          [](Market& m) {
              return To{m.world.usage(m.lease, minutes(1)), m.world.agent_of(m.host)};
