@@ -83,7 +83,7 @@ std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts
     profile.resolv_conf = write_resolv_conf(folders, gate_->resolv_conf());
     const std::string id = engine_.create(profile, flavour_);
     try {
-        gate_->connect(engine_.prepare(id));
+        gate_->connect(engine_.prepare(id), {lease.lease_id, 0, lease.egress_bytes_max});
     } catch (const std::exception& error) {
         // Nothing may start that has a network without its rules, or only half of it.
         const std::string problem = error.what();

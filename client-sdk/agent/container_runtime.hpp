@@ -38,6 +38,15 @@ class ContainerRuntime final : public Runtime {
               std::stop_token stop) override {
         engine_.logs(id, follow, on_data, stop);
     }
+    void meter_traffic(const TrafficTerms& terms) override {
+        if (gate_) gate_->meter(terms);
+    }
+    [[nodiscard]] std::optional<GuestTraffic> traffic_of(const std::string& lease_id) override {
+        return gate_ ? gate_->traffic_of(lease_id) : std::nullopt;
+    }
+    void forget_traffic(const std::string& lease_id) override {
+        if (gate_) gate_->forget(lease_id);
+    }
     [[nodiscard]] bool reaches_guests() const override { return true; }
     [[nodiscard]] bool is_here(const std::vector<LeaseCard>&) const override { return true; }
 

@@ -102,8 +102,9 @@ struct DesiredLease {
     std::int64_t fence_ms = 10'000;
     /// What the owner who takes a card back gives the renter, whether the server can be asked or not.
     std::int64_t reclaim_notice_ms = 60'000;
-    std::int64_t price_micros_per_hour = 0;  ///< of a card
-    std::int64_t thousandths = 0;            ///< of all its cards together
+    std::int64_t price_micros_per_hour = 0;        ///< of a card
+    std::int64_t thousandths = 0;                  ///< of all its cards together
+    std::optional<std::int64_t> egress_bytes_max;  ///< that its guests may send out; nothing: any number
     friend bool operator==(const DesiredLease&, const DesiredLease&) = default;
 };
 
@@ -187,6 +188,7 @@ struct LeaseRecord {
     std::int64_t usage_sequence = 0;  ///< the last one the server accepted
     std::int64_t stated_ms = 0;       ///< running_ms of the last statement sent, accepted or not
     std::int64_t usage_stated_boot_ms = 0;
+    std::int64_t egress_bytes = 0;  ///< sent by all its guests, as counted last
     /// From the last accepted statement. The later of this and the desired one holds: which of the two
     /// replies is the newer one is not known, and money that is paid stays paid.
     std::int64_t paid_until_boot_ms = 0;

@@ -164,6 +164,7 @@ DesiredLease common_from(const json& object) {
     lease.reclaim_notice_ms = value_or<std::int64_t>(object, "reclaim_notice_ms", lease.reclaim_notice_ms);
     lease.price_micros_per_hour = value_or<std::int64_t>(object, "price_micros_per_hour", 0);
     lease.thousandths = value_or<std::int64_t>(object, "thousandths", 0);
+    lease.egress_bytes_max = maybe_number(object, "egress_bytes_max");
     return lease;
 }
 
@@ -194,7 +195,8 @@ json desired_json(const DesiredLease& lease) {
             {"fence_ms", lease.fence_ms},
             {"reclaim_notice_ms", lease.reclaim_notice_ms},
             {"price_micros_per_hour", lease.price_micros_per_hour},
-            {"thousandths", lease.thousandths}};
+            {"thousandths", lease.thousandths},
+            {"egress_bytes_max", optional_json(lease.egress_bytes_max)}};
 }
 
 json exit_json(const ContainerExit& exit) {
@@ -293,6 +295,7 @@ std::string encode_record(const LeaseRecord& r) {
                          {"usage_sequence", r.usage_sequence},
                          {"stated_ms", r.stated_ms},
                          {"usage_stated_boot_ms", r.usage_stated_boot_ms},
+                         {"egress_bytes", r.egress_bytes},
                          {"paid_until_boot_ms", r.paid_until_boot_ms}};
     return object.dump(1);
 }
@@ -325,6 +328,7 @@ LeaseRecord parse_record(std::string_view text) {
         r.image_boot_ms = value_or<std::int64_t>(object, "image_boot_ms", 0);
         r.own_stop = stop_cause_named(value_or<std::string>(object, "own_stop", "none"));
         r.own_stop_boot_ms = value_or<std::int64_t>(object, "own_stop_boot_ms", 0);
+        r.egress_bytes = value_or<std::int64_t>(object, "egress_bytes", 0);
         read_outcome(object, r);
         r.logs_drained = flag("logs_drained");
         r.outputs_uploaded = flag("outputs_uploaded");

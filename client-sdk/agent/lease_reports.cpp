@@ -96,10 +96,12 @@ void LeaseTask::state_usage(bool is_final) {
     // container ran.
     const std::int64_t now = boot_clock_ms();
     if (!is_final) ask_guard();
+    const GuestTraffic traffic = look_at_traffic();
     // On disk before it is sent: what was stated once is never undercut, even if the reply is lost.
     const LeaseRecord r = change([&](LeaseRecord& changed) {
         changed.stated_ms = std::max(changed.stated_ms, changed.meter.read(now));
         changed.usage_stated_boot_ms = now;
+        changed.egress_bytes = std::max(changed.egress_bytes, traffic.sent_bytes);
     });
     const std::string statement = usage_statement(r, r.stated_ms, is_final);
     try {

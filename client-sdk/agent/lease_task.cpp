@@ -261,6 +261,7 @@ void LeaseTask::prepare(std::stop_token stop) {
         const GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
                                       storage_.notices().string(),
                                       spec.secrets.empty() ? "" : storage_.secrets().string()};
+        meter_traffic();
         const std::string id = runtime_->create(lease, image, folders, stop);
         if (id.empty()) return;
         if (!spec.secrets.empty()) {
@@ -348,6 +349,7 @@ void LeaseTask::ship_logs() {
     parts.save = [this, lease_id = parts.lease_id](const LogPosition& position) {
         context_.state.save_log_position(lease_id, position);
     };
+    parts.notice = [this] { return due_notice(); };
     parts.on_drained = [this] {
         change([](LeaseRecord& changed) { changed.logs_drained = true; });
         context_.wake();
@@ -427,7 +429,9 @@ void LeaseTask::record_exit() {
     exit.oom_killed = oom && exit.exit_code != 0;
     ask_guard();
     attach_outputs();
+    const GuestTraffic traffic = look_at_traffic();
     const LeaseRecord r = change([&](LeaseRecord& changed) {
+        changed.egress_bytes = std::max(changed.egress_bytes, traffic.sent_bytes);
         exit.duration_exceeded = changed.stop_cause == StopCause::duration;
         exit.is_temporary = is_temporary(changed.desired.spec, exit.exit_code);
         changed.exit = exit;
@@ -445,6 +449,7 @@ void LeaseTask::remove() {
     log_shipper_.reset();
     end_at_guard();
     if (!id.empty()) runtime_->remove(id);
+    forget_traffic();
     storage_.wipe();
     change([](LeaseRecord& r) { r.removed = true; });
 }
@@ -455,6 +460,7 @@ void LeaseTask::discard() {
     log_shipper_.reset();
     end_at_guard();
     if (!r.container_id.empty()) runtime_->remove(r.container_id);
+    forget_traffic();
     storage_.wipe();
     context_.state.forget(r.desired.lease_id);
     discarded_ = true;

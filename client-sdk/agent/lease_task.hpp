@@ -103,6 +103,12 @@ class LeaseTask {
     [[nodiscard]] std::optional<std::int64_t> use_percent();
     void stop_own(StopCause cause);
 
+    // What its guests send to the internet.
+    void meter_traffic();
+    [[nodiscard]] GuestTraffic look_at_traffic();
+    [[nodiscard]] std::optional<TrafficNotice> due_notice();
+    void forget_traffic();
+
     void watch(const std::optional<ContainerInspection>& inspection);
     void ask_guard();
     void take_over(const guard::Watched& watched);
@@ -114,7 +120,7 @@ class LeaseTask {
     LeaseRecord record_;
     WorkingStorage storage_;
     std::atomic<bool> discarded_ = false;
-    std::unique_ptr<Runtime> runtime_;           ///< of the engine's lane
+    std::unique_ptr<Runtime> runtime_;           ///< of the engine's lane, but for what any thread may ask
     ServerLink server_;                          ///< of the server's lane
     ServerLink inputs_;                          ///< of the engine's lane, for downloads
     ServerLink checkpoints_;                     ///< of the checkpoints' lane

@@ -7,6 +7,8 @@
 #include <numeric>
 #include <utility>
 
+#include "agent/clock.hpp"
+
 namespace fallow::agent {
 namespace {
 
@@ -16,7 +18,10 @@ constexpr std::size_t entry_bytes_max = 16 * 1024;
 constexpr std::size_t entries_max = 256;
 constexpr auto gather_for = std::chrono::milliseconds(200);
 constexpr std::int64_t retry_ms = 1000;
+constexpr std::int64_t wait_ms = 1000;  // for output, before it is looked whether a line is due
 constexpr int final_read_failures_max = 10;
+/// In the place of one that was begun to be told by an agent that was killed, and is not known any more.
+constexpr const char* unknown_notice = "fallow: the traffic that the order allows is used up, or nearly\n";
 
 }  // namespace
 
@@ -99,7 +104,13 @@ bool LogShipper::wait_for_batch(std::unique_lock<std::mutex>& lock, std::stop_to
     const std::int64_t pending =
         std::accumulate(position_.pending.begin(), position_.pending.end(), std::int64_t{0});
     const auto needed = static_cast<std::size_t>(std::max<std::int64_t>(pending, 1));
-    if (!changed_.wait(lock, stop, [&] { return ended_ || buffered_bytes_ >= needed; })) return false;
+    const auto is_there = [&] { return ended_ || buffered_bytes_ >= needed; };
+    while (!changed_.wait_for(lock, stop, std::chrono::milliseconds(wait_ms), is_there)) {
+        if (stop.stop_requested()) return false;
+        lock.unlock();
+        tell_if_due(stop);
+        lock.lock();
+    }
     changed_.wait_for(lock, stop, gather_for, [&] { return ended_ || buffered_bytes_ >= batch_bytes_max; });
     return !stop.stop_requested() && buffered_bytes_ > 0;
 }
@@ -144,9 +155,15 @@ bool LogShipper::send_batch(const std::vector<LogEntry>& batch, std::stop_token 
     }
     parts_.save(position_);
     next.consumed_bytes += bytes;
+    return send_entries(batch, std::move(next), stop);
+}
+
+/// Where the log is once the server has them: at `next`.
+bool LogShipper::send_entries(const std::vector<LogEntry>& entries, LogPosition next,
+                              std::stop_token stop) {
     while (!stop.stop_requested()) {
         try {
-            next.next_sequence = parts_.send(position_.next_sequence, batch);
+            next.next_sequence = parts_.send(position_.next_sequence, entries);
             position_ = next;
             return true;
         } catch (const ServerError& error) {
@@ -163,13 +180,37 @@ bool LogShipper::send_batch(const std::vector<LogEntry>& batch, std::stop_token 
     return false;
 }
 
+/// A line of the agent's own between the output's entries. Its place in the log is noted before it is sent,
+/// so that after a kill no output takes it.
+void LogShipper::tell(std::stop_token stop) {
+    if (!parts_.notice || !position_.pending.empty()) return;
+    const std::optional<TrafficNotice> due = parts_.notice();
+    const bool is_repeated = position_.telling_percent != 0;
+    if (!is_repeated && (!due || due->percent <= position_.told_percent)) return;
+    if (!is_repeated) position_.telling_percent = due->percent;
+    parts_.save(position_);
+    LogPosition next = position_;
+    next.told_percent = std::exchange(next.telling_percent, 0);
+    const std::string text = due ? due->text : unknown_notice;
+    if (!send_entries({{LogStream::standard_error, parts_.unix_ms(), text}}, next, stop))
+        position_.telling_percent = 0;
+}
+
+void LogShipper::tell_if_due(std::stop_token stop) {
+    if (boot_clock_ms() - asked_boot_ms_ < parts_.notice_every_ms) return;
+    tell(stop);
+    asked_boot_ms_ = boot_clock_ms();
+}
+
 void LogShipper::run_sender(std::stop_token stop) {
+    if (position_.telling_percent != 0) tell(stop);
     std::unique_lock lock(mutex_);
     while (wait_for_batch(lock, stop)) {
         const std::vector<LogEntry> batch = cut_batch();
         changed_.notify_all();
         lock.unlock();
         const bool sent = send_batch(batch, stop);
+        if (sent) tell_if_due(stop);
         lock.lock();
         if (sent) continue;
         if (stop.stop_requested()) return;
@@ -181,7 +222,10 @@ void LogShipper::run_sender(std::stop_token stop) {
         changed_.wait(lock, stop, [this] { return ended_; });
     }
     if (stop.stop_requested()) return;
+    const bool is_taken = !refused_;
     lock.unlock();
+    if (is_taken) tell(stop);
+    if (stop.stop_requested()) return;
     parts_.save(position_);
     parts_.on_drained();
 }

@@ -10,11 +10,13 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "agent/guest_traffic.hpp"
 #include "agent/log_frames.hpp"
 #include "agent/server_link.hpp"
 #include "agent/state.hpp"
@@ -30,6 +32,9 @@ struct LogShipperParts {
     std::function<std::int64_t(std::int64_t first_sequence, const std::vector<LogEntry>&)> send;
     std::function<std::int64_t()> unix_ms;  ///< for the entries' `at`
     std::function<void(const LogPosition&)> save;
+    /// The line to the renter that is due, if any. Asked now and then, and once the container has ended.
+    std::function<std::optional<TrafficNotice>()> notice = {};
+    std::int64_t notice_every_ms = 5000;
     std::function<void()>
         on_drained;  ///< the container has ended and all of it is sent, or refused for good
 };
@@ -55,12 +60,16 @@ class LogShipper {
     bool wait_for_batch(std::unique_lock<std::mutex>& lock, std::stop_token stop);
     [[nodiscard]] std::vector<LogEntry> cut_batch();
     bool send_batch(const std::vector<LogEntry>& batch, std::stop_token stop);
+    bool send_entries(const std::vector<LogEntry>& entries, LogPosition next, std::stop_token stop);
+    void tell_if_due(std::stop_token stop);
+    void tell(std::stop_token stop);
     void pause(std::int64_t ms, std::stop_token stop);
 
     LogShipperParts parts_;
     LogPosition position_;
     std::mutex mutex_;
     std::condition_variable_any changed_;
+    std::int64_t asked_boot_ms_ = 0;  ///< for a notice; of the sender
     std::deque<Piece> buffer_;
     std::size_t buffered_bytes_ = 0;
     std::int64_t

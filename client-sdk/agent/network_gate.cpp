@@ -65,6 +65,7 @@ void in_thread(const std::function<void()>& act) {
 }
 
 constexpr int here = -1;
+constexpr std::string_view guest_prefix = "g";
 
 void within(int network, const std::function<void()>& act) {
     if (network == here) return act();
@@ -88,6 +89,13 @@ int lowest_free(const std::set<std::string>& names, std::string_view prefix, int
     for (int index = 0; index < max; ++index)
         if (!names.contains(fmt::format("{}{}", prefix, index))) return index;
     throw std::runtime_error("there are too many guest networks on this host");
+}
+
+/// "g5"; "gre0" may be there, too.
+bool is_guest(std::string_view name) {
+    if (!name.starts_with(guest_prefix)) return false;
+    name.remove_prefix(guest_prefix.size());
+    return !name.empty() && name.find_first_not_of("0123456789") == name.npos;
 }
 
 std::vector<std::string> addresses_here() {
@@ -157,9 +165,30 @@ void NetworkGate::load_rules(int network, const std::string& rules) const {
     within(network, [&] { run_program({options_.nft_program, "-f", "-"}, rules); });
 }
 
-void NetworkGate::make_namespace() {
+GateTraffic NetworkGate::read_traffic(int gate) const {
+    std::string ruleset;
+    within(gate, [&] { ruleset = ask_program({options_.nft_program, "-j", "list", "ruleset"}); });
+    return parse_traffic(ruleset);
+}
+
+/// An agent of before traffic was counted has connected them.
+std::string NetworkGate::uncounted_guests(int gate) const {
+    if (read_traffic(gate).is_there) return {};
+    std::set<std::string> names;
+    within(gate, [&] { names = interface_names(); });
+    std::vector<std::string> guests;
+    for (const std::string& name : names)
+        if (is_guest(name)) guests.push_back(name);
+    return uncounted_rules(guests);
+}
+
+bool NetworkGate::is_open() const {
     struct statfs facts {};
-    if (::statfs(handle().c_str(), &facts) == 0 && facts.f_type == nsfs_magic) return;
+    return ::statfs(handle().c_str(), &facts) == 0 && facts.f_type == nsfs_magic;
+}
+
+void NetworkGate::make_namespace() {
+    if (is_open()) return;
     rules_in_force_.clear();
     fs::create_directories(options_.folder);
     fs::permissions(options_.folder, fs::perms::owner_all);
@@ -203,9 +232,9 @@ void NetworkGate::forward_here() const {
 
 void NetworkGate::make_rules(int gate) {
     // Nobody but us changes the gate's; the host's may be flushed by anybody, and are made anew each time.
-    std::string rules = gate_rules(options_.policy, addresses_here());
+    std::string rules = gate_rules(options_.policy, addresses_here()) + traffic_rules();
     if (rules != rules_in_force_) {
-        load_rules(gate, rules);
+        load_rules(gate, rules + uncounted_guests(gate));
         rules_in_force_ = std::move(rules);
     }
     // Rules before forwarding: nobody is let through in between.
@@ -234,19 +263,46 @@ void NetworkGate::open() {
     open_locked();
 }
 
-void NetworkGate::connect(std::int64_t pid) {
+void NetworkGate::connect(std::int64_t pid, const TrafficTerms& terms) {
     const std::lock_guard lock(mutex_);
     open_locked();
     const Descriptor gate(handle().string());
     const Descriptor guest(fmt::format("/proc/{}/ns/net", pid));
     int index = 0;
-    within(gate.number(), [&] { index = lowest_free(interface_names(), "g", guests_max); });
-    const std::string name = fmt::format("g{}", index);
+    within(gate.number(), [&] { index = lowest_free(interface_names(), guest_prefix, guests_max); });
+    const std::string name = fmt::format("{}{}", guest_prefix, index);
     const LinkAddresses link = guest_addresses(index);
+    const GateTraffic now = read_traffic(gate.number());
+    load_rules(gate.number(), meter_rules(terms, now) + guest_rules(name, terms.lease_id, now));
     batch(gate.number(), fmt::format("link add {} type veth peer name eth0 netns {}\n", name, pid) +
                              link_commands(name, link.near_ipv4, link.near_ipv6));
     batch(guest.number(), "link set lo up\n" + link_commands("eth0", link.far_ipv4, link.far_ipv6) +
                               default_routes(link.near_ipv4, link.near_ipv6));
+}
+
+void NetworkGate::meter(const TrafficTerms& terms) {
+    const std::lock_guard lock(mutex_);
+    open_locked();
+    const Descriptor gate(handle().string());
+    const std::string rules = meter_rules(terms, read_traffic(gate.number()));
+    if (!rules.empty()) load_rules(gate.number(), rules);
+}
+
+std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id) {
+    const std::lock_guard lock(mutex_);
+    if (!is_open()) return std::nullopt;
+    const Descriptor gate(handle().string());
+    const GateTraffic now = read_traffic(gate.number());
+    const auto found = now.leases.find(lease_id);
+    return found == now.leases.end() ? std::nullopt : std::optional(found->second);
+}
+
+void NetworkGate::forget(const std::string& lease_id) {
+    const std::lock_guard lock(mutex_);
+    if (!is_open()) return;
+    const Descriptor gate(handle().string());
+    const std::string rules = forget_rules(lease_id, read_traffic(gate.number()));
+    if (!rules.empty()) load_rules(gate.number(), rules);
 }
 
 void NetworkGate::close() {

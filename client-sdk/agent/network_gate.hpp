@@ -5,16 +5,20 @@
 //
 //   guest: eth0 ── g5 :gate: uplink ── fwup0 :host: the host's own routes
 //
+// What each lease's guests send to the internet is counted and limited there, too (guest_traffic.hpp).
+//
 // It needs to be root, `ip` and `nft`. What it made stays when the agent ends, as containers do.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/egress.hpp"
+#include "agent/guest_traffic.hpp"
 
 namespace fallow::agent {
 
@@ -34,8 +38,16 @@ class NetworkGate {
     /// Makes the gate and its rules, or puts what is there in order again.
     void open();
     /// Gives the network namespace of process `pid` an eth0 behind the gate, and only once the rules are in
-    /// force. The interface goes with its namespace.
-    void connect(std::int64_t pid);
+    /// force. The interface goes with its namespace. What is sent there counts as the lease's.
+    void connect(std::int64_t pid, const TrafficTerms& terms);
+
+    /// From before its first guest on: where the lease's count begins, and its limit. A count that is there
+    /// goes on; a limit that is another one takes the old one's place.
+    void meter(const TrafficTerms& terms);
+    /// Nothing where the lease is not counted.
+    [[nodiscard]] std::optional<GuestTraffic> traffic_of(const std::string& lease_id);
+    /// Its guests have ended.
+    void forget(const std::string& lease_id);
     /// Takes the gate away, and every guest's line with it.
     void close();
 
@@ -43,6 +55,7 @@ class NetworkGate {
 
   private:
     [[nodiscard]] std::filesystem::path handle() const { return options_.folder / "gate"; }
+    [[nodiscard]] bool is_open() const;
     void make_namespace();
     void make_uplink(int gate) const;
     void make_rules(int gate);
@@ -50,6 +63,8 @@ class NetworkGate {
     void open_locked();
     void batch(int network, const std::string& commands) const;
     void load_rules(int network, const std::string& rules) const;
+    [[nodiscard]] GateTraffic read_traffic(int gate) const;
+    [[nodiscard]] std::string uncounted_guests(int gate) const;
 
     GateOptions options_;
     std::mutex mutex_;

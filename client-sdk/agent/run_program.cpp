@@ -2,6 +2,7 @@
 
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 extern char** environ;
 
@@ -16,6 +18,7 @@ namespace fallow::agent {
 namespace {
 
 constexpr std::size_t said_bytes_max = 300;
+constexpr std::size_t answer_bytes_max = 64 * 1024 * 1024;
 
 /// A file in memory: a program that reads or writes it never waits for us.
 class MemoryFile {
@@ -39,17 +42,22 @@ class MemoryFile {
         const ssize_t length = ::pread(number_, text.data(), text.size(), 0);
         return length > 0 ? std::string(text.data(), static_cast<std::size_t>(length)) : std::string();
     }
+    [[nodiscard]] std::string all() const {
+        struct stat facts {};
+        if (::fstat(number_, &facts) != 0 || static_cast<std::size_t>(facts.st_size) > answer_bytes_max)
+            throw std::runtime_error("a program's answer is too long");
+        std::string text(static_cast<std::size_t>(facts.st_size), '\0');
+        const ssize_t length = ::pread(number_, text.data(), text.size(), 0);
+        if (length != facts.st_size) throw std::runtime_error("a program's answer cannot be read");
+        return text;
+    }
 
   private:
     int number_;
 };
 
-}  // namespace
-
-void run_program(std::vector<std::string> words, const std::string& input) {
-    const MemoryFile given;
-    const MemoryFile said;
-    given.fill(input);
+void run_to_its_end(std::vector<std::string> words, const MemoryFile& given, const MemoryFile& answer,
+                    const MemoryFile& said) {
     std::vector<char*> arguments;
     for (std::string& word : words)
         arguments.push_back(word.data());
@@ -57,7 +65,7 @@ void run_program(std::vector<std::string> words, const std::string& input) {
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, given.number(), 0);
-    posix_spawn_file_actions_adddup2(&files, said.number(), 1);
+    posix_spawn_file_actions_adddup2(&files, answer.number(), 1);
     posix_spawn_file_actions_adddup2(&files, said.number(), 2);
     pid_t pid = 0;
     const int error = posix_spawn(&pid, arguments[0], &files, nullptr, arguments.data(), environ);
@@ -68,6 +76,23 @@ void run_program(std::vector<std::string> words, const std::string& input) {
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
     throw std::runtime_error(words[0] + " failed: " + said.beginning());
+}
+
+}  // namespace
+
+void run_program(std::vector<std::string> words, const std::string& input) {
+    const MemoryFile given;
+    const MemoryFile said;
+    given.fill(input);
+    run_to_its_end(std::move(words), given, said, said);
+}
+
+std::string ask_program(std::vector<std::string> words) {
+    const MemoryFile given;
+    const MemoryFile answer;
+    const MemoryFile said;
+    run_to_its_end(std::move(words), given, answer, said);
+    return answer.all();
 }
 
 }  // namespace fallow::agent

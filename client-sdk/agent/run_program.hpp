@@ -10,4 +10,7 @@ namespace fallow::agent {
 /// with the beginning of what it said, unless it ends with 0.
 void run_program(std::vector<std::string> words, const std::string& input = {});
 
+/// The same, and what it wrote to its standard output; more than 64 MiB is an error.
+[[nodiscard]] std::string ask_program(std::vector<std::string> words);
+
 }  // namespace fallow::agent

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/guest_profile.hpp"
+#include "agent/guest_traffic.hpp"
 #include "agent/lease.hpp"
 #include "agent/log_frames.hpp"
 #include "agent/planner.hpp"
@@ -88,7 +89,16 @@ class Runtime {
     virtual void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data,
                       std::stop_token stop) = 0;
 
-    /// Any thread. Whether the two above can be had: a cluster's guests are out of reach for them.
+    // Any thread. Guests without a network send nothing, and are not counted.
+
+    /// Before the lease's first guest is made: where its count begins, and its limit. Later: its limit.
+    virtual void meter_traffic(const TrafficTerms& terms);
+    /// Nothing where the lease is not counted.
+    [[nodiscard]] virtual std::optional<GuestTraffic> traffic_of(const std::string& lease_id);
+    /// Its guests have ended, and nobody asks again.
+    virtual void forget_traffic(const std::string& lease_id);
+
+    /// Any thread. Whether `user_of` and `run_in` can be had: a cluster's guests are out of reach for them.
     [[nodiscard]] virtual bool reaches_guests() const { return false; }
 
     /// Any thread. Whether the guest of these cards runs on this host: then the guard here can freeze it,
@@ -104,6 +114,12 @@ inline std::optional<std::int64_t> Runtime::run_in(const std::string&, const std
                                                    std::int64_t, std::stop_token) {
     throw RuntimeError("nothing can be run in the guest from here");
 }
+
+inline void Runtime::meter_traffic(const TrafficTerms&) {}
+inline std::optional<GuestTraffic> Runtime::traffic_of(const std::string&) {
+    return std::nullopt;
+}
+inline void Runtime::forget_traffic(const std::string&) {}
 
 /// Each thread has one of its own.
 using ConnectRuntime = std::function<std::unique_ptr<Runtime>()>;

@@ -30,6 +30,8 @@ using nlohmann::json;
 
 using guard::Descriptor;
 
+constexpr std::string_view told_word = "told";
+
 void sync_folder(const fs::path& folder) {
     const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd.get() < 0 || ::fsync(fd.get()) != 0) fail("cannot sync", folder);
@@ -163,6 +165,14 @@ LogPosition StateFolder::log_position(const std::string& lease_id) const {
     if (!(file >> position.next_sequence >> position.consumed_bytes)) return {};
     for (std::int64_t bytes = 0; file >> bytes;)
         position.pending.push_back(bytes);
+    file.clear();
+    std::string word;
+    std::int64_t told = 0;
+    std::int64_t telling = 0;
+    if (file >> word >> told >> telling && word == told_word) {
+        position.told_percent = told;
+        position.telling_percent = telling;
+    }
     return position;
 }
 
@@ -173,6 +183,9 @@ void StateFolder::save_log_position(const std::string& lease_id, const LogPositi
         std::to_string(position.next_sequence) + " " + std::to_string(position.consumed_bytes);
     for (const std::int64_t bytes : position.pending)
         text += " " + std::to_string(bytes);
+    if (position.told_percent != 0 || position.telling_percent != 0)
+        text += " " + std::string(told_word) + " " + std::to_string(position.told_percent) + " " +
+                std::to_string(position.telling_percent);
     write_file_atomically(folder / "log", text + "\n");
 }
 

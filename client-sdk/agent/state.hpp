@@ -37,6 +37,10 @@ struct LogPosition {
     /// has them is not known, so they are cut in the same way again: then it can tell a repetition by its
     /// sequence.
     std::vector<std::int64_t> pending;
+    /// Of the agent's own lines to the renter, which lie in entries of their own and are no output: the
+    /// highest percentage of the traffic's limit that was told, and one about to be, at `next_sequence`.
+    std::int64_t told_percent = 0;
+    std::int64_t telling_percent = 0;
     friend bool operator==(const LogPosition&, const LogPosition&) = default;
 };
 

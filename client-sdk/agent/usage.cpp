@@ -6,7 +6,7 @@ namespace fallow::agent {
 
 std::string usage_statement(const LeaseRecord& record, std::int64_t running_ms, bool is_final) {
     return fmt::format(
-        "fallow-usage-v1\n"
+        "fallow-usage-v2\n"
         "lease: {}\n"
         "epoch: {}\n"
         "container: {}\n"
@@ -14,9 +14,11 @@ std::string usage_statement(const LeaseRecord& record, std::int64_t running_ms, 
         "nonce: {}\n"
         "sequence: {}\n"
         "running_ms: {}\n"
+        "egress_bytes: {}\n"
         "final: {}\n",
         record.desired.lease_id, record.desired.lease_epoch, record.container_id, record.boot_id,
-        record.nonce, record.usage_sequence + 1, running_ms, is_final ? "true" : "false");
+        record.nonce, record.usage_sequence + 1, running_ms, record.egress_bytes,
+        is_final ? "true" : "false");
 }
 
 }  // namespace fallow::agent

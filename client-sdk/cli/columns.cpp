@@ -25,6 +25,11 @@ std::string describe(const Requirements& requirements) {
     return joined(parts);
 }
 
+std::string traffic_text(const Lease& lease) {
+    return lease.egress_mib_max ? fmt::format("{} of {} MiB", lease.egress_mib, *lease.egress_mib_max)
+                                : fmt::format("{} MiB, without a limit", lease.egress_mib);
+}
+
 }  // namespace
 
 std::string rejection_of(const Order& order) {
@@ -74,6 +79,8 @@ Columns<Lease> lease_fields() {
         {"storage", [](const Lease& lease) { return format_size(lease.storage_bytes); }},
         {"storage per GiB-month",
          [](const Lease& lease) { return format_usd(lease.storage_micros_per_gib_month); }},
+        {"traffic per GiB", [](const Lease& lease) { return format_usd(lease.egress_micros_per_gib); }},
+        {"traffic", &traffic_text},
         {"all in per hour", [](const Lease& lease) { return format_usd(lease.all_in_micros_per_hour); }},
         {"term", [](const Lease& lease) { return format_duration(lease.term_ms); }},
         {"reclaim notice", [](const Lease& lease) { return format_duration(lease.reclaim_notice_ms); }},
@@ -86,6 +93,7 @@ Columns<Lease> lease_fields() {
         {"paid until", [](const Lease& lease) { return or_dash(lease.paid_until); }},
         {"running", [](const Lease& lease) { return format_duration(lease.running_ms); }},
         {"charged", [](const Lease& lease) { return format_usd(lease.charged_micros); }},
+        {"traffic in it", [](const Lease& lease) { return format_usd(lease.egress_micros); }},
         {"fee in it", [](const Lease& lease) { return format_usd(lease.fee_micros); }},
         {"held", [](const Lease& lease) { return format_usd(lease.held_micros); }},
         {"policy version", [](const Lease& lease) { return or_dash(lease.policy_version); }},
@@ -121,6 +129,15 @@ Columns<Order> order_fields() {
         {"storage", [](const Order& order) { return format_size(order.storage_bytes); }},
         {"storage max per GiB-month",
          [](const Order& order) { return usd_or_dash(order.storage_micros_per_gib_month_max); }},
+        {"traffic", [](const Order& order) { return fmt::format("{} GiB a host", order.egress_gib); }},
+        {"traffic beyond for", [](const Order& order) { return format_usd(order.overage_micros_max); }},
+        {"used by earlier attempts",
+         [](const Order& order) {
+             return fmt::format("{} MiB and {}", order.egress_mib_used,
+                                format_usd(order.overage_micros_used));
+         }},
+        {"traffic max per GiB",
+         [](const Order& order) { return usd_or_dash(order.egress_micros_per_gib_max); }},
         {"all in per hour", [](const Order& order) { return usd_or_dash(order.all_in_micros_per_hour); }},
         {"bid changed at", [](const Order& order) { return or_dash(order.bid_changed_at); }},
         {"cards promised", [](const Order& order) { return joined(order.promised_card_ids); }},

@@ -40,6 +40,8 @@ DemandOptions add_requirement_options(CLI::App& command, DemandArguments& argume
              "A part of one card, like 0.25, beside your own other shares; the default is whole cards");
     add_money(command, "--storage-max", order.storage_micros_per_gib_month_max,
               "Pay at most this per GiB-month of working storage; the default is any price");
+    add_money(command, "--egress-price-max", order.egress_micros_per_gib_max,
+              "Pay at most this per GiB sent out; needed with --egress, but for --quote");
     command.add_option("--product", requirements.products, "A model that will do; may be repeated")
         ->allow_extra_args(false);
     command.add_option("--device-class", requirements.device_class, "gpu, cpu or accelerator");
@@ -62,6 +64,21 @@ DemandOptions add_requirement_options(CLI::App& command, DemandArguments& argume
     return options;
 }
 
+namespace {
+
+void add_traffic_options(CLI::App& command, NewOrder& order) {
+    command
+        .add_option("--egress", order.egress_gib,
+                    "GiB that the container may send to the internet, on each host; the default is 0, with "
+                    "--quote what was quoted. Where a listing takes nothing for it there is no limit")
+        ->type_name("GIB");
+    add_money(command, "--overage", order.overage_micros_max,
+              "Beyond --egress, let it send on until that has cost this much more, on each host; the "
+              "default is 0");
+}
+
+}  // namespace
+
 void add_quote_option(CLI::App& command, DemandArguments& arguments, const DemandOptions& options) {
     command
         .add_option("--quote", arguments.quote_file,
@@ -74,6 +91,7 @@ DemandOptions add_demand_options(CLI::App& command, DemandArguments& arguments) 
     NewOrder& order = arguments.order;
     const DemandOptions options = add_requirement_options(command, arguments);
     add_quote_option(command, arguments, options);
+    add_traffic_options(command, order);
     command.add_flag("--spot", arguments.spot,
                      "Bid for spot cards: pay what the highest losing bid asks for, and give "
                      "way to a better one");
@@ -88,6 +106,9 @@ NewOrder order_of(const DemandArguments& arguments) {
     if (!arguments.price_max_micros && arguments.quote_file.empty())
         throw UsageError("an order needs --price-max or --quote");
     NewOrder order = arguments.order;
+    if (order.egress_gib.value_or(0) > 0 && !order.egress_micros_per_gib_max &&
+        arguments.quote_file.empty())
+        throw UsageError("--egress needs --egress-price-max or --quote");
     if (arguments.spot) order.pricing = "spot";
     order.price_max_micros_per_hour = arguments.price_max_micros;
     order.term_ms = *arguments.term_ms;

@@ -14,6 +14,7 @@ Columns<UsageRecord> usage_list() {
         {"sequence", [](const UsageRecord& usage) { return std::to_string(usage.sequence); }},
         {"accepted", [](const UsageRecord& usage) { return usage.accepted_at; }},
         {"running", [](const UsageRecord& usage) { return format_duration(usage.accepted_running_ms); }},
+        {"traffic in MiB", [](const UsageRecord& usage) { return or_dash(usage.accepted_egress_mib); }},
         {"clipped", [](const UsageRecord& usage) { return format_duration(usage.clipped_ms); }},
         {"signature", [](const UsageRecord& usage) { return usage.signature; }},
     };

@@ -25,6 +25,7 @@ Columns<Quote> quote_fields() {
         {"all in per hour", [](const Quote& quote) { return format_usd(quote.all_in_micros_per_hour); }},
         {"cards, whole term", [](const Quote& quote) { return format_usd(quote.cards_micros); }},
         {"storage at most", [](const Quote& quote) { return format_usd(quote.storage_micros); }},
+        {"GiB sent out by each", [](const Quote& quote) { return std::to_string(quote.moved_gib); }},
         {"traffic at most", [](const Quote& quote) { return format_usd(quote.traffic_micros); }},
         {"total at most", [](const Quote& quote) { return format_usd(quote.total_micros); }},
         {"fee in it", [](const Quote& quote) { return format_usd(quote.fee_micros); }},
@@ -53,6 +54,7 @@ void make(Context& context, const MakeArguments& arguments) {
     wanted.hosts = arguments.demand.order.hosts;
     wanted.price_max_micros_per_hour = arguments.demand.price_max_micros;
     wanted.storage_micros_per_gib_month_max = arguments.demand.order.storage_micros_per_gib_month_max;
+    wanted.egress_micros_per_gib_max = arguments.demand.order.egress_micros_per_gib_max;
     wanted.term_ms = arguments.demand.term_ms.value();
     wanted.stored_gib = arguments.stored_gib;
     wanted.moved_gib = arguments.moved_gib;
@@ -85,6 +87,8 @@ void print_report(const QuoteReport& report) {
                   {"of each card", format_thousandths(facts.thousandths)},
                   {"term", format_duration(facts.term_ms)},
                   {"GiB stored on each", std::to_string(facts.stored_gib)},
+                  {"GiB sent out by each", std::to_string(facts.moved_gib)},
+                  {"traffic at most", format_usd(facts.traffic_micros)},
                   {"total at most", format_usd(facts.total_micros)},
                   {"fee in it", format_usd(facts.fee_micros)},
                   {"expires at", facts.expires_at}});
@@ -113,7 +117,9 @@ void add_quote_commands(CLI::App& app, Context& context) {
         .add_option("--stored", wanted->stored_gib,
                     "GiB that the job reserves on each host (--disk); the default is 0")
         ->type_name("GIB");
-    making.add_option("--moved", wanted->moved_gib, "GiB that each host sends out; the default is 0")
+    making
+        .add_option("--moved", wanted->moved_gib,
+                    "GiB that each host may send to the internet; the default is 0")
         ->type_name("GIB");
     making.add_option("--start", wanted->starts_at, "Of a reservation: when the block begins (RFC 3339)");
     on_run(context, making, wanted, &make);

@@ -22,6 +22,8 @@ void print_report(const ReceiptReport& report) {
                   {"running", format_duration(facts.running_ms)},
                   {"charged", format_usd(facts.charged_micros)},
                   {"storage in it", format_usd(facts.storage ? facts.storage->micros : 0)},
+                  {"traffic in it", format_usd(facts.traffic ? facts.traffic->micros : 0)},
+                  {"traffic", fmt::format("{} MiB", facts.traffic ? facts.traffic->mib : 0)},
                   {"fee in it", format_usd(facts.fee_micros)},
                   {"signed by", facts.host_signed ? "server and host" : "server"}});
 }

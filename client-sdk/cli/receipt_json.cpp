@@ -40,6 +40,9 @@ std::string report_json(const fallow::sdk::ReceiptReport& report) {
         {"charged_micros", believed ? Json(report.facts->charged_micros) : Json()},
         {"storage_micros",
          believed ? Json(report.facts->storage ? report.facts->storage->micros : 0) : Json()},
+        {"egress_mib", believed ? Json(report.facts->traffic ? report.facts->traffic->mib : 0) : Json()},
+        {"egress_micros",
+         believed ? Json(report.facts->traffic ? report.facts->traffic->micros : 0) : Json()},
     };
     return document.dump();
 }

@@ -10,8 +10,8 @@ struct QuoteReport;
 
 namespace fallow::cli {
 
-/// {"passed","checks":[{"name","passed","detail"}],"charged_micros","running_ms","lease"}; the last three
-/// are null unless every check passed.
+/// {"passed","checks":[{"name","passed","detail"}],"lease","running_ms","charged_micros","storage_micros",
+/// "egress_mib","egress_micros"}; all after the checks are null unless every check passed.
 [[nodiscard]] std::string report_json(const fallow::sdk::ReceiptReport& report);
 
 /// {"passed","checks","quote","total_micros","expires_at"}; the last three likewise.

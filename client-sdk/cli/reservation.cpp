@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <fallow/human.hpp>
 #include <memory>
 
@@ -38,6 +40,8 @@ Columns<Reservation> reservation_fields() {
         {"ends at", [](const Reservation& row) { return row.ends_at; }},
         {"price per card-hour",
          [](const Reservation& row) { return format_usd(row.price_micros_per_hour); }},
+        {"traffic per GiB", [](const Reservation& row) { return format_usd(row.egress_micros_per_gib); }},
+        {"traffic", [](const Reservation& row) { return fmt::format("{} GiB", row.egress_gib); }},
         {"whole block", [](const Reservation& row) { return format_usd(row.total_micros); }},
         {"deposit held", [](const Reservation& row) { return format_usd(row.deposit_micros); }},
         {"cancelled for nothing until", [](const Reservation& row) { return row.cancel_free_until; }},
@@ -61,6 +65,10 @@ void book(Context& context, const BookArguments& arguments) {
     const NewOrder order = order_of(arguments.demand);
     if (order.storage_micros_per_gib_month_max)
         throw UsageError("a reservation takes no --storage-max: say --where \"storage_price <= ...\"");
+    if (order.egress_micros_per_gib_max)
+        throw UsageError(
+            "a reservation takes no --egress-price-max: its traffic is what its quote says (quote make "
+            "--moved --start)");
     NewReservation wanted;
     wanted.requirements = order.requirements;
     wanted.count = order.count;

@@ -142,16 +142,20 @@ Verdict check_running_sum(const Evidence& evidence) {
     return pass("the segments add up to the running time");
 }
 
+std::int64_t storage_nanos_per_hour(const ReceiptFacts& facts) {
+    return facts.storage ? facts.storage->nanos_per_hour : 0;
+}
+
 Verdict check_charge(const Evidence& evidence) {
-    const auto charge = charge_of(evidence.facts.segments, evidence.facts.thousandths,
-                                  evidence.facts.storage ? evidence.facts.storage->nanos_per_hour : 0);
+    const ReceiptFacts& facts = evidence.facts;
+    const auto charge =
+        charge_of(facts.segments, facts.thousandths, storage_nanos_per_hour(facts), facts.traffic);
     if (!charge) return refuse("the charge does not fit");
-    if (*charge != evidence.facts.charged_micros)
-        return refuse("the segments come to " + std::to_string(*charge) + " micros, the receipt charges " +
-                      std::to_string(evidence.facts.charged_micros));
-    if (evidence.facts.fee_micros > evidence.facts.charged_micros)
-        return refuse("the fee exceeds the charge");
-    return pass("the charge follows from the segments, to the micro");
+    if (*charge != facts.charged_micros)
+        return refuse("the parts come to " + std::to_string(*charge) + " micros, the receipt charges " +
+                      std::to_string(facts.charged_micros));
+    if (facts.fee_micros > facts.charged_micros) return refuse("the fee exceeds the charge");
+    return pass("the charge follows from the segments and the traffic, to the micro");
 }
 
 /// The rate follows from what was reserved, and its part of the charge is what the cards alone do not cost.
@@ -165,9 +169,24 @@ Verdict check_storage(const Evidence& evidence) {
         nanos_of_a_month / bytes_hours_per_gib_month != facts.storage->nanos_per_hour)
         return refuse("the storage's rate does not follow from its size and price");
     const auto of_cards = charge_of(facts.segments, facts.thousandths);
-    if (!of_cards || facts.charged_micros - *of_cards != facts.storage->micros)
+    const auto with_storage = charge_of(facts.segments, facts.thousandths, facts.storage->nanos_per_hour);
+    if (!of_cards || !with_storage || *with_storage - *of_cards != facts.storage->micros)
         return refuse("the storage's part is not what the charge has beside the cards");
     return pass("the storage's part follows from its size, its price and the running time");
+}
+
+/// Billed are whole MiB that the host stated, and what neither cards nor storage cost.
+Verdict check_traffic(const Evidence& evidence) {
+    const ReceiptFacts& facts = evidence.facts;
+    if (!facts.traffic) return pass("no traffic is charged");
+    constexpr std::int64_t bytes_per_mib = 1024 * 1024;
+    const std::int64_t stated_bytes = evidence.usage ? evidence.usage->egress_bytes : 0;
+    if (facts.traffic->mib > stated_bytes / bytes_per_mib)
+        return refuse("more traffic is billed than the host stated");
+    const auto without = charge_of(facts.segments, facts.thousandths, storage_nanos_per_hour(facts));
+    if (!without || facts.charged_micros - *without != facts.traffic->micros)
+        return refuse("the traffic's part is not what the charge has beside cards and storage");
+    return pass("the traffic's part follows from what the host stated and its price");
 }
 
 Verdict check_period(const Evidence& evidence) {
@@ -204,6 +223,7 @@ constexpr NamedCheck checks_after_form[] = {
     {"running_sum", &unchanged<check_running_sum>},
     {"charge", &unchanged<check_charge>},
     {"storage", &unchanged<check_storage>},
+    {"traffic", &unchanged<check_traffic>},
     {"period", &unchanged<check_period>},
 };
 
@@ -245,6 +265,14 @@ ReceiptStorage read_storage(SignedTextReader& reader) {
     return storage;
 }
 
+ReceiptTraffic read_traffic(SignedTextReader& reader) {
+    ReceiptTraffic traffic;
+    traffic.mib = reader.number("egress_mib");
+    traffic.micros_per_gib = reader.number("egress_micros_per_gib");
+    traffic.micros = reader.number("egress_micros");
+    return traffic;
+}
+
 void read_signers(SignedTextReader& reader, ReceiptFacts& facts) {
     const std::string digest = reader.value("usage_sha256");
     if (digest != "none") facts.usage_sha256 = digest;
@@ -276,6 +304,7 @@ std::optional<ReceiptFacts> parse_receipt_text(std::string_view text) {
         facts.segments.push_back(segment.value_or(ReceiptSegment{}));
     }
     if (reader.next_is("storage_bytes")) facts.storage = read_storage(reader);
+    if (reader.next_is("egress_mib")) facts.traffic = read_traffic(reader);
     facts.running_ms = reader.number("running_ms");
     facts.charged_micros = reader.number("charged_micros");
     facts.fee_micros = reader.number("fee_micros");
@@ -285,15 +314,24 @@ std::optional<ReceiptFacts> parse_receipt_text(std::string_view text) {
 }
 
 std::optional<std::int64_t> charge_of(const std::vector<ReceiptSegment>& segments, std::int64_t thousandths,
-                                      std::int64_t storage_nanos_per_hour) {
+                                      std::int64_t storage_nanos_per_hour,
+                                      const std::optional<ReceiptTraffic>& traffic) {
     constexpr Int128 numerator_per_micro =
         3'600'000'000;  // 3,600,000 ms an hour × 1,000 thousandths a card
+    constexpr Int128 numerator_per_mib_and_price = numerator_per_micro / 1024;  // exact
+    static_assert(numerator_per_mib_and_price * 1024 == numerator_per_micro);
     Int128 numerator = 0;
     for (const ReceiptSegment& segment : segments) {
         Int128 product = static_cast<Int128>(segment.price_micros_per_hour) * segment.running_ms;
         const Int128 storage = static_cast<Int128>(storage_nanos_per_hour) * segment.running_ms;
         if (__builtin_mul_overflow(product, static_cast<Int128>(thousandths), &product) ||
             __builtin_add_overflow(product, storage, &product) ||
+            __builtin_add_overflow(numerator, product, &numerator))
+            return std::nullopt;
+    }
+    if (traffic) {
+        Int128 product = static_cast<Int128>(traffic->mib) * traffic->micros_per_gib;
+        if (__builtin_mul_overflow(product, numerator_per_mib_and_price, &product) ||
             __builtin_add_overflow(numerator, product, &numerator))
             return std::nullopt;
     }

@@ -86,6 +86,7 @@ struct Fields<NewQuote> {
         visit("hosts", value.hosts);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);
+        visit("egress_micros_per_gib_max", value.egress_micros_per_gib_max);
         visit("term_ms", value.term_ms);
         visit("stored_gib", value.stored_gib);
         visit("moved_gib", value.moved_gib);
@@ -198,6 +199,8 @@ struct Fields<Reservation> {
         visit("price_micros_per_hour", value.price_micros_per_hour);
         visit("fee_ppm", value.fee_ppm);
         visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);
+        visit("egress_micros_per_gib", value.egress_micros_per_gib);
+        visit("egress_gib", value.egress_gib);
         visit("total_micros", value.total_micros);
         visit("reclaim_notice_ms", value.reclaim_notice_ms);
         visit("end_use", value.end_use);
@@ -217,6 +220,14 @@ struct Fields<Reservation> {
     }
 };
 
+/// Of an order, asked for and placed.
+template <class Visit, class T>
+void visit_traffic_limits(const Visit& visit, T& value) {
+    visit("egress_gib", value.egress_gib);
+    visit("overage_micros_max", value.overage_micros_max);
+    visit("egress_micros_per_gib_max", value.egress_micros_per_gib_max);
+}
+
 template <>
 struct Fields<NewOrder> {
     template <class Visit, class T>
@@ -229,6 +240,7 @@ struct Fields<NewOrder> {
         visit("pricing", value.pricing);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);
+        visit_traffic_limits(visit, value);
         visit("term_ms", value.term_ms);
         visit("quote", value.quote);
         visit("fill_or_kill", value.fill_or_kill);
@@ -268,6 +280,9 @@ struct Fields<Order> {
         visit("quote_id", value.quote_id);
         visit("storage_bytes", value.storage_bytes);
         visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);
+        visit_traffic_limits(visit, value);
+        visit("egress_mib_used", value.egress_mib_used);
+        visit("overage_micros_used", value.overage_micros_used);
         visit("all_in_micros_per_hour", value.all_in_micros_per_hour);
         visit("version", value.version);
     }
@@ -295,6 +310,10 @@ struct Fields<Lease> {
         visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
         visit("storage_bytes", value.storage_bytes);
         visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);
+        visit("egress_micros_per_gib", value.egress_micros_per_gib);
+        visit("egress_mib_max", value.egress_mib_max);
+        visit("egress_mib", value.egress_mib);
+        visit("egress_micros", value.egress_micros);
         visit("all_in_micros_per_hour", value.all_in_micros_per_hour);
         visit("thousandths", value.thousandths);
         visit("term_ms", value.term_ms);
@@ -406,6 +425,7 @@ struct Fields<UsageRecord> {
         visit("statement", value.statement);
         visit("signature", value.signature);
         visit("accepted_running_ms", value.accepted_running_ms);
+        visit("accepted_egress_mib", value.accepted_egress_mib);
         visit("clipped_ms", value.clipped_ms);
         visit("accepted_at", value.accepted_at);
     }

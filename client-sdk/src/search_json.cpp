@@ -107,6 +107,7 @@ struct Fields<SingleChange> {
         visit("hosts", value.hosts);
         visit("price_max_micros_per_hour", value.price_max_micros_per_hour);
         visit("storage_micros_per_gib_month_max", value.storage_micros_per_gib_month_max);
+        visit("egress_micros_per_gib_max", value.egress_micros_per_gib_max);
         visit("term_ms", value.term_ms);
         visit("listing_id", value.listing_id);
         visit("price_micros_per_hour", value.price_micros_per_hour);

@@ -74,7 +74,8 @@ std::optional<HostKeyStatement> parse_host_key_statement(std::string_view text) 
 }
 
 std::optional<UsageStatement> parse_usage_statement(std::string_view text) {
-    SignedTextReader reader(text, "fallow-usage-v1");
+    const bool has_traffic = !text.starts_with("fallow-usage-v1\n");
+    SignedTextReader reader(text, has_traffic ? "fallow-usage-v2" : "fallow-usage-v1");
     UsageStatement statement;
     statement.lease = reader.value("lease");
     static_cast<void>(reader.number("epoch"));
@@ -83,6 +84,7 @@ std::optional<UsageStatement> parse_usage_statement(std::string_view text) {
     static_cast<void>(reader.value("nonce"));
     static_cast<void>(reader.number("sequence"));
     statement.running_ms = reader.number("running_ms");
+    if (has_traffic) statement.egress_bytes = reader.number("egress_bytes");
     const std::string final_text = reader.value("final");
     if (final_text != "true" && final_text != "false") reader.fail();
     statement.is_final = final_text == "true";

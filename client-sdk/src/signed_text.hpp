@@ -42,10 +42,12 @@ struct HostKeyStatement {
 };
 [[nodiscard]] std::optional<HostKeyStatement> parse_host_key_statement(std::string_view text);
 
-/// "fallow-usage-v1": the host says how long a lease has run.
+/// "fallow-usage-v2": the host says how long a lease has run and what it has sent out; "fallow-usage-v1",
+/// of agents that counted no traffic, says only the first.
 struct UsageStatement {
     std::string lease;
     std::int64_t running_ms = 0;
+    std::int64_t egress_bytes = 0;
     bool is_final = false;
 };
 [[nodiscard]] std::optional<UsageStatement> parse_usage_statement(std::string_view text);

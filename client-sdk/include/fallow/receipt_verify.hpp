@@ -32,6 +32,13 @@ struct ReceiptStorage {
     std::int64_t micros = 0;          ///< its part of the charge
 };
 
+/// What was sent to the internet, in whole MiB; a receipt has it where it cost something.
+struct ReceiptTraffic {
+    std::int64_t mib = 0;
+    std::int64_t micros_per_gib = 0;
+    std::int64_t micros = 0;  ///< its part of the charge
+};
+
 /// What the receipt says. To be believed only if every check passed.
 struct ReceiptFacts {
     std::string server_key;
@@ -48,6 +55,7 @@ struct ReceiptFacts {
     std::string end_reason;
     std::vector<ReceiptSegment> segments;
     std::optional<ReceiptStorage> storage;
+    std::optional<ReceiptTraffic> traffic;
     std::int64_t running_ms = 0;
     std::int64_t charged_micros = 0;
     std::int64_t fee_micros = 0;
@@ -63,16 +71,18 @@ struct ReceiptReport {
 
 /// `receipt_json` is the document of GET /v1/leases/{lease}/receipt, `pinned_server_key` the base64 line of
 /// the server's server_signing.pub. The checks: form, server_key, server_signature, signers, host_key,
-/// usage_digest, usage_signature, usage_lease, usage_running, running_sum, charge, storage, period.
+/// usage_digest, usage_signature, usage_lease, usage_running, running_sum, charge, storage, traffic,
+/// period.
 [[nodiscard]] ReceiptReport verify_receipt(std::string_view receipt_json,
                                            std::string_view pinned_server_key);
 
 /// The text of a receipt, or nothing when a line is missing, twice, out of order or malformed.
 [[nodiscard]] std::optional<ReceiptFacts> parse_receipt_text(std::string_view text);
 
-/// floor(Σ (price × thousandths + storage) × running_ms / 3.6e9), or nothing when that does not fit.
-[[nodiscard]] std::optional<std::int64_t> charge_of(const std::vector<ReceiptSegment>& segments,
-                                                    std::int64_t thousandths,
-                                                    std::int64_t storage_nanos_per_hour = 0);
+/// floor((Σ (price × thousandths + storage) × running_ms + MiB × price of a GiB × 3,515,625) / 3.6e9), or
+/// nothing when that does not fit.
+[[nodiscard]] std::optional<std::int64_t> charge_of(
+    const std::vector<ReceiptSegment>& segments, std::int64_t thousandths,
+    std::int64_t storage_nanos_per_hour = 0, const std::optional<ReceiptTraffic>& traffic = std::nullopt);
 
 }  // namespace fallow::sdk

@@ -27,6 +27,7 @@ struct NewQuote {
     std::optional<std::int64_t> hosts;
     std::optional<std::int64_t> price_max_micros_per_hour;
     std::optional<std::int64_t> storage_micros_per_gib_month_max;
+    std::optional<std::int64_t> egress_micros_per_gib_max;
     std::int64_t term_ms = 0;
     std::optional<std::int64_t> stored_gib;
     std::optional<std::int64_t> moved_gib;
@@ -114,6 +115,8 @@ struct Reservation {
     std::int64_t price_micros_per_hour = 0;
     std::int64_t fee_ppm = 0;
     std::int64_t storage_micros_per_gib_month = 0;
+    std::int64_t egress_micros_per_gib = 0;
+    std::int64_t egress_gib = 0;  ///< that each host's container may send out: what was quoted
     std::int64_t total_micros = 0;
     std::int64_t reclaim_notice_ms = 0;
     std::optional<std::string> end_use;

@@ -88,6 +88,7 @@ struct SingleChange {
     std::int64_t hosts = 0;
     std::int64_t price_max_micros_per_hour = 0;
     std::optional<std::int64_t> storage_micros_per_gib_month_max;
+    std::optional<std::int64_t> egress_micros_per_gib_max;
     std::int64_t term_ms = 0;
     std::string listing_id;
     std::int64_t price_micros_per_hour = 0;

@@ -337,6 +337,9 @@ struct NewOrder {
     std::optional<std::string> pricing;       ///< fixed, spot
     std::optional<std::int64_t> price_max_micros_per_hour;  ///< needed unless there is a quote
     std::optional<std::int64_t> storage_micros_per_gib_month_max;
+    std::optional<std::int64_t> egress_gib;          ///< that each host's container may send out
+    std::optional<std::int64_t> overage_micros_max;  ///< it may send more until that has cost so much
+    std::optional<std::int64_t> egress_micros_per_gib_max;  ///< needed with egress_gib but for a quote
     std::int64_t term_ms = 0;
     std::optional<SignedQuote> quote;
     std::optional<bool> fill_or_kill;
@@ -373,6 +376,11 @@ struct Order {
     std::optional<std::string> quote_id;
     std::int64_t storage_bytes = 0;  ///< reserved on each host for its job
     std::optional<std::int64_t> storage_micros_per_gib_month_max;
+    std::int64_t egress_gib = 0;  ///< that each host's container may send out
+    std::int64_t overage_micros_max = 0;
+    std::int64_t egress_mib_used = 0;  ///< of the two, by earlier attempts of its job
+    std::int64_t overage_micros_used = 0;
+    std::optional<std::int64_t> egress_micros_per_gib_max;
     std::optional<std::int64_t> all_in_micros_per_hour;  ///< of all its leases, when it was filled
     std::int64_t version = 0;
 };
@@ -396,7 +404,11 @@ struct Lease {
     std::optional<std::int64_t> spot_floor_micros_per_hour;  ///< of a spot lease
     std::int64_t storage_bytes = 0;                          ///< reserved for its job
     std::int64_t storage_micros_per_gib_month = 0;
-    std::int64_t all_in_micros_per_hour = 0;  ///< cards and storage, rounded up
+    std::int64_t egress_micros_per_gib = 0;
+    std::optional<std::int64_t> egress_mib_max;  ///< that its containers may send out; absent: no limit
+    std::int64_t egress_mib = 0;                 ///< sent out, as far as it is billed
+    std::int64_t egress_micros = 0;              ///< of the charge
+    std::int64_t all_in_micros_per_hour = 0;     ///< cards and storage, rounded up
     std::int64_t thousandths = 0;
     std::int64_t term_ms = 0;
     std::int64_t reclaim_notice_ms = 0;
@@ -496,6 +508,7 @@ struct UsageRecord {
     std::string statement;
     std::string signature;
     std::int64_t accepted_running_ms = 0;
+    std::optional<std::int64_t> accepted_egress_mib;
     std::int64_t clipped_ms = 0;
     std::string accepted_at;
 };

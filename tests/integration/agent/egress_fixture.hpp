@@ -18,10 +18,13 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 
+#include "agent/network_gate.hpp"
 #include "agent/run_program.hpp"
 
 namespace fallow::agent::testing {
@@ -253,6 +256,38 @@ class Nobody {
 
   private:
     pid_t pid_ = 0;
+};
+
+/// Its gate goes with it.
+struct Gate {
+    explicit Gate(EgressPolicy policy = {})
+        : gate(std::make_shared<NetworkGate>(options(std::move(policy)))) {}
+    ~Gate() {
+        gate->close();
+        std::error_code ignored;
+        std::filesystem::remove_all(folder, ignored);
+    }
+    Gate(const Gate&) = delete;
+    Gate& operator=(const Gate&) = delete;
+
+    void connect(const Nobody& guest, const TrafficTerms& terms = {"lease_1"}) const {
+        gate->connect(guest.pid(), terms);
+    }
+    [[nodiscard]] GateOptions options(EgressPolicy policy) const {
+        GateOptions made;
+        made.folder = folder / "network";
+        made.run_folder = folder / "run";
+        made.policy = std::move(policy);
+        return made;
+    }
+    [[nodiscard]] Network network() const { return Network::at(folder / "network" / "gate"); }
+    static std::filesystem::path fresh_folder() {
+        std::string name = "/tmp/fallow-gate-XXXXXX";
+        must(::mkdtemp(name.data()) != nullptr, "a folder");
+        return name;
+    }
+    std::filesystem::path folder = fresh_folder();
+    std::shared_ptr<NetworkGate> gate;
 };
 
 }  // namespace fallow::agent::testing

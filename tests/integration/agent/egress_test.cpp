@@ -2,7 +2,6 @@
 #include <fstream>
 
 #include "agent/container_runtime.hpp"
-#include "agent/network_gate.hpp"
 #include "egress_fixture.hpp"
 #include "guest_fixture.hpp"
 
@@ -10,35 +9,6 @@ using namespace fallow::agent;
 using namespace fallow::agent::testing;
 
 namespace {
-
-/// Its gate goes with it.
-struct Gate {
-    explicit Gate(EgressPolicy policy = {})
-        : gate(std::make_shared<NetworkGate>(options(std::move(policy)))) {}
-    ~Gate() {
-        gate->close();
-        std::error_code ignored;
-        std::filesystem::remove_all(folder, ignored);
-    }
-    Gate(const Gate&) = delete;
-    Gate& operator=(const Gate&) = delete;
-
-    [[nodiscard]] GateOptions options(EgressPolicy policy) const {
-        GateOptions made;
-        made.folder = folder / "network";
-        made.run_folder = folder / "run";
-        made.policy = std::move(policy);
-        return made;
-    }
-    [[nodiscard]] Network network() const { return Network::at(folder / "network" / "gate"); }
-    static std::filesystem::path fresh_folder() {
-        std::string name = "/tmp/fallow-gate-XXXXXX";
-        must(::mkdtemp(name.data()) != nullptr, "a folder");
-        return name;
-    }
-    std::filesystem::path folder = fresh_folder();
-    std::shared_ptr<NetworkGate> gate;
-};
 
 const std::vector<std::string> public_addresses = {"8.8.4.4", "2a00:1450::99"};
 const std::vector<std::string> host_addresses = {"5.5.5.2", "192.168.7.1", "2a01:db0::2",
@@ -62,7 +32,7 @@ TEST_CASE("a guest reaches the public internet, and neither host nor private net
     const EgressWorld world;
     const Gate gate;
     const Nobody guest;
-    gate.gate->connect(guest.pid());
+    gate.connect(guest);
     const Network network = guest.network();
     for (const std::string& address : public_addresses) {
         INFO(address);
@@ -85,7 +55,7 @@ TEST_CASE("it is the rules that keep a guest from all that") {
     const EgressWorld world;
     const Gate gate;
     const Nobody guest;
-    gate.gate->connect(guest.pid());
+    gate.connect(guest);
     const Network network = guest.network();
     gate.network().nft("flush chain inet gate leaving\nadd rule inet gate leaving accept\n");
     for (const std::string& address : lan_addresses) {
@@ -104,7 +74,7 @@ TEST_CASE("who flushes the host's rules opens nothing, and the next guest puts t
     const EgressWorld world;
     const Gate gate;
     const Nobody guest;
-    gate.gate->connect(guest.pid());
+    gate.connect(guest);
     const Network network = guest.network();
     world.host.nft("flush ruleset\n");
     for (const auto* const closed : {&host_addresses, &lan_addresses})
@@ -114,7 +84,7 @@ TEST_CASE("who flushes the host's rules opens nothing, and the next guest puts t
         }
     CHECK_FALSE(network.reaches(metadata));
     const Nobody next;
-    gate.gate->connect(next.pid());
+    gate.connect(next);
     CHECK(network.reaches("8.8.4.4"));
     CHECK(next.network().reaches("2a00:1450::99"));
 }
@@ -124,8 +94,8 @@ TEST_CASE("guests reach each other neither by name nor by number, and nobody rea
     const Gate gate;
     const Nobody one;
     const Nobody other;
-    gate.gate->connect(one.pid());
-    gate.gate->connect(other.pid());
+    gate.connect(one);
+    gate.connect(other);
     const Network network = one.network();
     const Network beside = other.network();
     const Server server(beside);
@@ -144,7 +114,7 @@ TEST_CASE("a host that was no router is none for others when it has guests") {
     const EgressWorld world;
     const Gate gate;
     const Nobody guest;
-    gate.gate->connect(guest.pid());
+    gate.connect(guest);
     CHECK(guest.network().reaches("8.8.4.4"));
     CHECK_FALSE(world.lan.reaches("8.8.4.4"));
     CHECK_FALSE(world.lan.reaches("2a00:1450::99"));
@@ -154,7 +124,7 @@ TEST_CASE("the owner's policy opens and closes addresses and ports") {
     const EgressWorld world;
     const Gate gate(policy_of({"10.1.2.3:7000", "[fd12::2]:7000"}, {"8.8.4.4:7001", "2a00:1450::/32"}));
     const Nobody guest;
-    gate.gate->connect(guest.pid());
+    gate.connect(guest);
     const Network network = guest.network();
     CHECK(network.reaches("10.1.2.3", 7000));
     CHECK_FALSE(network.reaches("10.1.2.3", 7001));
@@ -170,12 +140,12 @@ TEST_CASE("another process of the agent's goes on with the gate that is there") 
     const EgressWorld world;
     const Gate gate;
     const Nobody guest;
-    gate.gate->connect(guest.pid());
+    gate.connect(guest);
     NetworkGate next(gate.options({}));
     next.open();
     CHECK(guest.network().reaches("8.8.4.4"));
     const Nobody later;
-    next.connect(later.pid());
+    next.connect(later.pid(), {"lease_2"});
     CHECK(later.network().reaches("2a00:1450::99"));
     CHECK_FALSE(later.network().reaches(guest_addresses(0).far_ipv4));
 }

@@ -17,31 +17,35 @@ namespace fallow::agent::testing {
 /// An enrolled agent without its loops: the test plays the planner.
 class Host {
   public:
-    Host() : state_(state_folder), key_(PrivateKey::generate_ed25519()) {
+    /// Without a gate, its guests have no network.
+    explicit Host(const std::shared_ptr<NetworkGate>& gate = nullptr)
+        : state_(state_folder), key_(PrivateKey::generate_ed25519()) {
         // A closed port: every call to the server fails at once.
         state_.save_identity({"https://127.0.0.1:1", "host_1", "", "test", 5000});
         guard.heartbeat(boot_clock_ms());
-        context_ =
-            std::make_unique<TaskContext>(TaskContext{.state = state_,
-                                                      .signing_key = key_,
-                                                      .guard = guard,
-                                                      .connect = connect_containers,
-                                                      .storage = storage_kind_here(),
-                                                      .boot_id = current_boot_id(),
-                                                      .server_unix_ms = [] { return std::int64_t{0}; },
-                                                      .wake =
-                                                          [this] {
-                                                              const std::lock_guard lock(mutex_);
-                                                              changed_.notify_all();
-                                                          }});
+        context_ = std::make_unique<TaskContext>(
+            TaskContext{.state = state_,
+                        .signing_key = key_,
+                        .guard = guard,
+                        .connect = [gate] { return connect_containers(gate); },
+                        .storage = storage_kind_here(),
+                        .boot_id = current_boot_id(),
+                        .server_unix_ms = [] { return std::int64_t{0}; },
+                        .wake =
+                            [this] {
+                                const std::lock_guard lock(mutex_);
+                                changed_.notify_all();
+                            }});
     }
 
     ~Host() { task.reset(); }  // it uses what is declared after it
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;
 
-    void adopt(const DesiredLease& lease) {
+    /// As if its guests had sent so much already.
+    void adopt(const DesiredLease& lease, std::int64_t egress_bytes = 0) {
         LeaseRecord record;
+        record.egress_bytes = egress_bytes;
         record.desired = lease;
         record.boot_id = current_boot_id();
         record.accepted = true;
@@ -82,9 +86,9 @@ class Host {
     std::unique_ptr<LeaseTask> task;
 
   private:
-    static std::unique_ptr<Runtime> connect_containers() {
+    static std::unique_ptr<Runtime> connect_containers(const std::shared_ptr<NetworkGate>& gate) {
         return std::make_unique<ContainerRuntime>(PodmanService::instance().socket(), EngineFlavour::podman,
-                                                  host_facts());
+                                                  host_facts(), gate);
     }
 
     static std::string make_folder() {

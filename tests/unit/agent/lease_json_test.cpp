@@ -20,7 +20,7 @@ const char* const reply = R"({
     "paid_until": "2026-01-02T03:05:05.250Z", "run_until": null, "max_duration_ms": 60000,
     "pull_deadline": "2026-01-02T03:24:05.000Z", "start_deadline": "2026-01-02T03:06:05.000Z",
     "usage_interval_ms": 5000, "fence_ms": 610000, "reclaim_notice_ms": 90000, "price_micros_per_hour": 2500000, "thousandths": 250,
-    "environment": {"FALLOW_THOUSANDTHS": "250"}
+    "environment": {"FALLOW_THOUSANDTHS": "250"}, "egress_bytes_max": 1048576
   }, {
     "lease_id": "lease_00000000000000000000000002", "lease_epoch": 12, "want": "run", "stop_reason": null,
     "grace_ms": 0, "attempt": 1, "job_id": null, "spec": null, "cards": [], "nonce": "", "usage_sequence": 0,
@@ -53,6 +53,8 @@ TEST_CASE("the desired state's moments become moments of the boot clock") {
     CHECK(lease.reclaim_notice_ms == 90'000);
     CHECK(lease.price_micros_per_hour == 2'500'000);
     CHECK(lease.thousandths == 250);
+    CHECK(lease.egress_bytes_max == 1'048'576);
+    CHECK_FALSE(desired.leases[1].egress_bytes_max);
     REQUIRE(lease.spec);
     CHECK(lease.spec->command == std::vector<std::string>{"sh", "-c", "true"});
     CHECK(lease.spec->inputs == std::vector<JobInput>{{"in.txt", "artifact_1"}});
@@ -116,6 +118,7 @@ TEST_CASE("a record comes back from disk as it was written") {
     record.stated_ms = 7;
     record.usage_stated_boot_ms = 8;
     record.paid_until_boot_ms = 9;
+    record.egress_bytes = 11;
     CHECK(parse_record(encode_record(record)) == record);
     CHECK(parse_record(encode_record(LeaseRecord{})) == LeaseRecord{});
     CHECK_THROWS_AS(parse_record("{}"), std::runtime_error);

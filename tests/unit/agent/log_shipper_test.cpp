@@ -5,6 +5,8 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <future>
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -15,6 +17,7 @@ namespace {
 using Output = std::vector<std::pair<LogStream, std::string>>;
 constexpr LogStream out = LogStream::standard_output;
 constexpr LogStream err = LogStream::standard_error;
+constexpr std::int64_t only_at_the_end = std::numeric_limits<std::int64_t>::max();
 
 /// The contract's log: entries below the next sequence are ignored.
 struct LogServer {
@@ -162,4 +165,85 @@ TEST_CASE("a server out of reach is asked again, one that refuses is not") {
     LogShipper second(refused.parts(), {});
     REQUIRE(refused.wait_until_drained());
     CHECK(refused.server.standard_output.empty());
+}
+
+TEST_CASE("a line of the agent's own comes once, after what the job wrote, and moves no output") {
+    Bench bench;
+    bench.output = {{out, "aa"}, {err, "b"}};
+    TrafficNotice due{90, "fallow: nearly\n"};
+    LogShipperParts parts = bench.parts();
+    parts.notice = [&] { return std::optional(due); };
+    parts.notice_every_ms = only_at_the_end;
+    {
+        LogShipper shipper(parts, {});
+        REQUIRE(bench.wait_until_drained());
+    }
+    CHECK(bench.server.standard_output == "aa");
+    CHECK(bench.server.standard_error == "bfallow: nearly\n");
+    CHECK(bench.saved == LogPosition{bench.server.next_sequence, 3, {}, 90, 0});
+
+    // The next agent has told it already; more of it is another line.
+    for (const bool is_more : {false, true}) {
+        Bench later;
+        later.server = bench.server;
+        later.output = {{out, "aa"}, {err, "b"}, {out, "cc"}};
+        if (is_more) due = {100, "fallow: all\n"};
+        LogShipperParts more = later.parts();
+        more.notice = [&] { return std::optional(due); };
+        more.notice_every_ms = only_at_the_end;
+        LogShipper shipper(more, bench.saved);
+        REQUIRE(later.wait_until_drained());
+        CHECK(later.server.standard_output == "aacc");
+        CHECK(later.server.standard_error ==
+              std::string("bfallow: nearly\n") + (is_more ? "fallow: all\n" : ""));
+    }
+}
+
+TEST_CASE("a job that goes on is told while it runs") {
+    Bench bench;
+    std::promise<void> told;
+    bench.before_reply = [&](std::int64_t) {
+        if (bench.server.standard_error == "fallow: all\n") told.set_value();
+    };
+    LogShipperParts parts = bench.parts();
+    parts.notice = [] { return std::optional(TrafficNotice{100, "fallow: all\n"}); };
+    std::future_status heard = std::future_status::timeout;
+    parts.read = [&](bool, const LogDemuxer::OnData& on_data, std::stop_token) {
+        if (on_data(out, "aa")) heard = told.get_future().wait_for(std::chrono::seconds(60));
+    };
+    LogShipper shipper(parts, {});
+    REQUIRE(bench.wait_until_drained());
+    CHECK(heard == std::future_status::ready);
+    CHECK(bench.server.standard_output == "aa");
+}
+
+TEST_CASE("a job that writes nothing is told, too") {
+    Bench bench;
+    LogShipperParts parts = bench.parts();
+    parts.notice = [] { return std::optional(TrafficNotice{100, "fallow: all\n"}); };
+    LogShipper shipper(parts, {});
+    REQUIRE(bench.wait_until_drained());
+    CHECK(bench.server.standard_error == "fallow: all\n");
+    CHECK(bench.saved.told_percent == 100);
+}
+
+TEST_CASE("an agent killed while it told the renter neither repeats the line nor loses output by it") {
+    const bool has_arrived = GENERATE(true, false);
+    const bool is_known = GENERATE(true, false);
+    CAPTURE(has_arrived, is_known);
+    Bench bench;
+    LogPosition at_kill{1, 2, {}, 0, 90};
+    bench.server.standard_output = "aa";
+    bench.server.next_sequence = has_arrived ? 2 : 1;
+    bench.output = {{out, "aa"}, {out, "bb"}};
+    LogShipperParts parts = bench.parts();
+    parts.notice = [&] {
+        return is_known ? std::optional(TrafficNotice{90, "fallow: nearly\n"}) : std::nullopt;
+    };
+    LogShipper shipper(parts, at_kill);
+    REQUIRE(bench.wait_until_drained());
+    CHECK(bench.server.standard_output == "aabb");
+    CHECK(bench.server.standard_error.starts_with("fallow: ") == !has_arrived);
+    CHECK(bench.saved.told_percent == 90);
+    CHECK(bench.saved.telling_percent == 0);
 }

@@ -52,8 +52,9 @@ TEST_CASE("a usage statement is these exact octets") {
     record.boot_id = "b1";
     record.nonce = "0123";
     record.usage_sequence = 2;
+    record.egress_bytes = 789;
     CHECK(usage_statement(record, 123456, false) ==
-          "fallow-usage-v1\nlease: lease_x\nepoch: 12\ncontainer: c1\nboot: b1\nnonce: 0123\nsequence: 3\n"
-          "running_ms: 123456\nfinal: false\n");
-    CHECK(usage_statement(record, 1, true).ends_with("running_ms: 1\nfinal: true\n"));
+          "fallow-usage-v2\nlease: lease_x\nepoch: 12\ncontainer: c1\nboot: b1\nnonce: 0123\nsequence: 3\n"
+          "running_ms: 123456\negress_bytes: 789\nfinal: false\n");
+    CHECK(usage_statement(record, 1, true).ends_with("running_ms: 1\negress_bytes: 789\nfinal: true\n"));
 }

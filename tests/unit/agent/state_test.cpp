@@ -54,6 +54,11 @@ TEST_CASE("the folder keeps what it is given") {
     CHECK(state.log_position(lease_id) == LogPosition{});
     state.save_log_position(lease_id, {3, 99, {4, 5}});
     CHECK(state.log_position(lease_id) == LogPosition{3, 99, {4, 5}});
+    for (const LogPosition& position :
+         {LogPosition{7, 120, {}, 90, 100}, LogPosition{7, 120, {8}, 90, 0}}) {
+        state.save_log_position(lease_id, position);
+        CHECK(state.log_position(lease_id) == position);
+    }
 }
 
 TEST_CASE("records are found again, and one that is broken hides no other") {

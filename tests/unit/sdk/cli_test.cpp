@@ -136,6 +136,14 @@ TEST_CASE("what is typed in human units is sent in those of the contract") {
         {{"order", "place", "--spot", "--price-max", "1.20", "--term", "2h"},
          R"(POST /v1/orders {"requirements":{},"pricing":"spot","price_max_micros_per_hour":1200000,)"
          R"("term_ms":7200000,"fill_or_kill":false})"},
+        {{"order", "place", "--price-max", "3", "--term", "2h", "--egress", "10", "--egress-price-max",
+          "0.02", "--overage", "1.5"},
+         R"(POST /v1/orders {"requirements":{},"price_max_micros_per_hour":3000000,"egress_gib":10,)"
+         R"("overage_micros_max":1500000,"egress_micros_per_gib_max":20000,"term_ms":7200000,)"
+         R"("fill_or_kill":false})"},
+        {{"quote", "make", "--term", "2h", "--moved", "7", "--egress-price-max", "0.02"},
+         R"(POST /v1/quotes {"requirements":{},"egress_micros_per_gib_max":20000,"term_ms":7200000,)"
+         R"("moved_gib":7})"},
         {{"order", "bid", "order_1", "--price", "1.40"},
          R"(POST /v1/orders/order_1/bid {"price_micros_per_hour":1400000})"},
         {{"spot", "price"}, "GET /v1/spot/pools?limit=100"},
@@ -328,6 +336,32 @@ TEST_CASE("settings that are missing or wrong are usage errors") {
     CHECK(run(folder, {"host", "list"}, {"FALLOW_URL=" + closed_url()}).code == 2);
     CHECK(run(folder, {"host", "list"}, {"FALLOW_URL=ftp://x", "FALLOW_API_KEY=k"}).code == 2);
     CHECK(run(folder, {"host", "list"}, {"FALLOW_URL=http://example.com", "FALLOW_API_KEY=k"}).code == 2);
+}
+
+TEST_CASE("traffic has a price limit or a quote") {
+    const TemporaryFolder folder;
+    const std::vector<std::string> settings = {"FALLOW_URL=" + closed_url(), "FALLOW_API_KEY=k"};
+    const Outcome outcome =
+        run(folder, {"order", "place", "--price-max", "3", "--term", "2h", "--egress", "1"}, settings);
+    CHECK(outcome.code == 2);
+    CHECK(outcome.err.find("--egress needs --egress-price-max or --quote") != std::string::npos);
+    CHECK(run(folder,
+              {"reservation", "book", "--price-max", "2", "--term", "10h", "--start",
+               "2099-01-02T08:00:00.000Z", "--egress-price-max", "1"},
+              settings)
+              .code == 2);
+}
+
+TEST_CASE("a lease shows what it has sent and what that has cost") {
+    Lease lease = a_lease("lease_1");
+    lease.egress_mib = 3000;
+    lease.egress_mib_max = 10'240;
+    lease.egress_micros = 58'593;
+    Bench bench({json(200, to_json(lease)), json(200, to_json(a_lease("lease_2")))});
+    const Outcome shown = bench({"lease", "show", "lease_1"});
+    CHECK(shown.out.find("3000 of 10240 MiB\n") != std::string::npos);
+    CHECK(shown.out.find("$0.058593\n") != std::string::npos);
+    CHECK(bench({"lease", "show", "lease_2"}).out.find("0 MiB, without a limit\n") != std::string::npos);
 }
 
 TEST_CASE("the key comes from a file, which should be private") {

@@ -27,7 +27,8 @@ constexpr std::string_view order_json =
     R"("count":1,"thousandths":1000,"hosts":1,)"
     R"("price_max_micros_per_hour":7,"term_ms":60000,"fill_or_kill":false,)"
     R"("placed_at":"t","expires_at":"t",)"
-    R"("lease_id":null,"job_id":null,"storage_bytes":0,"version":3})";
+    R"("lease_id":null,"job_id":null,"storage_bytes":0,)"
+    R"("egress_gib":0,"overage_micros_max":0,"egress_mib_used":0,"overage_micros_used":0,"version":3})";
 
 /// A server with a script, and a client whose pauses take no time.
 struct Bench {

@@ -351,7 +351,7 @@ TEST_CASE("what storage cost is recomputed from its size, its price and the time
     };
     const std::string all =
         "form server_key server_signature signers host_key usage_digest usage_signature usage_lease "
-        "usage_running running_sum charge storage period";
+        "usage_running running_sum charge storage traffic period";
     for (const Row& row : std::vector<Row>{
              {"storage_micros: 14383", "storage_micros: 14383", ""},
              {"storage_micros: 14383", "storage_micros: 14384", "storage"},
@@ -365,6 +365,55 @@ TEST_CASE("what storage cost is recomputed from its size, its price and the time
         World world;
         CHECK(with(world, replaced(lines, row.from, row.to)) == row.failed);
     }
+}
+
+TEST_CASE("what traffic cost is recomputed from its size and its price, and is no more than was stated") {
+    // 3,000 MiB at 0.02 a GiB are 58,593.75 micros. What is charged is one floor over all three.
+    const std::string storage =
+        "storage_bytes: 107374182400\nstorage_micros_per_gib_month: 70000\n"
+        "storage_nanos_per_hour: 9589041\nstorage_micros: 14383\n";
+    const std::string lines = "egress_mib: 3000\negress_micros_per_gib: 20000\negress_micros: 58594\n";
+    const auto failed = [&](const std::string& egress, const std::string& charged,
+                            const std::string& stated) {
+        World world;
+        world.texts.head =
+            replaced(world.texts.head, "\nrunning_ms:", "\n" + storage + egress + "running_ms:");
+        world.texts.head = replaced(world.texts.head, "charged_micros: 6250002", charged);
+        world.texts.usage = replaced(world.texts.usage, "fallow-usage-v1", "fallow-usage-v2");
+        world.texts.usage = replaced(world.texts.usage, "final:", stated + "final:");
+        return failed_checks(world.verify(receipt_json(world.texts, world.server, world.host)));
+    };
+    const std::string charged = "charged_micros: 6322979";
+    const std::string stated = "egress_bytes: 3145728000\n";
+    const std::string all =
+        "form server_key server_signature signers host_key usage_digest usage_signature usage_lease "
+        "usage_running running_sum charge storage traffic period";
+    CHECK(failed(lines, charged, stated).empty());
+    CHECK(failed("", "charged_micros: 6264385", stated).empty());
+    CHECK(failed("", "charged_micros: 6264385", "") == "usage_lease usage_running");
+    CHECK(failed(lines, charged, "egress_bytes: 3145727999\n") == "traffic");
+    CHECK(failed(lines, charged, "egress_bytes: 9223372036854775807\n").empty());
+    struct Row {
+        std::string from, to, failed;
+    };
+    for (const Row& row : std::vector<Row>{
+             {"egress_micros: 58594", "egress_micros: 58593", "traffic"},
+             {"egress_mib: 3000", "egress_mib: 2999", "charge"},
+             {"egress_mib: 3000", "egress_mib: 3001", "charge traffic"},
+             {"per_gib: 20000", "per_gib: 19999", "charge"},
+             {"per_gib: 20000", "per_gib: 9223372036854775807", "charge"},
+             {"egress_micros_per_gib: 20000\n", "", all},
+             {"egress_mib: 3000\n", "", all},
+         }) {
+        CAPTURE(row.to);
+        CHECK(failed(replaced(lines, row.from, row.to), charged, stated) == row.failed);
+    }
+    World old;
+    old.texts.head =
+        replaced(old.texts.head,
+                 "\nrunning_ms:", "\n" + replaced(lines, "micros: 58594", "micros: 58593") + "running_ms:");
+    old.texts.head = replaced(old.texts.head, "charged_micros: 6250002", "charged_micros: 6308595");
+    CHECK(failed_checks(old.verify(receipt_json(old.texts, old.server, old.host))) == "traffic");
 }
 
 TEST_CASE("the charge is a floor over the whole lease, in 128 bits") {

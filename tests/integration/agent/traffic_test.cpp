@@ -1,0 +1,325 @@
+// What guests send to the internet, with real packets through real rules in both families: counted,
+// limited, and kept.
+#include "egress_fixture.hpp"
+#include "host_fixture.hpp"
+
+using namespace fallow::agent;
+using namespace fallow::agent::testing;
+
+namespace {
+
+constexpr std::size_t payload_bytes = 1000;
+constexpr std::int64_t ipv4_packet_bytes = payload_bytes + 8 + 20;
+constexpr std::int64_t ipv6_packet_bytes = payload_bytes + 8 + 40;
+constexpr std::uint16_t sink_port = 9000;
+const std::string public_ipv4 = "8.8.4.4";
+const std::string public_ipv6 = "2a00:1450::99";
+
+class Socket {
+  public:
+    explicit Socket(int number) : number_(number) { must(number >= 0, "a socket"); }
+    ~Socket() { ::close(number_); }
+    Socket(const Socket&) = delete;
+    Socket& operator=(const Socket&) = delete;
+    [[nodiscard]] int number() const { return number_; }
+    [[nodiscard]] bool has_event() const {
+        pollfd waits{number_, POLLIN, 0};
+        return ::poll(&waits, 1, static_cast<int>(patience_ms)) == 1;
+    }
+
+  private:
+    int number_;
+};
+
+/// A socket of the network that the thread is in.
+int udp_towards(const std::string& address) {
+    sockaddr_in6 to{};
+    to.sin6_family = AF_INET6;
+    to.sin6_port = htons(sink_port);
+    const bool is_ipv6 = address.find(':') != address.npos;
+    const std::string mapped = is_ipv6 ? address : "::ffff:" + address;
+    must(::inet_pton(AF_INET6, mapped.c_str(), &to.sin6_addr) == 1, "an address");
+    const int line = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    must(line >= 0, "a socket");
+    must(::connect(line, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0, "an address");
+    return line;
+}
+
+/// Takes datagrams at every address of its network.
+class Sink {
+  public:
+    explicit Sink(const Network& network) : socket_(listen_in(network)) {}
+
+    /// Waits for one, and says how long it was.
+    [[nodiscard]] std::size_t take() {
+        must(socket_.has_event(), "a datagram");
+        std::array<char, 2048> data{};
+        length_ = sizeof peer_;
+        const ssize_t size = ::recvfrom(socket_.number(), data.data(), data.size(), 0,
+                                        reinterpret_cast<sockaddr*>(&peer_), &length_);
+        must(size >= 0, "a datagram");
+        return static_cast<std::size_t>(size);
+    }
+    /// To whom the last one came from.
+    void answer() const {
+        const std::string data(payload_bytes, 'y');
+        const ssize_t size = ::sendto(socket_.number(), data.data(), data.size(), 0,
+                                      reinterpret_cast<const sockaddr*>(&peer_), length_);
+        must(size == static_cast<ssize_t>(data.size()), "an answer");
+    }
+    [[nodiscard]] bool is_empty() const {
+        pollfd waits{socket_.number(), POLLIN, 0};
+        return ::poll(&waits, 1, 0) == 0;
+    }
+
+  private:
+    static int listen_in(const Network& network) {
+        int made = -1;
+        network.within([&] {
+            made = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+            sockaddr_in6 any{};
+            any.sin6_family = AF_INET6;
+            any.sin6_port = htons(sink_port);
+            must(::bind(made, reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0, "a port");
+        });
+        return made;
+    }
+    Socket socket_;
+    sockaddr_in6 peer_{};
+    socklen_t length_ = 0;
+};
+
+/// Each is there before the next is sent.
+void send(const Network& guest, Sink& sink, const std::string& address, int count,
+          std::size_t bytes = payload_bytes) {
+    guest.within([&] {
+        const Socket line(udp_towards(address));
+        const std::string data(bytes, 'x');
+        for (int i = 0; i < count; ++i) {
+            REQUIRE(::send(line.number(), data.data(), data.size(), 0) == static_cast<ssize_t>(bytes));
+            REQUIRE(sink.take() == bytes);
+        }
+    });
+}
+
+/// Whether the guest is told that a datagram is not let through.
+bool is_refused(const Network& guest, const std::string& address, std::size_t bytes = payload_bytes) {
+    bool refused = false;
+    guest.within([&] {
+        const Socket line(udp_towards(address));
+        const std::string data(bytes, 'x');
+        must(::send(line.number(), data.data(), data.size(), 0) == static_cast<ssize_t>(bytes), "sending");
+        char nothing = 0;
+        refused = line.has_event() && ::recv(line.number(), &nothing, 1, 0) < 0 &&
+                  (errno == EHOSTUNREACH || errno == EACCES);
+    });
+    return refused;
+}
+
+std::int64_t sent_by(const Gate& gate, const std::string& lease_id) {
+    const auto traffic = gate.gate->traffic_of(lease_id);
+    REQUIRE(traffic);
+    return traffic->sent_bytes;
+}
+
+}  // namespace
+
+TEST_CASE("what a guest sends out is counted to the octet, and nothing else is") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    const Nobody guest;
+    CHECK_FALSE(gate.gate->traffic_of("lease_1"));
+    gate.connect(guest);
+    const Network network = guest.network();
+    CHECK(gate.gate->traffic_of("lease_1") == GuestTraffic{0, {}, false});
+    send(network, sink, public_ipv4, 5);
+    CHECK(sent_by(gate, "lease_1") == 5 * ipv4_packet_bytes);
+    send(network, sink, public_ipv6, 3);
+    const std::int64_t all = 5 * ipv4_packet_bytes + 3 * ipv6_packet_bytes;
+    CHECK(sent_by(gate, "lease_1") == all);
+    for (const char* closed : {"192.168.7.2", "fd12::2", "169.254.169.254", "5.5.5.2"}) {
+        INFO(closed);
+        CHECK(is_refused(network, closed));
+    }
+    CHECK(gate.gate->traffic_of("lease_1") == GuestTraffic{all, {}, false});
+}
+
+TEST_CASE("what comes in is not counted") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    const Nobody guest;
+    gate.connect(guest);
+    guest.network().within([&] {
+        const Socket line(udp_towards(public_ipv4));
+        REQUIRE(::send(line.number(), "x", 1, 0) == 1);
+        REQUIRE(sink.take() == 1);
+        for (int i = 0; i < 3; ++i) {
+            sink.answer();
+            std::array<char, payload_bytes> data{};
+            REQUIRE(line.has_event());
+            REQUIRE(::recv(line.number(), data.data(), data.size(), 0) == payload_bytes);
+        }
+    });
+    CHECK(sent_by(gate, "lease_1") == 1 + 8 + 20);
+}
+
+TEST_CASE("past its limit a guest sends nothing, whatever becomes of the host's rules and the agent") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    const Nobody guest;
+    const TrafficTerms terms{"lease_1", 0, 10'000};
+    gate.connect(guest, terms);
+    const Network network = guest.network();
+    send(network, sink, public_ipv4, 5);
+    send(network, sink, public_ipv6, 4);
+    const std::int64_t sent = 5 * ipv4_packet_bytes + 4 * ipv6_packet_bytes;
+    CHECK(gate.gate->traffic_of("lease_1") == GuestTraffic{sent, 10'000, false});
+    // What does not fit is refused, and so is a smaller one after it.
+    CHECK(is_refused(network, public_ipv4));
+    CHECK(is_refused(network, public_ipv4, 1));
+    CHECK(is_refused(network, public_ipv6, 1));
+    CHECK(gate.gate->traffic_of("lease_1") == GuestTraffic{sent, 10'000, true});
+
+    world.host.nft("flush ruleset\n");
+    CHECK(is_refused(network, public_ipv6));
+    NetworkGate next(gate.options({}));
+    next.open();
+    next.meter(terms);
+    CHECK(is_refused(network, public_ipv4));
+    CHECK_FALSE(network.reaches(public_ipv4));
+    const Nobody another;
+    next.connect(another.pid(), terms);  // of the same lease
+    CHECK(is_refused(another.network(), public_ipv6));
+    CHECK(next.traffic_of("lease_1") == GuestTraffic{sent, 10'000, true});
+    CHECK(sink.is_empty());
+
+    // A limit that is raised lets it go on from where it was.
+    next.meter({"lease_1", 0, sent + 3000});
+    send(network, sink, public_ipv4, 2);
+    CHECK(is_refused(network, public_ipv4));
+    CHECK(sent_by(gate, "lease_1") == sent + 2 * ipv4_packet_bytes);
+    next.meter({"lease_1", 0, {}});
+    send(network, sink, public_ipv6, 5);
+}
+
+TEST_CASE("a guest whose limit is 0 sends nothing at all, and one without a limit goes on counting") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    const Nobody closed;
+    const Nobody open;
+    gate.connect(closed, {"lease_1", 0, 0});
+    gate.connect(open, {"lease_2", 700});
+    CHECK(is_refused(closed.network(), public_ipv4, 1));
+    CHECK(is_refused(closed.network(), public_ipv6, 1));
+    CHECK(gate.gate->traffic_of("lease_1") == GuestTraffic{0, 0, true});
+    send(open.network(), sink, public_ipv4, 2);
+    CHECK(gate.gate->traffic_of("lease_2") == GuestTraffic{700 + 2 * ipv4_packet_bytes, {}, false});
+}
+
+TEST_CASE("guests are counted apart, also one that has the interface of another after it") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    const Nobody one;
+    const Nobody other;
+    gate.connect(one, {"lease_1", 0, 5000});
+    gate.connect(other, {"lease_2", 0, 50'000});
+    send(one.network(), sink, public_ipv4, 4);
+    CHECK(is_refused(one.network(), public_ipv4));
+    send(other.network(), sink, public_ipv4, 7);
+    CHECK(sent_by(gate, "lease_1") == 4 * ipv4_packet_bytes);
+    CHECK(sent_by(gate, "lease_2") == 7 * ipv4_packet_bytes);
+
+    gate.network().ip("link del g0\n");
+    const Nobody later;
+    gate.connect(later, {"lease_3", 0, 50'000});
+    send(later.network(), sink, public_ipv6, 2);
+    CHECK(sent_by(gate, "lease_1") == 4 * ipv4_packet_bytes);
+    CHECK(sent_by(gate, "lease_3") == 2 * ipv6_packet_bytes);
+
+    gate.gate->forget("lease_1");
+    CHECK_FALSE(gate.gate->traffic_of("lease_1"));
+    CHECK(sent_by(gate, "lease_3") == 2 * ipv6_packet_bytes);
+    gate.gate->forget("lease_3");
+    CHECK_FALSE(later.network().reaches(public_ipv4));
+    CHECK(other.network().reaches(public_ipv4));
+}
+
+TEST_CASE("guests of before traffic was counted go on until they end") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    const Nobody before;
+    gate.connect(before);
+    gate.network().nft("delete table inet traffic\n");
+    NetworkGate next(gate.options({}));
+    next.open();
+    CHECK(before.network().reaches(public_ipv6));
+    CHECK_FALSE(next.traffic_of("lease_1"));
+    const Nobody after;
+    next.connect(after.pid(), {"lease_2", 0, 5000});
+    send(after.network(), sink, public_ipv4, 1);
+    CHECK(next.traffic_of("lease_2") == GuestTraffic{ipv4_packet_bytes, 5000, false});
+}
+
+TEST_CASE("a policy put in force anew leaves the counts alone") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    const Nobody guest;
+    gate.connect(guest, {"lease_1", 0, 5000});
+    send(guest.network(), sink, public_ipv4, 2);
+    EgressPolicy policy;
+    policy.deny.push_back(*parse_destination("2a00:1450::/32"));
+    NetworkGate next(gate.options(policy));
+    next.open();
+    CHECK(is_refused(guest.network(), public_ipv6));
+    CHECK(next.traffic_of("lease_1") == GuestTraffic{2 * ipv4_packet_bytes, 5000, false});
+    send(guest.network(), sink, public_ipv4, 2);
+    CHECK(is_refused(guest.network(), public_ipv4));
+}
+
+TEST_CASE("a lease's traffic is in its record when it has ended, on from what was known of it") {
+    const EgressWorld world;
+    const Gate gate;
+    constexpr std::int64_t known = 5'000'000;
+    Host host(gate.gate);
+    DesiredLease lease = a_lease("nc -w 5 8.8.4.4 7000 </dev/null");
+    lease.egress_bytes_max = 6'000'000;
+    host.adopt(lease, known);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    CHECK(gate.gate->traffic_of(lease.lease_id) == GuestTraffic{known, 6'000'000, false});
+    host.restart();
+    host.carry_out(ActionKind::start);
+    wait_for_end(id);
+    const LeaseRecord ended = host.carry_out(ActionKind::record_exit);
+    CHECK(ended.exit->exit_code == 0);
+    CHECK(ended.egress_bytes > known);
+    CHECK(ended.egress_bytes == sent_by(gate, lease.lease_id));
+    host.restart();
+    CHECK(host.task->seen().record.egress_bytes == ended.egress_bytes);
+    CHECK(host.carry_out(ActionKind::remove).removed);
+    CHECK_FALSE(gate.gate->traffic_of(lease.lease_id));
+}
+
+TEST_CASE("a lease that may send nothing reaches nothing, and a gate that is lost takes no count back") {
+    const EgressWorld world;
+    const Gate gate;
+    Host host(gate.gate);
+    DesiredLease lease = a_lease("nc -w 5 8.8.4.4 7000 </dev/null");
+    lease.egress_bytes_max = 0;
+    host.adopt(lease, 300);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.carry_out(ActionKind::start);
+    wait_for_end(id);
+    CHECK(gate.gate->traffic_of(lease.lease_id) == GuestTraffic{300, 0, true});
+    gate.gate->close();
+    const LeaseRecord ended = host.carry_out(ActionKind::record_exit);
+    CHECK(ended.exit->exit_code != 0);
+    CHECK(ended.egress_bytes == 300);
+    CHECK(host.carry_out(ActionKind::remove).removed);
+}
