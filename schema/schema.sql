@@ -183,6 +183,14 @@ CREATE TABLE hosts (
     drained_at               bigint,
     guest_network            text,
     working_storage          text,
+    network_up_bytes_per_s   bigint,
+    network_down_bytes_per_s bigint,
+    network_measured_at      bigint,
+    address                  text,
+    address_since            bigint,
+    CONSTRAINT hosts_network_whole
+        CHECK (num_nulls(network_up_bytes_per_s, network_down_bytes_per_s, network_measured_at) IN (0, 3)),
+    CONSTRAINT hosts_address_dated CHECK ((address IS NULL) = (address_since IS NULL)),
     CONSTRAINT hosts_maintenance_whole
         CHECK (num_nulls(maintenance_from, maintenance_until, maintenance_reason) IN (0, 3)),
     CONSTRAINT hosts_maintenance_forward CHECK (maintenance_from < maintenance_until),

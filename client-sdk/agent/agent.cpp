@@ -101,6 +101,7 @@ Agent::Agent(AgentOptions options)
       keeper_({options_.probe, kept_cards_file(options_), options_.verify_every_ms, options_.measures},
               cluster_cards_.get()),
       disk_(options_.state_folder, disk_measured_bytes),
+      network_(options_.state_folder, options_.network_spread_ms, real_network_clock()),
       highest_epoch_(state_.highest_epoch()),
       server_offset_ms_(wall_clock_ms() - boot_clock_ms()) {
     state_.lock();
@@ -324,6 +325,7 @@ void Agent::send_inventory(ServerLink& server) {
     host.cpu_clock_mhz = processor.clock_mhz;
     host.rack = options_.rack;
     host.disk_speed = disk_.kept();
+    host.network_speed = kept_network_speed(options_.state_folder);
     describe_guests(host);
     if (cluster_) describe_cluster(host);
     {
@@ -338,17 +340,13 @@ void Agent::send_inventory(ServerLink& server) {
 
 bool Agent::measure_disk(std::stop_token stop) {
     if (!options_.measures) return false;
-    return disk_.measure_if_due(
-        [this] {
-            const std::lock_guard lock(mutex_);
-            return !tasks_.empty();
-        },
-        std::move(stop));
+    return disk_.measure_if_due([this] { return has_lease(); }, std::move(stop));
 }
 
-void Agent::wait_for_offers(std::int64_t ms, std::stop_token stop) {
+/// Whether they have changed.
+bool Agent::wait_for_offers(std::int64_t ms, std::stop_token stop) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, stop, std::chrono::milliseconds(ms), [this] { return offers_changed_; });
+    return changed_.wait_for(lock, stop, std::chrono::milliseconds(ms), [this] { return offers_changed_; });
 }
 
 void Agent::run_inventory(std::stop_token stop) {
@@ -356,7 +354,6 @@ void Agent::run_inventory(std::stop_token stop) {
     std::optional<std::int64_t> found_boot_ms;
     std::int64_t find_again_ms = 0;
     while (!stop.stop_requested()) {
-        std::int64_t next_ms = inventory_every_ms;
         try {
             const bool has_changed = cluster_changed_.exchange(false);
             if (!found_boot_ms || has_changed || boot_clock_ms() - *found_boot_ms >= find_again_ms) {
@@ -367,12 +364,11 @@ void Agent::run_inventory(std::stop_token stop) {
             }
             send_inventory(server);
             if (measure_disk(stop)) send_inventory(server);
-            next_ms = find_again_ms;
+            rest(server, find_again_ms, stop);
         } catch (const std::exception& error) {
             spdlog::warn("the inventory was not taken: {}", error.what());
-            next_ms = with_jitter(retry_ms * 2);
+            static_cast<void>(wait_for_offers(with_jitter(retry_ms * 2), stop));
         }
-        wait_for_offers(next_ms, stop);
     }
 }
 
@@ -446,6 +442,7 @@ void Agent::adopt(const DesiredLease& lease) {
         uuids.push_back(card.uuid);
     keeper_.yield(uuids);
     disk_.yield();
+    network_.yield();
 }
 
 void Agent::carry_out(const Action& action, const Desired* desired) {

@@ -31,6 +31,7 @@
 #include "agent/lease_task.hpp"
 #include "agent/link_turns.hpp"
 #include "agent/network_gate.hpp"
+#include "agent/network_speed.hpp"
 #include "agent/owner_desk.hpp"
 #include "agent/owner_policy.hpp"
 #include "agent/owner_sampler.hpp"
@@ -60,6 +61,8 @@ struct AgentOptions {
     std::string slurm_program;  ///< fallow-agent as the nodes see it
     std::string policy_file;    ///< empty: every card is offered until the owner takes it
     std::string metrics_address;  ///< a loopback address and port; empty: none
+    /// After the start, within which the network is measured first.
+    std::int64_t network_spread_ms = 3600LL * 1000;
 };
 
 class Telemetry;
@@ -97,7 +100,8 @@ class Agent {
     [[nodiscard]] std::int64_t find_cards(std::stop_token stop);
     void send_inventory(ServerLink& server);
     [[nodiscard]] bool measure_disk(std::stop_token stop);
-    void wait_for_offers(std::int64_t ms, std::stop_token stop);
+    [[nodiscard]] bool wait_for_offers(std::int64_t ms, std::stop_token stop);
+    void rest(ServerLink& server, std::int64_t ms, std::stop_token stop);
 
     [[nodiscard]] std::string answer_owner(const std::string& line, std::int64_t peer_pid);
     void take_card(const OwnerQuestion& question, std::int64_t peer_pid);
@@ -156,6 +160,7 @@ class Agent {
     std::atomic<bool> cluster_changed_ = false;  ///< other nodes are up than the inventory has
     CardKeeper keeper_;
     DiskKeeper disk_;
+    NetworkKeeper network_;
     std::unique_ptr<TaskContext> context_;
     std::unique_ptr<ServerLink> link_;  ///< of long-polls, and of heartbeats while there is no lease
     LinkTurns turns_;

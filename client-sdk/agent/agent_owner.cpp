@@ -99,7 +99,8 @@ void Agent::claims_changed() {
     offers_changed_ = true;
     awake_ = true;
     changed_.notify_all();
-    disk_.yield();  // the next inventory does not wait for it
+    disk_.yield();  // the next inventory waits for neither
+    network_.yield();
 }
 
 void Agent::release_ended_owners() {

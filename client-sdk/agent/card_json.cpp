@@ -154,6 +154,13 @@ json disk_speed_json(const std::optional<DiskSpeed>& speed) {
             {"measured_at", format_rfc3339(speed->measured_unix_ms)}};
 }
 
+json network_speed_json(const std::optional<NetworkSpeed>& speed) {
+    if (!speed) return nullptr;
+    return {{"up_bytes_per_s", speed->up_bytes_per_s},
+            {"down_bytes_per_s", speed->down_bytes_per_s},
+            {"measured_at", format_rfc3339(speed->measured_unix_ms)}};
+}
+
 CardFacts card_from(const json& object) {
     CardFacts card;
     card.index = object.at("index").get<std::int64_t>();
@@ -211,6 +218,7 @@ std::string encode_inventory(const HostDescription& host, const std::vector<Card
                 {"disk_speed", disk_speed_json(host.disk_speed)},
                 {"guest_network", text_or_null(host.guest_network)},
                 {"working_storage", text_or_null(host.working_storage)},
+                {"network_speed", network_speed_json(host.network_speed)},
                 {"cards", items}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -13,6 +13,7 @@
 #include "agent/engine.hpp"
 #include "agent/guard_link.hpp"
 #include "agent/network_gate.hpp"
+#include "agent/network_speed.hpp"
 #include "agent/self_test.hpp"
 #include "agent/server_link.hpp"
 #include "agent/state.hpp"
@@ -84,6 +85,21 @@ CheckRow disk_row(const std::string& folder) {
                                                           : CheckVerdict::fine;
     return row("disk", format_bytes(free) + " free", format_bytes(disk_bytes_good), verdict,
                "make room on the disk of " + folder + ": jobs keep their inputs and outputs there");
+}
+
+/// As the agent measured it last: this does not, since others may use the network.
+CheckRow network_speed_row(const std::string& folder) {
+    constexpr double megabyte = 1e6;
+    const auto speed = kept_network_speed(folder);
+    if (!speed)
+        return row("network", "not measured yet", "", CheckVerdict::skipped,
+                   "start the agent: it measures the way to the server within an hour, while nobody rents");
+    return row("network",
+               fmt::format("{:.1f} MB/s up, {:.1f} MB/s down to the server at {}",
+                           static_cast<double>(speed->up_bytes_per_s) / megabyte,
+                           static_cast<double>(speed->down_bytes_per_s) / megabyte,
+                           format_rfc3339(speed->measured_unix_ms)),
+               "", CheckVerdict::fine, "");
 }
 
 CheckRow network_row() {
@@ -158,6 +174,7 @@ std::vector<CheckRow> host_rows(const SelfTestOptions& options) {
     const std::int64_t offset_ms = offset.value_or(wall_clock_ms() - boot_clock_ms());
     rows.push_back(server_row(state, offset_ms));
     rows.push_back(certificate_row(state, boot_clock_ms() + offset_ms));
+    rows.push_back(network_speed_row(options.state_folder));
     return rows;
 }
 

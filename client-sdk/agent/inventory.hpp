@@ -11,6 +11,7 @@
 
 #include "agent/card_details.hpp"
 #include "agent/disk_speed.hpp"
+#include "agent/network_speed.hpp"
 #include "agent/verification.hpp"
 
 namespace fallow::agent {
@@ -73,6 +74,7 @@ struct HostDescription {
     std::optional<DiskSpeed> disk_speed;
     std::string guest_network;    ///< none, internet; empty: it is not said
     std::string working_storage;  ///< encrypted, wiped, memory; empty: it is not said
+    std::optional<NetworkSpeed> network_speed;
 };
 
 struct Processor {

@@ -205,6 +205,7 @@ struct RunArguments {
     std::string storage = "auto";
     std::string userns = "auto";
     std::int64_t verify_every_hours = 24;
+    std::int64_t network_within_minutes = 60;
     bool no_measure = false;
 };
 
@@ -261,6 +262,13 @@ void add_run(CLI::App& app, RunArguments& arguments) {
                      "Answer GET /metrics (Prometheus, with DCGM's names) on this loopback address, for "
                      "example 127.0.0.1:9400; by default nowhere")
         ->type_name("ADDRESS:PORT");
+    command
+        ->add_option(
+            "--measure-network-within-minutes", arguments.network_within_minutes,
+            "How long after its start the way to the server is measured first, at a random moment; "
+            "then once a day, while nobody rents")
+        ->check(CLI::Range(0, 24 * 60))
+        ->capture_default_str();
     command->add_flag("--no-measure", arguments.no_measure,
                       "List cards without measuring; they cannot be rented then");
     add_probe_options(command, arguments.options.probe);
@@ -370,6 +378,7 @@ int main(int argc, char** argv) {
     running.options.user_namespace = running.userns == "auto";
     running.options.verify_every_ms = running.verify_every_hours * 3600 * 1000;
     running.options.measures = !running.no_measure;
+    running.options.network_spread_ms = running.network_within_minutes * 60 * 1000;
     if (running.options.slurm_program.empty())
         running.options.slurm_program = std::filesystem::read_symlink("/proc/self/exe").string();
     if (running.storage != "auto")

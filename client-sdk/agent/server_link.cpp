@@ -2,7 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "agent/clock.hpp"
@@ -18,6 +21,7 @@ using nlohmann::json;
 constexpr std::int64_t call_timeout_ms = 10'000;
 constexpr std::int64_t part_timeout_ms = 60'000;
 constexpr std::int64_t long_poll_slack_ms = 10'000;
+constexpr std::int64_t retry_after_s_max = 24 * 3600;
 
 json parse_or_throw(const sdk::HttpResponse& response) {
     json body = json::parse(response.body, nullptr, false);
@@ -92,13 +96,21 @@ sdk::HttpClient& ServerLink::client() {
     return *client_;
 }
 
-sdk::HttpResponse ServerLink::send(sdk::HttpRequest request) {
-    sdk::HttpResponse response = client().send(request);
-    if (response.ok()) return response;
+void ServerLink::throw_problem(const sdk::HttpResponse& response) {
     const json problem = json::parse(response.body, nullptr, false);
     const bool readable = problem.is_object();
+    const std::string_view after = response.header("retry-after");
+    std::int64_t after_s = 0;
+    if (std::from_chars(after.data(), after.data() + after.size(), after_s).ec != std::errc()) after_s = 0;
     throw ServerError(response.status, readable ? problem.value("code", "unknown") : "unknown",
-                      readable ? problem.value("detail", "") : "status " + std::to_string(response.status));
+                      readable ? problem.value("detail", "") : "status " + std::to_string(response.status),
+                      std::clamp<std::int64_t>(after_s, 0, retry_after_s_max) * 1000);
+}
+
+sdk::HttpResponse ServerLink::send(sdk::HttpRequest request) {
+    sdk::HttpResponse response = client().send(request);
+    if (!response.ok()) throw_problem(response);
+    return response;
 }
 
 sdk::HttpResponse ServerLink::post(const std::string& path, std::string body) {

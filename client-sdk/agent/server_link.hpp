@@ -15,6 +15,7 @@
 #include "agent/checkpoint_folder.hpp"
 #include "agent/lease.hpp"
 #include "agent/log_frames.hpp"
+#include "agent/network_speed.hpp"
 #include "agent/state.hpp"
 #include "agent/telemetry_series.hpp"
 #include "fallow/http_client.hpp"
@@ -24,16 +25,21 @@ namespace fallow::agent {
 /// The server answered, with a problem.
 class ServerError : public std::runtime_error {
   public:
-    ServerError(int status, std::string code, const std::string& detail)
-        : std::runtime_error(code + ": " + detail), status_(status), code_(std::move(code)) {}
+    ServerError(int status, std::string code, const std::string& detail, std::int64_t retry_after_ms = 0)
+        : std::runtime_error(code + ": " + detail),
+          status_(status),
+          code_(std::move(code)),
+          retry_after_ms_(retry_after_ms) {}
     [[nodiscard]] int status() const { return status_; }
     [[nodiscard]] const std::string& code() const { return code_; }
+    [[nodiscard]] std::int64_t retry_after_ms() const { return retry_after_ms_; }  ///< 0: it did not say
     /// The same request cannot succeed later: the server has understood it and does not want it.
     [[nodiscard]] bool is_final() const;
 
   private:
     int status_;
     std::string code_;
+    std::int64_t retry_after_ms_;
 };
 
 struct EnrollRequest {
@@ -199,7 +205,12 @@ class ServerLink {
     /// Those that the lease's job names.
     [[nodiscard]] std::vector<SecretValue> secrets(const std::string& lease_id, std::stop_token stop);
 
+    /// Bytes that mean nothing, to see how fast they come and go.
+    [[nodiscard]] Moved test_download(std::int64_t bytes, std::stop_token stop);
+    [[nodiscard]] Moved test_upload(std::int64_t bytes, std::stop_token stop);
+
   private:
+    [[noreturn]] static void throw_problem(const sdk::HttpResponse& response);
     sdk::HttpResponse send(sdk::HttpRequest request);
     sdk::HttpResponse post(const std::string& path, std::string body);
     sdk::HttpClient& client();

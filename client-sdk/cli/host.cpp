@@ -30,6 +30,18 @@ Columns<Host> host_fields() {
     fields.push_back({"agent", [](const Host& host) { return host.agent_version; }});
     fields.push_back({"signing key", [](const Host& host) { return host.signing_key; }});
     fields.push_back({"processor", [](const Host& host) { return or_dash(host.cpu_model); }});
+    fields.push_back({"network to the server", [](const Host& host) {
+                          return host.network_speed
+                                     ? fmt::format("{}/s up, {}/s down, measured at {}",
+                                                   format_size(host.network_speed->up_bytes_per_s),
+                                                   format_size(host.network_speed->down_bytes_per_s),
+                                                   host.network_speed->measured_at)
+                                     : std::string("-");
+                      }});
+    fields.push_back({"public address", [](const Host& host) {
+                          return host.address ? *host.address + " since " + or_dash(host.address_since)
+                                              : std::string("-");
+                      }});
     fields.push_back({"rack", [](const Host& host) { return or_dash(host.rack); }});
     fields.push_back({"guest network", [](const Host& host) { return or_dash(host.guest_network); }});
     fields.push_back({"working storage", [](const Host& host) { return or_dash(host.working_storage); }});

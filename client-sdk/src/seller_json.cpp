@@ -31,6 +31,16 @@ struct Fields<DiskSpeed> {
 };
 
 template <>
+struct Fields<NetworkSpeed> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("up_bytes_per_s", value.up_bytes_per_s);
+        visit("down_bytes_per_s", value.down_bytes_per_s);
+        visit("measured_at", value.measured_at);
+    }
+};
+
+template <>
 struct Fields<HostScore> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -114,6 +124,9 @@ struct Fields<Host> {
         visit("drained_at", value.drained_at);
         visit("guest_network", value.guest_network);
         visit("working_storage", value.working_storage);
+        visit("network_speed", value.network_speed);
+        visit("address", value.address);
+        visit("address_since", value.address_since);
         visit("reliability_ppm", value.reliability_ppm);
         visit("signing_key", value.signing_key);
         visit("enrolled_at", value.enrolled_at);

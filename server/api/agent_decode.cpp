@@ -83,12 +83,18 @@ void read_host_details(FieldReader& reader, market::HostDetails& details) {
     details.rack = reader.optional_text("rack", short_text);
     details.guest_network = reader.optional_named<market::GuestNetwork>("guest_network");
     details.working_storage = reader.optional_named<market::WorkingStorage>("working_storage");
-    auto speed = reader.optional_object("disk_speed");
-    if (!speed) return;
-    details.disk_write_bytes_per_s = speed->integer("write_bytes_per_s", 0, INT64_MAX);
-    details.disk_read_bytes_per_s = speed->integer("read_bytes_per_s", 0, INT64_MAX);
-    details.disk_measured_at = speed->time("measured_at");
-    static_cast<void>(speed->finish());
+    if (auto speed = reader.optional_object("disk_speed")) {
+        details.disk_write_bytes_per_s = speed->integer("write_bytes_per_s", 0, INT64_MAX);
+        details.disk_read_bytes_per_s = speed->integer("read_bytes_per_s", 0, INT64_MAX);
+        details.disk_measured_at = speed->time("measured_at");
+        static_cast<void>(speed->finish());
+    }
+    if (auto speed = reader.optional_object("network_speed")) {
+        details.network_up_bytes_per_s = speed->integer("up_bytes_per_s", 0, INT64_MAX);
+        details.network_down_bytes_per_s = speed->integer("down_bytes_per_s", 0, INT64_MAX);
+        details.network_measured_at = speed->time("measured_at");
+        static_cast<void>(speed->finish());
+    }
 }
 
 market::ReportedCard read_card(FieldReader& reader) {

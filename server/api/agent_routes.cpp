@@ -1,10 +1,13 @@
 // What agents call: inventory, heartbeat, reports and usage. Enrolment is in enrollment.cpp, the desired
 // state in desired.cpp, files and logs in agent_file_routes.cpp.
+#include <algorithm>
+
 #include "api/agent_decode.hpp"
 #include "api/desired.hpp"
 #include "api/enrollment.hpp"
 #include "api/json_writer.hpp"
 #include "api/outcomes.hpp"
+#include "api/public_address.hpp"
 #include "api/queries.hpp"
 #include "api/routes.hpp"
 #include "api/services.hpp"
@@ -23,12 +26,22 @@ Result<Decoded> decode_put_inventory(const Call& call) {
     return command(std::move(*inventory));
 }
 
+/// Nothing where it is not known, and empty for one that tells nothing of the host.
+std::optional<std::string> address_of(const Call& call) {
+    const std::string& remote = call.request().remote_address;
+    if (remote.empty()) return std::nullopt;
+    if (std::ranges::find(call.services.config.proxy_addresses, remote) !=
+        call.services.config.proxy_addresses.end())
+        return std::string();
+    return public_address(remote);
+}
+
 /// Small and answered at once: no database, no queue. Only the leader that the database has just confirmed
 /// may say that a host's leases are still its own.
 Result<http::Reply> heartbeat(const Call& call) {
     if (const Status good = decode_heartbeat(call.request().body); !good) return good.error();
     // Noted even if it must be refused: the host is not silent because the database is.
-    call.services.engine.heartbeat(*call.actor().host());
+    call.services.engine.heartbeat(*call.actor().host(), address_of(call));
     const auto epoch = call.services.engine.confirmed_epoch();
     if (!epoch)
         return refuse(ErrorCode::not_leader,

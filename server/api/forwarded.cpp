@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view prefix = "fallow-forwarded-";
 constexpr auto request_id_header = "fallow-forwarded-request-id";
+constexpr auto address_header = "fallow-forwarded-address";
 constexpr auto name_header = "fallow-forwarded-certificate-name";
 constexpr auto serial_header = "fallow-forwarded-certificate-serial";
 constexpr auto fingerprint_header = "fallow-forwarded-certificate-sha256";
@@ -33,6 +34,8 @@ bool is_from_replica(const http::Request& request) {
 void mark_forwarded(http::Request& request) {
     remove_headers(request);
     request.headers.emplace_back(request_id_header, request.request_id);
+    if (!request.remote_address.empty())
+        request.headers.emplace_back(address_header, request.remote_address);
     if (!request.certificate) return;
     request.headers.emplace_back(name_header, request.certificate->common_name);
     request.headers.emplace_back(serial_header, request.certificate->serial_hex);
@@ -43,6 +46,7 @@ bool take_forwarded(http::Request& request) {
     const bool is_forwarded = is_from_replica(request);
     if (is_forwarded) {
         if (const std::string* id = request.header(request_id_header)) request.request_id = *id;
+        request.remote_address = value_of(request, address_header);
         request.certificate.reset();
         if (request.header(serial_header) != nullptr)
             request.certificate =

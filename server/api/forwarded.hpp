@@ -10,10 +10,11 @@ namespace fallow::api {
 /// Whether the connection that brought a request is another server's.
 [[nodiscard]] bool is_from_replica(const http::Request& request);
 
-/// Adds what the leader cannot see: the request's id and the client's certificate.
+/// Adds what the leader cannot see: the request's id, the client's address and certificate.
 void mark_forwarded(http::Request& request);
 
-/// Makes a received request the one that the client sent. True when another server forwarded it.
+/// Makes a received request the one that the client sent. True when another server forwarded it; one that
+/// does not say the client's address leaves it empty.
 bool take_forwarded(http::Request& request);
 
 }  // namespace fallow::api

@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
+#include <utility>
 
 #include "api/command_run.hpp"
 #include "api/forwarded.hpp"
 #include "api/job_run.hpp"
+#include "api/network_tests.hpp"
 #include "api/reply.hpp"
 #include "api/routes.hpp"
 #include "http/problem.hpp"
@@ -17,8 +21,9 @@ namespace {
 Status check_media_type(const http::Request& request, const Body& body) {
     const std::string* type = request.header("content-type");
     const std::string_view wanted =
-        body.type == Body::Type::octets ? "application/octet-stream" : "application/json";
-    if (request.body.empty() || body.type == Body::Type::none) return Done{};
+        body.type == Body::Type::json ? "application/json" : "application/octet-stream";
+    const bool has_body = !request.body.empty() || body.type == Body::Type::dropped;
+    if (!has_body || body.type == Body::Type::none) return Done{};
     if (type != nullptr && std::string_view(*type).substr(0, type->find(';')) == wanted) return Done{};
     return refuse(ErrorCode::unsupported_media_type, fmt::format("Send the body as {}.", wanted),
                   "header:Content-Type");
@@ -79,11 +84,29 @@ Result<http::BodyLimit> Gateway::on_head(const http::Request& head) {
     if (services_.draining.load() && route.access.kind() != Access::Kind::open &&
         !is_served_while_draining(head))
         return refuse(ErrorCode::draining, "The server is stopping; try again in a moment.");
-    // What a forwarded request was sent with is looked at in handle().
-    if (is_from_replica(head)) return http::BodyLimit{route.body.bytes_max};
+    // What a forwarded request was sent with is looked at in handle(). None has a body to drop.
+    const bool is_dropped = route.body.type == Body::Type::dropped;
+    if (is_from_replica(head)) return http::BodyLimit{is_dropped ? 0 : route.body.bytes_max};
     if (const Status good = Authenticator::check_form(head, route.access.kind()); !good)
         return good.error();
+    if (is_dropped) return admit_upload(head, route);
     return http::BodyLimit{route.body.bytes_max};
+}
+
+/// Before the body, because that is what is bounded. The certificate's name is the authority's word; that
+/// it is still good is looked at in handle().
+Result<http::BodyLimit> Gateway::admit_upload(const http::Request& head, const Route& route) {
+    const auto host = HostId::parse(head.certificate->common_name);
+    const std::string* length = head.header("content-length");
+    if (!host) return refuse(ErrorCode::unauthenticated, "The certificate is no host's.");
+    if (length == nullptr) return refuse(ErrorCode::length_required, "This route needs a Content-Length.");
+    std::int64_t bytes = 0;
+    const auto parsed = std::from_chars(length->data(), length->data() + length->size(), bytes);
+    if (parsed.ec != std::errc() || std::cmp_greater(bytes, route.body.bytes_max))
+        return http::BodyLimit{route.body.bytes_max};  // which the body is larger than
+    auto place = services_.network_tests.begin(*host, bytes);
+    if (!place) return place.error();
+    return http::BodyLimit{route.body.bytes_max, true, network_test_transfer.count, std::move(*place)};
 }
 
 /// While another server leads, this one answers to the end: nobody need notice that it stops.

@@ -20,6 +20,7 @@ class Gateway : public http::Service {
     void handle(http::Request request, std::function<void(http::Reply)> respond) override;
 
   private:
+    Result<http::BodyLimit> admit_upload(const http::Request& head, const Route& route);
     Result<http::RouteMatch> match(const http::Request& request) const;
     http::Reply no_route(const http::Request& request, const Error& error) const;
     void dispatch(const ExchangePtr& exchange);

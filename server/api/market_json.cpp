@@ -58,6 +58,18 @@ void write(JsonWriter& json, const market::Host& host) {
         .field("drained_at", host.drained_at)
         .field("guest_network", host.details.guest_network)
         .field("working_storage", host.details.working_storage)
+        .key("network_speed");
+    if (host.details.network_measured_at) {
+        json.begin_object()
+            .field("up_bytes_per_s", host.details.network_up_bytes_per_s)
+            .field("down_bytes_per_s", host.details.network_down_bytes_per_s)
+            .field("measured_at", host.details.network_measured_at)
+            .end_object();
+    } else {
+        json.null();
+    }
+    json.field("address", host.address)
+        .field("address_since", host.address_since)
         .field("reliability_ppm", market::reliability_ppm(host.record))
         .field("signing_key", host.signing_key)
         .field("enrolled_at", host.enrolled_at)

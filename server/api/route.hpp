@@ -56,7 +56,7 @@ class Access {
 
 /// What a request may bring.
 struct Body {
-    enum class Type { none, json, octets };
+    enum class Type { none, json, octets, dropped };  ///< dropped: octets that are read and not kept
     Type type = Type::none;
     std::size_t bytes_max = 0;
 };

@@ -30,6 +30,7 @@ std::vector<Route> make_routes() {
     add_telemetry_routes(routes);
     add_secret_routes(routes);
     add_saved_output_routes(routes);
+    add_network_test_routes(routes);
     return routes;
 }
 

@@ -16,6 +16,7 @@
 #include "api/housekeeping.hpp"
 #include "api/identity_watch.hpp"
 #include "api/json_writer.hpp"
+#include "api/network_tests.hpp"
 #include "api/openapi_document.hpp"
 #include "api/services.hpp"
 #include "api/shared_keys.hpp"
@@ -170,6 +171,7 @@ struct ServerApp::Impl {
     std::optional<IdentityWatch> identity_watch;
     KeyFilter key_filter;
     StreamLimits stream_limits;
+    NetworkTests network_tests{config.network_tests_max, config.network_test_bytes_per_s, system_now};
     TunnelDesk tunnels{[this] { return advertised_address(config, server->port()); }};
     std::optional<store::TunnelWatch> tunnel_watch;
     std::optional<store::WorkerPool> workers;
@@ -335,7 +337,8 @@ void ServerApp::Impl::open_http() {
                               system_now,
                               auth::random_id,
                               tunnels,
-                              *keys->vault});
+                              *keys->vault,
+                              network_tests});
     gateway.emplace(*services, &*identity_watch);
     server.emplace(http_config(), *gateway);
     server->start();

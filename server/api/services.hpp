@@ -24,6 +24,7 @@
 
 namespace fallow::api {
 
+class NetworkTests;
 class TunnelDesk;
 
 struct Services {
@@ -49,6 +50,7 @@ struct Services {
     std::function<RawId()> random;
     TunnelDesk& tunnels;
     const auth::Vault& vault;  ///< of organizations' secrets
+    NetworkTests& network_tests;
 
     /// The epoch under which the market is led, here or elsewhere, as the database has just confirmed it.
     [[nodiscard]] std::optional<std::int64_t> confirmed_epoch() const {

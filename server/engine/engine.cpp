@@ -26,8 +26,8 @@ Status Engine::submit(Submission submission) {
 std::optional<std::int64_t> Engine::confirmed_epoch() const {
     return impl_->writer().confirmed_epoch();
 }
-void Engine::heartbeat(HostId host) {
-    impl_->heartbeat(host);
+void Engine::heartbeat(HostId host, const std::optional<std::string>& address) {
+    impl_->heartbeat(host, address);
 }
 EngineStats Engine::stats() const {
     return impl_->writer().stats();

@@ -115,8 +115,9 @@ class Engine {
     /// The epoch, if the database has confirmed it within the last 2 s: the condition for answering a
     /// heartbeat.
     [[nodiscard]] std::optional<std::int64_t> confirmed_epoch() const;
-    /// Records a heartbeat in memory; a host that was unreachable, or is new, comes online by a command.
-    void heartbeat(HostId host);
+    /// Records a heartbeat in memory; a host that was unreachable, or is new, comes online by a command,
+    /// and another address is noted by one. `address`: see Writer::heartbeat().
+    void heartbeat(HostId host, const std::optional<std::string>& address = {});
     [[nodiscard]] EngineStats stats() const;
     [[nodiscard]] bool ready() const;
     /// Whether commands are taken here: this process leads, and does not stop.

@@ -7,7 +7,10 @@ namespace fallow::engine {
 
 void Presence::expect(HostId host, Time now) {
     const std::lock_guard lock(mutex_);
-    hosts_[host] = Seen{now, true, false};
+    Seen& seen = hosts_[host];
+    seen.at = now;
+    seen.online = true;
+    seen.back = false;
     heard_since_ = std::min(heard_since_, now);
 }
 
@@ -49,6 +52,20 @@ bool Presence::is_back(HostId host) const {
     const std::lock_guard lock(mutex_);
     const auto at = hosts_.find(host);
     return at != hosts_.end() && at->second.back;
+}
+
+void Presence::believe(HostId host, std::string address) {
+    const std::lock_guard lock(mutex_);
+    hosts_[host].address = std::move(address);
+}
+
+bool Presence::has_moved(HostId host, const std::string& address, Time now, Millis quiet) {
+    const std::lock_guard lock(mutex_);
+    Seen& seen = hosts_[host];
+    if (seen.address == address || (seen.told_at && now - *seen.told_at < quiet)) return false;
+    seen.address = address;
+    seen.told_at = now;
+    return true;
 }
 
 void Presence::clear() {

@@ -1,8 +1,10 @@
-// When each host was last heard of. In memory only: a heartbeat costs no row. Silence and return become
-// commands.
+// When each host was last heard of, and from where. In memory only: a heartbeat costs no row. Silence,
+// return and a change of address become commands.
 #pragma once
 
 #include <mutex>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -23,6 +25,11 @@ class Presence {
     [[nodiscard]] std::vector<HostId> lost(Time now, Millis window);
     /// Heard again since lost() named it.
     [[nodiscard]] bool is_back(HostId host) const;
+    /// What the market believes of a host's address; empty: it knows none.
+    void believe(HostId host, std::string address);
+    /// True when the market should be told that the host is heard from this address: it believes another
+    /// one. Within `quiet` of the last time nothing is told; a later heartbeat is asked about again.
+    [[nodiscard]] bool has_moved(HostId host, const std::string& address, Time now, Millis quiet);
     void clear();
 
   private:
@@ -30,6 +37,8 @@ class Presence {
         Time at;
         bool online = false;
         bool back = false;
+        std::string address = {};
+        std::optional<Time> told_at = {};  ///< of an address
     };
     mutable std::mutex mutex_;
     std::unordered_map<HostId, Seen> hosts_;

@@ -31,8 +31,8 @@ Status Runner::submit(Submission submission) {
     return queued;
 }
 
-void Runner::heartbeat(HostId host) {
-    if (writer_.heartbeat(host)) work_.raise();
+void Runner::heartbeat(HostId host, const std::optional<std::string>& address) {
+    if (writer_.heartbeat(host, address)) work_.raise();
 }
 
 void Runner::start() {

@@ -21,7 +21,7 @@ class Runner {
     void start();
     void stop();
     [[nodiscard]] Status submit(Submission submission);
-    void heartbeat(HostId host);
+    void heartbeat(HostId host, const std::optional<std::string>& address);
     /// The leader row was seen free: who waits for it tries at once.
     void on_row_free() { row_.raise(); }
     [[nodiscard]] const Writer& writer() const { return writer_; }

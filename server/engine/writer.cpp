@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t replies_max = 16 * 1024;
 constexpr Millis match_every = seconds(5);
+constexpr Millis moves_apart = minutes(10);  ///< of one host, so that one of many addresses costs little
 
 Reply refusal_of(const Submission& submission, ErrorCode code, const std::string& detail) {
     return submission.encode(refuse(code, detail));
@@ -91,10 +92,13 @@ std::optional<std::int64_t> Writer::confirmed_epoch() const {
     return epoch_.load();
 }
 
-bool Writer::heartbeat(HostId host) {
-    if (!presence_.heard(host, deps_.now())) return false;
-    submit_internal(market::HostBack{host});
-    return true;
+bool Writer::heartbeat(HostId host, const std::optional<std::string>& address) {
+    const Time now = deps_.now();
+    const bool is_back = presence_.heard(host, now);
+    if (is_back) submit_internal(market::HostBack{host});
+    const bool has_moved = address && presence_.has_moved(host, *address, now, moves_apart);
+    if (has_moved) submit_internal(market::HostMoved{host, *address});
+    return is_back || has_moved;
 }
 
 EngineStats Writer::stats() const {

@@ -29,8 +29,9 @@ class Writer {
     // --- any thread
 
     [[nodiscard]] Status submit(Submission submission);
-    /// True when the host was not believed to be online: a command is queued that says so.
-    bool heartbeat(HostId host);
+    /// True when a command is queued, because the host was not believed to be online or to be there.
+    /// `address`: the public one that the host was heard from, empty if it was another; nothing: not known.
+    bool heartbeat(HostId host, const std::optional<std::string>& address = {});
     /// From now on nothing is queued, and a batch whose commit fails is not tried again.
     void drain();
     [[nodiscard]] bool is_draining() const;

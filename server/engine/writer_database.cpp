@@ -60,6 +60,7 @@ void Writer::load() {
         const bool expected =
             host.state == market::HostState::online || host.state == market::HostState::draining;
         if (expected && !host.unreachable_since) presence_.expect(id, now);
+        if (host.address) presence_.believe(id, *host.address);
     }
     last_now_ = std::max(last_now_, leadership_.last_journal_at);
     ticks_alone_ = false;

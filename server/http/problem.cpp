@@ -4,6 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <string>
+
 namespace fallow::http {
 
 int status_of(ErrorKind kind) {
@@ -56,6 +59,15 @@ int status_of(ErrorKind kind) {
     return 500;
 }
 
+namespace {
+
+std::string retry_after(const Error& error) {
+    const auto* facts = dynamic_cast<const RetryAfter*>(error.facts.get());
+    return std::to_string(facts == nullptr ? 1 : std::max<std::int64_t>(1, facts->seconds));
+}
+
+}  // namespace
+
 Reply problem(const Error& error, std::string_view request_id, std::string_view more) {
     const ErrorKind kind = kind_of(error.code);
     const bool retryable = is_retryable(error.code);
@@ -77,7 +89,7 @@ Reply problem(const Error& error, std::string_view request_id, std::string_view 
     reply.body = body.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 
     if (kind == ErrorKind::unauthenticated) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
-    if (retryable) reply.headers.emplace_back("Retry-After", "1");
+    if (retryable) reply.headers.emplace_back("Retry-After", retry_after(error));
     return reply;
 }
 

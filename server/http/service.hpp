@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "base/result.hpp"
 #include "http/message.hpp"
@@ -12,6 +14,10 @@ namespace fallow::http {
 /// How much body a request may bring, decided from its head before a byte of the body is read.
 struct BodyLimit {
     std::size_t bytes_max = 0;
+    /// The body is read to its end and not kept; a request must say its length.
+    bool is_dropped = false;
+    std::int64_t body_ms_max = 0;            ///< for the whole body; 0: the least rate alone bounds it
+    std::shared_ptr<const void> place = {};  ///< kept until the exchange is over
 };
 
 class Service {

@@ -177,9 +177,9 @@ void Session::make_request() {
 
 std::optional<Error> Session::ask_for_limit() {
     try {
-        const Result<BodyLimit> limit = context_.service.on_head(exchange_.request);
+        Result<BodyLimit> limit = context_.service.on_head(exchange_.request);
         if (!limit) return limit.error();
-        exchange_.body_bytes_max = limit->bytes_max;
+        exchange_.limit = std::move(*limit);
     } catch (const std::exception& escaped) {
         report_internal(escaped.what());
         return failed();
@@ -187,9 +187,12 @@ std::optional<Error> Session::ask_for_limit() {
         report_internal("on_head threw something that is no std::exception.");
         return failed();
     }
-    if (exchange_.head.content_length.value_or(0) > exchange_.body_bytes_max)
+    const BodyLimit& limit = exchange_.limit;
+    if (exchange_.head.content_length.value_or(0) > limit.bytes_max)
         return refuse(ErrorCode::body_too_large,
-                      fmt::format("This route takes bodies of up to {} bytes.", exchange_.body_bytes_max));
+                      fmt::format("This route takes bodies of up to {} bytes.", limit.bytes_max));
+    if (limit.is_dropped && exchange_.head.is_chunked)
+        return refuse(ErrorCode::length_required, "This route needs a Content-Length.");
     return std::nullopt;
 }
 
@@ -213,42 +216,46 @@ asio::awaitable<std::optional<Error>> Session::receive_body() {
 }
 
 asio::awaitable<std::optional<Error>> Session::receive_sized_body() {
-    std::string& body = exchange_.request.body;
+    std::size_t& received = exchange_.body_bytes;
     const auto length = static_cast<std::size_t>(exchange_.head.content_length.value_or(0));
     const std::size_t head_bytes = exchange_.record.bytes_in;
     while (true) {
-        const std::string_view piece = connection_->input().substr(0, length - body.size());
-        body += piece;
+        const std::string_view piece = connection_->input().substr(0, length - received);
+        if (!exchange_.limit.is_dropped) exchange_.request.body += piece;
+        received += piece.size();
         connection_->consume(piece.size());
-        exchange_.record.bytes_in = head_bytes + body.size();
-        if (body.size() == length) co_return std::nullopt;
+        exchange_.record.bytes_in = head_bytes + received;
+        if (received == length) co_return std::nullopt;
         std::optional<Error> refusal = co_await read_body_bytes();
         if (refusal) co_return refusal;
     }
 }
 
 asio::awaitable<std::optional<Error>> Session::receive_chunked_body() {
-    ChunkDecoder decoder(exchange_.body_bytes_max);
+    ChunkDecoder decoder(exchange_.limit.bytes_max);
     while (true) {
         const Result<std::size_t> used = decoder.feed(connection_->input(), exchange_.request.body);
         if (!used) co_return used.error();
         connection_->consume(*used);
         exchange_.record.bytes_in += *used;
+        exchange_.body_bytes = exchange_.request.body.size();
         if (decoder.is_complete()) co_return std::nullopt;
         std::optional<Error> refusal = co_await read_body_bytes();
         if (refusal) co_return refusal;
     }
 }
 
-/// Reads on, with a deadline that moves with what has arrived: a first grace, then a least rate.
+/// Reads on, with a deadline that moves with what has arrived: a first grace, then a least rate; and one
+/// that does not, where the service has set one.
 asio::awaitable<std::optional<Error>> Session::read_body_bytes() {
     const ServerLimits& limits = context_.config.limits;
     const auto elapsed =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - exchange_.head_complete);
-    const auto earned_ms = static_cast<std::int64_t>(exchange_.request.body.size() * 1000 /
+    const auto earned_ms = static_cast<std::int64_t>(exchange_.body_bytes * 1000 /
                                                      std::max<std::size_t>(1, limits.body_bytes_per_s_min));
-    connection_->set_deadline(
-        std::max<std::int64_t>(0, limits.header_timeout_ms + earned_ms - elapsed.count()));
+    std::int64_t allowed_ms = limits.header_timeout_ms + earned_ms;
+    if (exchange_.limit.body_ms_max > 0) allowed_ms = std::min(allowed_ms, exchange_.limit.body_ms_max);
+    connection_->set_deadline(std::max<std::int64_t>(0, allowed_ms - elapsed.count()));
     const IoOutcome outcome = co_await connection_->read_more();
     connection_->clear_deadline();
     co_return refusal_of(outcome, "body");
@@ -341,6 +348,7 @@ void Session::finish_exchange() {
     AccessRecord& record = exchange_.record;
     record.status = exchange_.reply.status;
     exchange_.reply = Reply{};  // an idle connection holds no body
+    exchange_.limit = BodyLimit{};
     if (!context_.config.on_access) return;
     record.duration_us =
         std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - exchange_.head_complete)

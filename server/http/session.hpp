@@ -17,6 +17,7 @@
 #include "http/head_parser.hpp"
 #include "http/mailbox.hpp"
 #include "http/server.hpp"
+#include "http/service.hpp"
 
 namespace fallow::http {
 
@@ -54,7 +55,8 @@ class Session : public std::enable_shared_from_this<Session> {
         Reply reply;
         AccessRecord record;
         Clock::time_point head_complete;
-        std::size_t body_bytes_max = 0;
+        BodyLimit limit;
+        std::size_t body_bytes = 0;  ///< that have come
         bool keeps_alive = true;
         bool is_stream_cancelled = false;
     };

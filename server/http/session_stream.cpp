@@ -3,6 +3,7 @@
 
 #include "http/reply_writer.hpp"
 #include "http/session.hpp"
+#include "http/short_stream.hpp"
 
 namespace fallow::http {
 namespace {
@@ -15,21 +16,22 @@ constexpr std::string_view heartbeat = ": heartbeat\n\n";
 
 asio::awaitable<bool> Session::send_stream() {
     // A stream may last for hours; the connection it used is not worth keeping for a next request.
-    exchange_.keeps_alive = false;
+    const bool is_short = dynamic_cast<const ShortStream*>(exchange_.reply.stream.get()) != nullptr;
+    if (!is_short) exchange_.keeps_alive = false;
     write_head_of_reply();
     const bool has_body = exchange_.record.method != "HEAD" && may_have_body(exchange_.reply.status);
     const IoOutcome outcome = co_await connection_->write(out_);
     exchange_.record.bytes_out = out_.size();
     if (outcome == IoOutcome::done && has_body) {
-        connection_->watch_for_disconnect();
+        if (!is_short) connection_->watch_for_disconnect();
         bool goes_on = true;
         while (goes_on)
             goes_on = co_await pump_stream();
-        if (!connection_->is_gone()) co_await connection_->stop_watching();
+        if (!is_short && !connection_->is_gone()) co_await connection_->stop_watching();
     } else {
         cancel_stream();
     }
-    co_return false;
+    co_return exchange_.keeps_alive && !connection_->is_gone();
 }
 
 /// Sends one item, or the end; true when more may follow.

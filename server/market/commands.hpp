@@ -358,6 +358,11 @@ struct HostLost {
 struct HostBack {
     HostId host;
 };
+/// The host's heartbeats come from another address than before.
+struct HostMoved {
+    HostId host;
+    std::string address;  ///< empty: none that is public
+};
 /// Carries out what is due: deadlines of leases and expiries of orders, a bounded number at a time; then
 /// matches the orders that stand. With `only`, that one deadline and nothing else: the engine's way to go
 /// on after the database has refused a whole tick.
@@ -371,7 +376,7 @@ using Command =
                  UpdateListing, ChangeListings, WithdrawListing, ReclaimLease, PlaceOrder, CancelOrder,
                  EndLease, AttachJob, CancelJob, ReportInventory, AgentReport, ReportUsage, HostLost,
                  HostBack, Tick, ChangeBid, SetSpotStep, MakeQuote, Reserve, CancelReservation,
-                 OfferReservation, BuyReservation, AddMaintenance, RemoveMaintenance>;
+                 OfferReservation, BuyReservation, AddMaintenance, RemoveMaintenance, HostMoved>;
 
 // --- outcomes: the rows a caller is answered with, as they are after the decision
 

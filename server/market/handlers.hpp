@@ -44,6 +44,7 @@ namespace fallow::market {
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const ReportUsage& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const HostLost& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const HostBack& command);
+[[nodiscard]] Result<Outcome> handle(Transaction& tx, const HostMoved& command);
 [[nodiscard]] Result<Outcome> handle(Transaction& tx, const Tick& command);
 
 /// An object as the caller may know it: not_found to a stranger, whatever the reason. Administrators see

@@ -83,6 +83,10 @@ struct HostDetails {
     std::optional<Time> disk_measured_at;
     std::optional<GuestNetwork> guest_network;
     std::optional<WorkingStorage> working_storage;
+    // Between the host and a server of this market, as its agent measured it; all three or none
+    std::optional<std::int64_t> network_up_bytes_per_s;
+    std::optional<std::int64_t> network_down_bytes_per_s;
+    std::optional<Time> network_measured_at;
     friend bool operator==(const HostDetails&, const HostDetails&) = default;
 
     template <class Row, class Visitor>
@@ -95,6 +99,9 @@ struct HostDetails {
         visit.field("disk_measured_at", row.disk_measured_at);
         visit.field("guest_network", row.guest_network);
         visit.field("working_storage", row.working_storage);
+        visit.field("network_up_bytes_per_s", row.network_up_bytes_per_s);
+        visit.field("network_down_bytes_per_s", row.network_down_bytes_per_s);
+        visit.field("network_measured_at", row.network_measured_at);
     }
 };
 

@@ -43,6 +43,9 @@ struct Host {
     std::optional<std::string> maintenance_reason;
     bool retiring = false;           ///< draining, and retired as soon as it is empty
     std::optional<Time> drained_at;  ///< while draining: since when it is empty
+    /// That its heartbeats come from, if it is a public one, and since when: both or none.
+    std::optional<std::string> address;
+    std::optional<Time> address_since;
 
     template <class Row, class Visitor>
     static void describe(Row& row, Visitor&& visit) {
@@ -72,6 +75,8 @@ struct Host {
         visit.field("maintenance_reason", row.maintenance_reason);
         visit.field("retiring", row.retiring);
         visit.field("drained_at", row.drained_at);
+        visit.field("address", row.address);
+        visit.field("address_since", row.address_since);
     }
 };
 

@@ -258,4 +258,22 @@ Result<Outcome> handle(Transaction& tx, const HostBack& command) {
     return Outcome(Done{});
 }
 
+/// A fact that is noted; nothing is decided by it, and orders that ask for it are matched in time.
+Result<Outcome> handle(Transaction& tx, const HostMoved& command) {
+    const Host* found = tx.state().find<Host>(command.host);
+    if (found == nullptr || found->state == HostState::retired ||
+        found->address.value_or("") == command.address)
+        return Outcome(Done{});
+
+    Host host = *found;
+    host.address.reset();
+    host.address_since.reset();
+    if (!command.address.empty()) {
+        host.address = command.address;
+        host.address_since = tx.now();
+    }
+    tx.update(std::move(host), "host.address_changed");
+    return Outcome(Done{});
+}
+
 }  // namespace fallow::market

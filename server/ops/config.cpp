@@ -1,5 +1,6 @@
 #include "ops/config.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -241,6 +242,21 @@ std::vector<std::pair<std::string, std::string>> process_environment() {
     return entries;
 }
 
+namespace {
+
+/// As the system writes it, since it is compared with what the system says of a connection.
+bool is_plain_address(const std::string& text) {
+    std::array<unsigned char, 16> bytes{};
+    std::array<char, INET6_ADDRSTRLEN> written{};
+    for (const int family : {AF_INET, AF_INET6})
+        if (::inet_pton(family, text.c_str(), bytes.data()) == 1 &&
+            ::inet_ntop(family, bytes.data(), written.data(), written.size()) != nullptr)
+            return text == written.data();
+    return false;
+}
+
+}  // namespace
+
 Status check(const Config& c) {
     struct Relation {
         bool holds;
@@ -277,6 +293,8 @@ Status check(const Config& c) {
         {!c.market.empty(), "market must not be empty."},
         {!c.data_folder.empty(), "data_folder must not be empty."},
         {!c.listen_address.empty(), "listen_address must not be empty."},
+        {std::ranges::all_of(c.proxy_addresses, is_plain_address),
+         "proxy_addresses must be addresses like 198.41.0.4 or 2a01:4f8:1:2::3, without a port."},
     };
     for (const Relation& relation : relations)
         if (!relation.holds) return refuse(ErrorCode::invalid_field, relation.sentence);

@@ -15,7 +15,10 @@ class HostFacts(RoutesTest):
     def test_what_is_told_of_host_and_cards_is_kept_and_found(self):
         host = self.host(self.seller, cards=2)
         speed = {"write_bytes_per_s": 10**9, "read_bytes_per_s": 3 * 10**9, "measured_at": "2026-01-01T00:00:00.000Z"}
-        told = {"cpu_model": "EPYC 7763", "cpu_clock_mhz": 3500, "rack": "r7", "disk_speed": speed}
+        network = {"up_bytes_per_s": 5 * 10**6, "down_bytes_per_s": 60 * 10**6,
+                   "measured_at": "2026-01-01T00:00:00.000Z"}
+        told = {"cpu_model": "EPYC 7763", "cpu_clock_mhz": 3500, "rack": "r7", "disk_speed": speed,
+                "network_speed": network}
         cards = reported_cards("facts", 2, clock_mhz=1980, ecc=True, ecc_errors=0, nvlink_links=18,
                                nvlink_bytes_per_s=450 * 10**9, nvlink_group=0,
                                verification={"state": "verified", "reason": None, "at": "2026-01-02T00:00:00.000Z"})
@@ -35,7 +38,8 @@ class HostFacts(RoutesTest):
                             "term_min_ms": 60_000, "term_max_ms": 86_400_000, "storage_micros_per_gib_month": 720_000})
         query = (f"host = {host.id} and nvlink_group_free >= 2 and pcie_bandwidth = 40GB/s and disk_read > 2GB/s and "
                  "rack = r7 and reliability >= 950000 and verification = verified and cpu_clock > 3000 and "
-                 "price_with_100gib = $1.10/h and fp16_measured >= 100TFLOPS")
+                 "price_with_100gib = $1.10/h and fp16_measured >= 100TFLOPS and network_up = 5MB/s and "
+                 "network_down >= 60MB/s and address_since is unknown")
         found = self.renter.get("/v1/search?q=" + urllib.parse.quote(query))["items"]
         self.assertEqual(len(found), 2)
         refused = {**cards[1], "offered": False,
@@ -47,6 +51,8 @@ class HostFacts(RoutesTest):
         self.assert_problem(reply, 422, "invalid_field", "/cards/1/verification/reason")
         reply = host.call("PUT", "/v1/agent/inventory", {**body, "disk_speed": {"write_bytes_per_s": 1}})
         self.assert_problem(reply, 422, "missing_field", "/disk_speed/read_bytes_per_s")
+        reply = host.call("PUT", "/v1/agent/inventory", {**body, "network_speed": {**network, "up_bytes_per_s": -1}})
+        self.assert_problem(reply, 422, "invalid_field", "/network_speed/up_bytes_per_s")
 
     def test_a_hosts_score_says_what_it_follows_from(self):
         host = self.host(self.seller)

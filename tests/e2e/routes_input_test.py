@@ -12,6 +12,7 @@ import routes_job_terms  # noqa: F401
 from routes_objects import ObjectsTest
 import routes_telemetry  # noqa: F401: its examples
 import routes_host_objects  # noqa: F401: its examples
+import routes_network  # noqa: F401: its examples
 import routes_tunnel_objects  # noqa: F401: its examples
 
 MISSING = object()

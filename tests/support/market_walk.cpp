@@ -218,6 +218,11 @@ std::string Walk::host() {
         }
         case 4:
             return go(builder.inventory(world_.now()), world_.agent_of(id));
+        case 5: {
+            const std::uint64_t place = below(3);
+            const std::string address = place == 0 ? "" : "198.41.0." + std::to_string(place);
+            return go(market::HostMoved{id, address}, World::system());
+        }
         default:
             return go(market::HostBack{id}, World::system());
     }

@@ -14,6 +14,13 @@ struct DiskSpeed {
     std::string measured_at;
 };
 
+/// Between a host and a server of the market, as the host's agent measured it.
+struct NetworkSpeed {
+    std::int64_t up_bytes_per_s = 0;  ///< from the host
+    std::int64_t down_bytes_per_s = 0;
+    std::string measured_at;
+};
+
 /// When a host is out of service, announced by its owner.
 struct Maintenance {
     std::string from;

@@ -138,6 +138,9 @@ struct Host {
     std::optional<std::string> drained_at;
     std::optional<std::string> guest_network;    ///< none, internet
     std::optional<std::string> working_storage;  ///< encrypted, wiped, memory
+    std::optional<NetworkSpeed> network_speed;
+    std::optional<std::string> address;  ///< public, that the server hears the host from
+    std::optional<std::string> address_since;
     std::int64_t reliability_ppm = 0;
     std::string signing_key;
     std::string enrolled_at;

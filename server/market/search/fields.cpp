@@ -244,6 +244,16 @@ constexpr std::array table{
           [](F f) { return cell(f.host.details.disk_write_bytes_per_s); }},
     Field{"disk_read", bytes_per_s, offer, "reading from it, as measured",
           [](F f) { return cell(f.host.details.disk_read_bytes_per_s); }},
+    Field{"network_up", bytes_per_s, offer,
+          "from the host to a server of this market, as the agent measured it: at least so much, and "
+          "nothing is said of other ways",
+          [](F f) { return cell(f.host.details.network_up_bytes_per_s); }},
+    Field{"network_down", bytes_per_s, offer, "from that server to the host, measured alike",
+          [](F f) { return cell(f.host.details.network_down_bytes_per_s); }},
+    Field{"address_since", time, offer,
+          "since when the host's heartbeats have come from one public address, as the server saw it and "
+          "nobody promised; unknown: its address is not a public one, or not to be seen",
+          [](F f) { return cell(f.host.address_since); }},
     Field{"rack", text, offer, "the rack that the host stands in, as its seller names it",
           [](F f) { return cell(f.host.details.rack); }},
     Field{"guest_network", text, offer, "what a job reaches: none, or internet",

@@ -94,6 +94,48 @@ TEST_CASE("a large body and a large reply pass unharmed", "[http]") {
     CHECK(client.ask(get("/after")).status == 200);
 }
 
+TEST_CASE("a body that is dropped is read to its end, and its place is held until then", "[http]") {
+    Fixture fixture;
+    std::weak_ptr<const int> place;
+    fixture.service.head = [&](const Request&) {
+        const auto held = std::make_shared<const int>(0);
+        place = held;
+        return BodyLimit{4 * 1024 * 1024, true, 0, held};
+    };
+    bool was_held = false;
+    fixture.service.handler = [&](const Request& request, ScriptedService::Respond respond) {
+        was_held = !place.expired();
+        respond(ScriptedService::echo(request));
+    };
+    fixture.start();
+    Client client(fixture.port());
+    const std::string body(3 * 1024 * 1024, 'x');
+    CHECK(client.ask(post("/up", body)).body == "POST /up\n");
+    CHECK(was_held);
+    // The next answer comes after the end of that exchange.
+    const auto first = place;
+    CHECK(client.ask(post("/again", body)).status == 200);
+    CHECK(first.expired());
+    CHECK(fixture.access().at(0).bytes_in > body.size());
+
+    const Answer chunked = client.ask(
+        "POST /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    CHECK(chunked.status == 411);
+    CHECK(chunked.code() == "length_required");
+    CHECK(client.receive_end());
+}
+
+TEST_CASE("a body that must have come by a time is refused when it has not", "[http]") {
+    Fixture fixture;
+    fixture.service.head = [](const Request&) { return BodyLimit{1024, true, 50, {}}; };
+    fixture.start();
+    Client client(fixture.port());
+    client.send("POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc");
+    const Answer answer = client.receive();
+    CHECK(answer.status == 408);
+    CHECK(client.receive_end());
+}
+
 TEST_CASE("100 Continue comes only when the head is accepted", "[http]") {
     Fixture fixture;
     fixture.service.head = [](const Request& request) -> Result<BodyLimit> {

@@ -5,6 +5,7 @@
 #include <future>
 #include <thread>
 
+#include "http/short_stream.hpp"
 #include "integration/http/support.hpp"
 
 namespace fallow::http::testing {
@@ -62,6 +63,20 @@ class FedStream : public ByteStream {
     bool is_cancelled_ = false;
 };
 
+/// Ends by itself.
+class ThreePieces : public ShortStream {
+  public:
+    void next(std::function<void(std::optional<std::string>)> ready) override {
+        if (left_ == 0) return ready(std::nullopt);
+        --left_;
+        ready(std::string(70'000, 'y'));
+    }
+    void cancel() override { left_ = 0; }
+
+  private:
+    int left_ = 3;
+};
+
 void serve(Fixture& fixture, const std::shared_ptr<FedStream>& stream) {
     fixture.service.handler = [stream](Request, ScriptedService::Respond respond) {
         Reply reply;
@@ -98,6 +113,29 @@ TEST_CASE("a stream is sent chunk by chunk and ends with a last one", "[http][st
     CHECK(client.receive_end());
     CHECK(stream->cancel_count == 0);
     CHECK(fixture.internal_errors().empty());
+}
+
+TEST_CASE("a short stream leaves the connection to the next request", "[http][stream]") {
+    Fixture fixture;
+    fixture.service.handler = [](const Request& request, ScriptedService::Respond respond) {
+        if (request.path != "/short") return respond(ScriptedService::echo(request));
+        Reply reply;
+        reply.stream = std::make_shared<ThreePieces>();
+        respond(std::move(reply));
+    };
+    fixture.start();
+    Client client(fixture.port());
+    const std::string piece = "11170\r\n" + std::string(70'000, 'y') + "\r\n";
+    for (int round = 0; round < 2; ++round) {
+        client.send(get("/short"));
+        CHECK(client.receive_head().header("connection").empty());
+        CHECK(client.receive_until("\r\n0\r\n\r\n") == piece + piece + piece + "0\r\n\r\n");
+        CHECK(client.ask(get("/next")).body == "GET /next\n");
+    }
+    client.send("HEAD /short HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    CHECK(client.receive_head().status == 200);
+    CHECK(client.ask(get("/next")).body == "GET /next\n");
+    CHECK(fixture.server->connections() == 1);
 }
 
 TEST_CASE("heartbeats fill the silence", "[http][stream]") {

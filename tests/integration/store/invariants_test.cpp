@@ -78,6 +78,8 @@ const std::vector<Refusal>& refusals() {
         {"hosts_guest_network_known", "UPDATE hosts SET guest_network = 'lan'"},
         {"hosts_working_storage_known", "UPDATE hosts SET working_storage = 'paper'"},
         {"hosts_country_form", "UPDATE hosts SET country = 'FRA'"},
+        {"hosts_network_whole", "UPDATE hosts SET network_up_bytes_per_s = 1"},
+        {"hosts_address_dated", "UPDATE hosts SET address = '198.41.0.4'"},
         {"hosts_disk_whole", "UPDATE hosts SET disk_read_bytes_per_s = 1"},
         {"hosts_record_not_negative", "UPDATE hosts SET lost_ms = -1"},
         {"hosts_name_length", "UPDATE hosts SET name = repeat('n', 101)"},

@@ -17,6 +17,7 @@ http::PeerCertificate replica() {
 http::Request from_a_host() {
     http::Request request;
     request.request_id = "req_first";
+    request.remote_address = "198.41.0.4";
     request.headers = {{"authorization", "Bearer x"}, {"fallow-forwarded-request-id", "req_forged"}};
     request.certificate = http::PeerCertificate{"host_1", "01ab", "cd"};
     return request;
@@ -29,9 +30,11 @@ TEST_CASE("a forwarded request arrives as the client sent it") {
     mark_forwarded(request);
     // On its way it gets the leader's view of the connection.
     request.request_id = "req_second";
+    request.remote_address = "10.0.0.2";
     request.certificate = replica();
     CHECK(is_from_replica(request));
     CHECK(take_forwarded(request));
+    CHECK(request.remote_address == "198.41.0.4");
     CHECK(request.request_id == "req_first");
     REQUIRE(request.certificate);
     CHECK(request.certificate->common_name == "host_1");
@@ -49,6 +52,14 @@ TEST_CASE("a forwarded request without a client certificate arrives without one"
     CHECK_FALSE(request.certificate);
 }
 
+TEST_CASE("from a server that says nothing of the client's address it is not known") {
+    http::Request request;
+    request.remote_address = "10.0.0.2";
+    request.certificate = replica();
+    CHECK(take_forwarded(request));
+    CHECK(request.remote_address.empty());
+}
+
 TEST_CASE("from anybody but a replica the headers are dropped and nothing else changes") {
     http::Request request = from_a_host();
     mark_forwarded(request);
@@ -64,5 +75,6 @@ TEST_CASE("from anybody but a replica the headers are dropped and nothing else c
         CHECK_FALSE(request.certificate);
     }
     CHECK(request.request_id == "req_own");
+    CHECK(request.remote_address == "198.41.0.4");
     CHECK(request.headers == http::Fields{{"authorization", "Bearer x"}});
 }

@@ -122,7 +122,9 @@ TEST_CASE("what creates or moves needs an Idempotency-Key, and what reads brings
         const bool may_bring = route.method == http::Method::post || route.method == http::Method::put ||
                                route.method == http::Method::patch;
         CHECK(has_body == may_bring);
-        CHECK(route.body.bytes_max <= limits::request_body_bytes_max);
+        // What is dropped as it comes may be more than what is kept.
+        if (route.body.type != Body::Type::dropped)
+            CHECK(route.body.bytes_max <= limits::request_body_bytes_max);
     }
 }
 

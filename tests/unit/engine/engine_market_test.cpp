@@ -49,6 +49,33 @@ TEST_CASE("A heartbeat brings a host online, silence makes it unreachable, a hea
     CHECK(fixture.database.journal().size() == 5);
 }
 
+TEST_CASE("A host's address is noted when it changes, and by no other heartbeat") {
+    Prepared prepared;
+    const HostId host = prepared.world.host(prepared.seller);
+    EngineFixture fixture(prepared.world.database());
+    fixture.start();
+    const auto is_at = [](const std::string& address) {
+        return [address](const Host& row) { return row.address.value_or("") == address; };
+    };
+    const auto row = [&] { return fixture.database.rows().rows<Host>().at(host); };
+    fixture.engine().heartbeat(host, "198.41.0.4");
+    REQUIRE(fixture.database.wait_for_row<Host>(is_at("198.41.0.4")));
+    const Time since = *row().address_since;
+    fixture.pass(seconds(5));
+    fixture.engine().heartbeat(host, "198.41.0.4");
+    fixture.engine().heartbeat(host);  // from where is not known: nothing is learnt
+    CHECK(fixture.submit(EngineFixture::new_organization("marker")).answer().status == 201);
+    CHECK(row().address_since == since);
+    CHECK(fixture.database.journal().size() == 2);
+    for (int i = 0; i < 60; ++i) {
+        fixture.pass(seconds(10));
+        fixture.engine().heartbeat(host, "199.9.14.201");
+    }
+    REQUIRE(fixture.database.wait_for_row<Host>(is_at("199.9.14.201")));
+    CHECK(*row().address_since > since);
+    CHECK(fixture.database.journal().size() == 3);
+}
+
 TEST_CASE("A new leader gives every host a full window") {
     Prepared prepared;
     const HostId host = prepared.world.host(prepared.seller);

@@ -40,6 +40,30 @@ TEST_CASE("Presence: who is new, who is silent, who is back") {
     CHECK(presence.heard(a, Time(99'000)));
 }
 
+TEST_CASE("Presence: a host that is heard from elsewhere has moved, and not more often than is told") {
+    Presence presence;
+    const HostId a(RawId{1, 1});
+    const auto moved = [&](const std::string& address, Time now) {
+        static_cast<void>(presence.heard(a, now));
+        return presence.has_moved(a, address, now, minutes(10));
+    };
+    CHECK_FALSE(moved("", Time(1000)));
+    CHECK(moved("198.41.0.4", Time(2000)));
+    CHECK_FALSE(moved("198.41.0.4", Time(3000)));
+    CHECK_FALSE(moved("199.9.14.201", Time(4000)));
+    CHECK_FALSE(moved("199.9.14.201", Time(601'999)));
+    CHECK(moved("199.9.14.201", Time(602'000)));
+    CHECK(moved("", Time(1'202'000)));
+    // What a new leader has read is not told again, whether the host is online or not.
+    presence.clear();
+    presence.believe(a, "198.41.0.4");
+    CHECK(presence.heard(a, Time(2'000'000)));
+    CHECK_FALSE(moved("198.41.0.4", Time(2'000'001)));
+    presence.expect(a, Time(2'000'002));
+    CHECK_FALSE(moved("198.41.0.4", Time(2'000'003)));
+    CHECK(moved("199.9.14.201", Time(2'000'004)));
+}
+
 TEST_CASE("Kept replies are found by organization, route and key, and the oldest go first") {
     ReplyCache cache(2);
     const auto key = [](std::uint64_t organization, const std::string& route, const std::string& name) {

@@ -84,6 +84,15 @@ TEST_CASE("a problem says what, where and whether to try again", "[http][problem
     CHECK(body == wanted);
 }
 
+TEST_CASE("a problem says when to try again", "[http][problem]") {
+    Error error = refuse(ErrorCode::rate_limited, "later");
+    CHECK(*header(problem(error, "req_1"), "Retry-After") == "1");
+    error.facts = std::make_shared<RetryAfter>(90);
+    CHECK(*header(problem(error, "req_1"), "Retry-After") == "90");
+    error.facts = std::make_shared<RetryAfter>(0);
+    CHECK(*header(problem(error, "req_1"), "Retry-After") == "1");
+}
+
 TEST_CASE("a detail that is not UTF-8 still makes valid JSON", "[http][problem]") {
     const Reply reply = problem(refuse(ErrorCode::bad_request, "got \xff"), "req_1");
     CHECK(nlohmann::json::parse(reply.body)["detail"] == "got \xef\xbf\xbd");

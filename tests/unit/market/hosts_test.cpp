@@ -93,6 +93,34 @@ TEST_CASE("An inventory is what there is: new cards, changed ones, missing ones"
     CHECK(tell(report) == "host.changed");
 }
 
+TEST_CASE("A host's public address has a date, and one that is not public is none") {
+    OneHost one("online");
+    World& world = one.world;
+    const auto move = [&](const std::string& address) {
+        CHECK(world.attempt(HostMoved{one.host, address}, World::system()) == "ok");
+        return world.events();
+    };
+    CHECK(move("").empty());
+    CHECK(move("198.41.0.4") == "host.address_changed");
+    const Time since = world.now();
+    CHECK(world.host_row(one.host).address == "198.41.0.4");
+    CHECK(world.host_row(one.host).address_since == since);
+    world.pass(hours(1));
+    CHECK(move("198.41.0.4").empty());
+    // An inventory says nothing of it, nor does silence.
+    world.inventory(one.host, a_host());
+    world.lost(one.host);
+    world.back(one.host);
+    CHECK(world.host_row(one.host).address_since == since);
+    CHECK(move("199.9.14.201") == "host.address_changed");
+    CHECK(world.host_row(one.host).address_since == world.now());
+    CHECK(move("") == "host.address_changed");
+    CHECK_FALSE(world.host_row(one.host).address);
+    CHECK_FALSE(world.host_row(one.host).address_since);
+    CHECK(one.act(HostAction::retire) == "ok");
+    CHECK(move("198.41.0.4").empty());
+}
+
 TEST_CASE("A report without a measurement keeps the last one") {
     OneHost one("online");
     World& world = one.world;

@@ -23,7 +23,8 @@ TEST_CASE("A random walk keeps every invariant") {
         Deposit{},           UpdateListing{},    ReclaimLease{},   PlaceOrder{},      CancelOrder{},
         EndLease{},          AttachJob{},        CancelJob{},      ReportInventory{}, AgentReport{},
         ReportUsage{},       HostLost{},         HostBack{},       ChangeBid{},       Reserve{},
-        CancelReservation{}, OfferReservation{}, BuyReservation{}, AddMaintenance{},  RemoveMaintenance{}};
+        CancelReservation{}, OfferReservation{}, BuyReservation{}, AddMaintenance{},  RemoveMaintenance{},
+        HostMoved{}};
     for (const Command& command : often) {
         const std::string kind = std::to_string(command.index()) + " ok";
         INFO(kind);

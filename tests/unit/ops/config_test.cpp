@@ -54,6 +54,9 @@ TEST_CASE("each broken relation is refused with the settings' names", "[config]"
         {{{"market", ""}}, {"market"}},
         {{{"data_folder", ""}}, {"data_folder"}},
         {{{"listen_address", ""}}, {"listen_address"}},
+        {{{"proxy_addresses", "198.41.0.4,balancer.example"}}, {"proxy_addresses"}},
+        {{{"proxy_addresses", "198.41.0.4:443"}}, {"proxy_addresses"}},
+        {{{"proxy_addresses", "2a01:4f8:1:2:0:0:0:3"}}, {"proxy_addresses", "2a01:4f8:1:2::3"}},
     };
     for (const Row& row : rows) {
         Config config;
@@ -70,6 +73,8 @@ TEST_CASE("at its edge a relation still holds", "[config]") {
     REQUIRE(apply(config, "heartbeat_interval_ms", "6000").ok());
     CHECK(check(config).ok());
     REQUIRE(apply(config, "host_lost_ms", "14001").ok());
+    CHECK(check(config).ok());
+    REQUIRE(apply(config, "proxy_addresses", "198.41.0.4,2a01:4f8:1:2::3").ok());
     CHECK(check(config).ok());
 }
 
