@@ -104,6 +104,7 @@ JobSpec spec_from(const json& object) {
     spec.retry_exit_codes = value_or(object, "retry_exit_codes", std::vector<std::int64_t>());
     spec.health = health_from(object);
     spec.idle = idle_from(object);
+    spec.registry_secret = value_or(object, "registry_secret", std::string());
     return spec;
 }
 
@@ -129,7 +130,8 @@ json spec_json(const JobSpec& spec) {
             {"start_timeout_ms", spec.start_timeout_ms},
             {"retry_exit_codes", spec.retry_exit_codes},
             {"health", health_json(spec.health)},
-            {"idle", idle_json(spec.idle)}};
+            {"idle", idle_json(spec.idle)},
+            {"registry_secret", spec.registry_secret}};
 }
 
 std::vector<LeaseCard> cards_from(const json& array) {

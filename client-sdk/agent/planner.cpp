@@ -126,7 +126,7 @@ bool is_overdue(const LeaseRecord& r, std::int64_t now) {
 /// Such a job is prepared while the server is still told that the lease is accepted; it starts only when
 /// that was heard. Inputs and secrets are given out for an accepted lease alone.
 bool needs_only_this_host(const JobSpec& spec) {
-    return spec.inputs.empty() && !spec.checkpoint && spec.secrets.empty();
+    return spec.inputs.empty() && !spec.checkpoint && spec.secrets.empty() && spec.registry_secret.empty();
 }
 
 std::optional<Action> plan_engine(const Situation& s) {

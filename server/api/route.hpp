@@ -112,6 +112,7 @@ struct Decoded {
     Time inputs_needed_until;
     std::string inputs_pointer;        ///< where a job stands in the body: "" or "/job"
     std::vector<std::string> secrets;  ///< names; the caller's organization must have them
+    std::optional<std::string> registry_secret = {};  ///< as one of those
 };
 struct Encoding {
     OrganizationId viewer;

@@ -329,6 +329,7 @@ struct JobSpec {
     std::vector<std::int64_t> retry_exit_codes;  ///< tried again while attempts are left
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
+    std::optional<std::string> registry_secret;  ///< the name of what its image is pulled with
 };
 
 struct NewOrder {
@@ -470,6 +471,7 @@ struct Job {
     std::vector<std::int64_t> retry_exit_codes;
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
+    std::optional<std::string> registry_secret;
 
     [[nodiscard]] bool is_finished() const {
         return state == "succeeded" || state == "failed" || state == "cancelled";
