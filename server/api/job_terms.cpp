@@ -53,9 +53,10 @@ std::optional<std::string> read_registry_secret(FieldReader& reader, const JobSp
     if (const Status good = accounts::check_secret_name(*name); !good)
         reader.fail(good.error().code, "registry_secret", good.error().detail);
     if (!names_registry(spec.image))
-        reader.fail(ErrorCode::invalid_field, "image",
-                    "Begin the image with its registry, like docker.io/team/model:1, so that the secret goes "
-                    "there and nowhere else.");
+        reader.fail(
+            ErrorCode::invalid_field, "image",
+            "Begin the image with its registry, like docker.io/team/model:1, so that the secret goes "
+            "there and nowhere else.");
     return name;
 }
 

@@ -17,7 +17,7 @@ struct DecodedOrder {
     market::PlaceOrder command;
     std::vector<ArtifactId>
         inputs;  ///< of its job: they must exist and be complete before the order is placed
-    std::vector<std::string> secrets;  ///< of its job: they must exist before that, too
+    std::vector<std::string> secrets;                 ///< of its job: they must exist before that, too
     std::optional<std::string> registry_secret = {};  ///< as one of those
 };
 
