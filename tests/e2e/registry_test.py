@@ -131,8 +131,10 @@ class PrivateImages(unittest.TestCase):
         job = self.place(tag, "pull", text="ls -A /run/secrets 2>/dev/null; env; echo ran; sleep 600")
         self.rig.wait("job.running", job)
         self.assertEqual(self.rig.job(job)["registry_secret"], "pull")
-        encoded = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        for text in (PASSWORD, encoded, base64.b64encode(PASSWORD.encode()).decode()[:-4]):
+        # As it is, as routes carry it, as the registry is told it, and as the engine is.
+        forms = (f"{USER}:{PASSWORD}", f'{{"password":"{PASSWORD}"', f'{{"username":"{USER}","password":"{PASSWORD}"')
+        encoded = [base64.b64encode(form.encode()).decode()[:-4] for form in forms]
+        for text in (PASSWORD, *encoded):
             found = subprocess.run(["grep", "-rlaF", "--", text, str(self.world.folder)], capture_output=True,
                                    text=True, stdin=subprocess.DEVNULL)
             self.assertEqual(found.stdout, "")

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/image_reference.hpp"
+#include "agent/lease_json.hpp"
 #include "agent/private_images.hpp"
 #include "agent/registry_login.hpp"
 #include "agent/state.hpp"
@@ -53,6 +54,15 @@ TEST_CASE("what is no login is none") {
                  R"({"username": 1, "password": "p"})", R"(["u", "p"])", "u:\xff\xfe");
     CAPTURE(secret);
     CHECK(told(secret).is_null());
+}
+
+TEST_CASE("a lease's record keeps the name of the login") {
+    LeaseRecord record;
+    record.desired.lease_id = "lease_00000000000000000000000001";
+    record.desired.spec = JobSpec{};
+    record.desired.spec->image = "r.example/a:1";
+    record.desired.spec->registry_secret = "pull";
+    CHECK(parse_record(encode_record(record)) == record);
 }
 
 TEST_CASE("a login is overwritten") {

@@ -102,7 +102,8 @@ TEST_CASE("what a job can ask for besides is in its document, with its defaults"
     const auto spec = decode_job_spec(job(
         R"("outputs":["o"],"output_interval_ms":5000,"secrets":["token","db.key"],"shm_bytes":65536,)"
         R"("attempts_max":3,"retry_exit_codes":[75,137],"pull_timeout_ms":1000,"start_timeout_ms":2000,)"
-        R"("health":{"command":["true"]},"idle":{"below_percent":5,"for_ms":60000},"registry_secret":"pull")"));
+        R"("health":{"command":["true"]},"idle":{"below_percent":5,"for_ms":60000},)"
+        R"("registry_secret":"pull")"));
     REQUIRE(spec.ok());
     CHECK(spec->registry_secret == "pull");
     const std::string document = job_spec_json(*spec);
