@@ -102,7 +102,7 @@ ImageFacts ContainerRuntime::pulled_image(const std::string& reference) {
 ImageFacts ContainerRuntime::obtain_image(const std::string& reference, std::stop_token stop) {
     try {
         const auto image = engine_.find_image(reference);
-        if (image && is_image_id(reference, image->id))
+        if (is_image_id(reference, image ? image->id : std::string()))
             throw ImageError("an image is named as its registry knows it, and not by its id on a host");
         const bool is_known_private = private_images_ && private_images_->holds(repository_of(reference));
         if (image && !is_known_private && !is_private(*image)) return *image;

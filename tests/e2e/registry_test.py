@@ -13,7 +13,7 @@ import warnings
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 import reclaim  # noqa: E402
-from world import Failure, World  # noqa: E402
+from world import Events, Failure, World  # noqa: E402
 
 USER = "alice"
 PASSWORD = "opal-7d1e-lantern"
@@ -84,6 +84,9 @@ class PrivateImages(unittest.TestCase):
         cls.addClassCleanup(cls.rig.events.close)
         cls.addClassCleanup(cls.rig.seller_events.close)
         cls.stranger = cls.world.renter("stranger")
+        events = Events(cls.world, cls.stranger["key"])
+        cls.addClassCleanup(events.close)
+        cls.events = {cls.rig.renter["key"]: cls.rig.events, cls.stranger["key"]: events}
         for key, name, value in ((cls.rig.renter["key"], "pull", f"{USER}:{PASSWORD}\n"),
                                  (cls.rig.renter["key"], "json", json.dumps({"username": USER, "password": PASSWORD})),
                                  (cls.rig.renter["key"], "wrong", f"{USER}:not-this"),
@@ -104,12 +107,15 @@ class PrivateImages(unittest.TestCase):
         return self.world.post("/v1/orders", order, key or self.rig.renter["key"], 201)["job"]["id"]
 
     def ended(self, job, key=None):
-        """The job and its last lease, once it has ended."""
+        """The job and its last lease, once it has ended and its card is free."""
         key = key or self.rig.renter["key"]
-        finished = ("succeeded", "failed", "cancelled")
-        self.world.until(lambda: self.world.get("/v1/jobs/" + job, key)["state"] in finished, f"the end of {job}", 120)
+        ends = ("job.succeeded", "job.failed", "job.cancelled")
+        self.events[key].wait(lambda e: e["type"] in ends and e["object"]["id"] == job, f"the end of {job}", 120)
         found = self.world.get("/v1/jobs/" + job, key)
-        return found, self.world.get("/v1/leases/" + found["lease_id"], key)
+        lease = found["lease_id"]
+        self.events[key].wait(lambda e: e["type"] == "lease.released" and e["object"]["id"] == lease,
+                              f"the release of {lease}")
+        return found, self.world.get("/v1/leases/" + lease, key)
 
     def run_job(self, image, secret=None, **how):
         key = how.get("key")
