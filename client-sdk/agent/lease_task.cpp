@@ -238,7 +238,7 @@ void LeaseTask::prepare(std::stop_token stop) {
     note_deadlines(false);
     ImageFacts image;
     try {
-        image = obtain_image(stop);
+        image = obtain_image(spec, stop);
     } catch (const ImageError& error) {
         return fail("image_pull_failed", error.what());
     }

@@ -68,7 +68,7 @@ class LeaseTask {
     // The engine's lane.
     void prepare(std::stop_token stop);
     void note_deadlines(bool has_image);
-    [[nodiscard]] ImageFacts obtain_image(std::stop_token stop);
+    [[nodiscard]] ImageFacts obtain_image(const JobSpec& spec, std::stop_token stop);
     [[nodiscard]] std::string fetch_registry_auth(const JobSpec& spec, std::stop_token stop);
     void fetch_secrets(std::stop_token stop);
     void fail_start();

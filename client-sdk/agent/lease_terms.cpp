@@ -66,9 +66,7 @@ std::string LeaseTask::fetch_registry_auth(const JobSpec& spec, std::stop_token 
 }
 
 /// A login is in memory here until the pull is over, and nowhere else on this host.
-ImageFacts LeaseTask::obtain_image(std::stop_token stop) {
-    const LeaseRecord r = record();
-    const JobSpec& spec = *r.desired.spec;
+ImageFacts LeaseTask::obtain_image(const JobSpec& spec, std::stop_token stop) {
     if (spec.registry_secret.empty()) return runtime_->obtain_image(spec.image, stop);
     std::string auth = fetch_registry_auth(spec, stop);
     try {
