@@ -132,6 +132,8 @@ class Agent {
     void take_over();
     void reconcile_once();
     [[nodiscard]] Observed observe();
+    void begin_adopted(const std::set<std::string>& lease_ids, const Desired* desired, Observed observed);
+    void try_to(const Action& action, const Desired* desired);
     void carry_out(const Action& action, const Desired* desired);
     void adopt(const DesiredLease& lease);
     bool note_epoch(std::int64_t epoch);

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -79,18 +80,30 @@ ImageFacts ContainerRuntime::obtain_image(const std::string& reference, std::sto
 std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token) {
     GuestProfile profile = guest_profile(lease, image, host_, folders);
-    if (!gate_) return engine_.create(profile, flavour_);
-    profile.resolv_conf = write_resolv_conf(folders, gate_->resolv_conf());
-    const std::string id = engine_.create(profile, flavour_);
+    if (gate_) profile.resolv_conf = write_resolv_conf(folders, gate_->resolv_conf());
+    return engine_.create(profile, flavour_);
+}
+
+void ContainerRuntime::connect(const std::string& id, const TrafficTerms& terms) {
+    if (!gate_) return;
     try {
-        gate_->connect(engine_.prepare(id), {lease.lease_id, 0, lease.egress_bytes_max});
+        std::future<void> metered = std::async(std::launch::async, [&] { gate_->meter(terms); });
+        prepared_ = {id, engine_.prepare(id)};
+        metered.get();
+        gate_->connect(prepared_.pid, terms);
     } catch (const std::exception& error) {
-        // Nothing may start that has a network without its rules, or only half of it.
         const std::string problem = error.what();
         engine_.remove(id);
         throw RuntimeError("the guest has no network that is closed as it should be: " + problem);
     }
-    return id;
+}
+
+/// What the engine would say of a process that was there before is known: it saves asking.
+std::optional<ContainerInspection> ContainerRuntime::start(const std::string& id) {
+    engine_.start(id);
+    if (prepared_.id != id) return engine_.inspect(id);
+    return ContainerInspection{
+        .state = ContainerState::running, .ever_started = true, .pid = prepared_.pid};
 }
 
 HostUser ContainerRuntime::user_of(const std::string& id, const ImageFacts& image) {

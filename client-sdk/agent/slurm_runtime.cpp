@@ -218,13 +218,13 @@ std::string SlurmRuntime::create(const DesiredLease& lease, const ImageFacts&, c
     return await_prepared(meeting, job, stop);
 }
 
-void SlurmRuntime::start(const std::string& id) {
+std::optional<ContainerInspection> SlurmRuntime::start(const std::string& id) {
     const auto found = find(id);
     if (!found) throw RuntimeError("the job is not there any more");
     write_file_atomically(found->meeting.start(), "start\n");
     for (const std::int64_t until = boot_clock_ms() + start_within_ms; boot_clock_ms() < until;) {
         const auto status = read_status(found->meeting);
-        if (status && status->started_unix_ms != 0) return;
+        if (status && status->started_unix_ms != 0) return inspect(id);
         if (has_ended(status)) throw RuntimeError(status->detail);
         if (!is_active(cluster_.jobs(jobs_age_ms), found->job))
             throw RuntimeError("Slurm ended job " + found->job + " before it was started");

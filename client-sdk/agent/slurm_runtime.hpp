@@ -23,7 +23,7 @@ class SlurmRuntime final : public Runtime {
     [[nodiscard]] ImageFacts obtain_image(const std::string&, std::stop_token) override { return {}; }
     [[nodiscard]] std::string create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token stop) override;
-    void start(const std::string& id) override;
+    [[nodiscard]] std::optional<ContainerInspection> start(const std::string& id) override;
     [[nodiscard]] std::optional<ContainerInspection> inspect(const std::string& id) override;
     bool signal(const std::string& id, const char* signal_name) override;
     /// What is frozen is so by the guard, through the control group, and resumed there.
