@@ -84,6 +84,7 @@ void Agent::take_over() {
     tunnels_ = std::make_unique<TunnelDesk>(
         TunnelContext{.state = state_,
                       .engine_socket = cluster_ ? std::string() : options_.engine_socket,
+                      .runtime = options_.runtime,
                       .server_unix_ms = [this] { return server_unix_ms(); },
                       .find = [this](const std::string& lease_id) { return find_lease(lease_id); }});
     std::vector<std::string> unreadable;

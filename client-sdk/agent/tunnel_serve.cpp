@@ -159,6 +159,9 @@ void serve_attach(const TunnelContext& context, FrameLink& link, const LeaseReco
 
 void serve_port(const TunnelContext& context, FrameLink& link, const LeaseRecord& record,
                 const TunnelRequest& asked, const std::stop_token& stop) {
+    if (has_own_network_stack(context.runtime))
+        throw Refusal("no port of the job can be reached: its host runs jobs under " + context.runtime +
+                      ", which has a network stack of its own. Use exec");
     const auto container = Engine(context.engine_socket).inspect(record.container_id);
     if (!container || container->pid <= 0) throw Refusal("the job's container is not running");
     const ContainerPort port(container->pid, static_cast<int>(asked.port));
