@@ -1,0 +1,134 @@
+// The guest profile under runsc: what guest_test.cpp shows of runc, as far as a kernel in user space can be
+// asked for it. podman_service.sh starts runsc with the flags that such a machine needs; --ignore-cgroups
+// is one of them, so the limits on memory, processor and processes are not looked at here.
+#include <unistd.h>
+
+#include <fstream>
+
+#include "agent/container_runtime.hpp"
+#include "guard/process.hpp"
+#include "guard/runtime.hpp"
+#include "guest_fixture.hpp"
+
+using namespace fallow::agent;
+using namespace fallow::agent::testing;
+namespace guard = fallow::guard;
+
+namespace {
+
+HostFacts runsc_host() {
+    HostFacts host = host_facts();
+    host.runtime = "runsc";
+    return host;
+}
+
+/// A guest under runsc.
+struct Inside : Guest {
+    explicit Inside(const DesiredLease& lease) : Guest(lease, EngineFlavour::podman, runsc_host()) {
+        INFO("apt-get install runsc");
+        REQUIRE(::access("/usr/bin/runsc", X_OK) == 0);
+    }
+    std::string output_at_end() {
+        start();
+        wait_for_end();
+        return output().standard_output;
+    }
+};
+
+std::string run(const std::string& script) {
+    return Inside(a_lease(script)).output_at_end();
+}
+
+}  // namespace
+
+TEST_CASE("under runsc a guest has a kernel of its own, and no capabilities") {
+    const std::string seen =
+        run("dmesg | grep gVisor; grep -E '^Cap(Eff|Bnd)' /proc/self/status; "
+            "mount -t tmpfs x /tmp && echo may-mount; true");
+    INFO(seen);
+    CHECK(seen.find("gVisor") != seen.npos);
+    CHECK(seen.find("CapEff:\t0000000000000000") != seen.npos);
+    CHECK(seen.find("CapBnd:\t0000000000000000") != seen.npos);
+    CHECK(seen.find("may-") == seen.npos);
+}
+
+TEST_CASE("under runsc a guest can write to /tmp and /work/out and to no other folder of the root") {
+    CHECK(run("for d in / /bin /etc /run /var/tmp /data /work /work/in /work/out /tmp /proc/sys/kernel "
+              "/sys; do touch $d/probe 2>/dev/null && echo \"writable $d\"; done; true") ==
+          "writable /work/out\nwritable /tmp\n");
+}
+
+TEST_CASE("under runsc a guest has no network but its own loopback") {
+    const std::string seen =
+        run("cat /proc/net/dev; wget -T 2 -O - http://10.0.0.1/ && echo reached; true");
+    INFO(seen);
+    CHECK(seen.find("lo:") != seen.npos);
+    CHECK(seen.find("eth") == seen.npos);
+    CHECK(seen.find("reached") == seen.npos);
+}
+
+TEST_CASE("no guest is given a network under a runtime whose stack the gate was not tried with") {
+    const auto runtime = GENERATE(as<std::string>{}, "runc", "runsc", "kata");
+    const auto gate = std::make_shared<NetworkGate>(GateOptions{.folder = "/nonexistent/gate"});
+    const ContainersHere here = containers_here({.host_id = "host_1",
+                                                 .socket_path = PodmanService::instance().socket(),
+                                                 .runtime = runtime,
+                                                 .gate = gate});
+    INFO(runtime);
+    CHECK(here.has_network == (runtime == "runc"));
+}
+
+TEST_CASE("under runsc variables that steer the loader or the GPU runtime do not reach a guest") {
+    DesiredLease lease = a_lease("env");
+    lease.spec->env = {{"GREETING", "hello world"}, {"LD_LIBRARY_PATH", "/evil"}};
+    const std::string seen = Inside(lease).output_at_end();
+    INFO(seen);
+    CHECK(seen.find("GREETING=hello world\n") != seen.npos);
+    CHECK(seen.find("evil") == seen.npos);
+    CHECK(seen.find("NVIDIA_VISIBLE_DEVICES=all") == seen.npos);
+}
+
+TEST_CASE("under runsc a guest reads its inputs, cannot change them, and its exit code is known") {
+    Inside guest(
+        a_lease("cat /work/in/data; echo x 2>/dev/null >/work/in/data || echo refused; echo y "
+                ">/work/out/y; exit 9"));
+    std::ofstream(guest.storage.inputs() / "data") << "forty-two\n";
+    guest.start();
+    CHECK(guest.wait_for_end().exit_code == 9);
+    CHECK(guest.output().standard_output == "forty-two\nrefused\n");
+    CHECK(std::filesystem::file_size(guest.storage.outputs() / "y") == 2U);
+}
+
+TEST_CASE("under runsc a guest cannot fill more than its disk") {
+    CHECK(run("dd if=/dev/zero of=/work/out/a bs=1M count=5 2>/dev/null && echo first; "
+              "dd if=/dev/zero of=/work/out/b bs=1M count=5 2>/dev/null && echo second; true") ==
+          "first\n");
+}
+
+TEST_CASE("under runsc a further process runs in the guest") {
+    Inside guest(a_lease("echo ready; while :; do sleep 0.05; done"));
+    guest.start();
+    guest.wait_for_output("ready");
+    ContainerRuntime runtime(PodmanService::instance().socket(), EngineFlavour::podman, runsc_host());
+    CHECK(runtime.run_in(guest.id, {"/bin/sh", "-c", "exit 3"}, patience_ms, {}) == 3);
+}
+
+TEST_CASE("under runsc the guard freezes through the engine, and kills") {
+    Inside guest(a_lease("echo ready; while :; do sleep 0.05; done"));
+    guest.start();
+    guest.wait_for_output("ready");
+    const auto inspection = guest.engine.inspect(guest.id);
+    REQUIRE(inspection);
+    guard::Watched watched;
+    watched.container = guest.id;
+    watched.pid = inspection->pid;
+    watched.start_ticks = guard::start_ticks_of(inspection->pid).value_or(0);
+    guard::Runtime runtime(guard::Cgroups::here(), guard::EngineSocket(PodmanService::instance().socket()));
+    CHECK(runtime.freeze(watched, true) == guard::Frozen::by_engine);
+    CHECK(guest.engine.inspect(guest.id)->state == ContainerState::paused);
+    watched.frozen_by = guard::FrozenBy::engine;
+    CHECK(runtime.thaw(watched));
+    CHECK(guest.engine.inspect(guest.id)->state == ContainerState::running);
+    CHECK(runtime.kill(watched));
+    CHECK(guest.wait_for_end().exit_code == 137);
+}
