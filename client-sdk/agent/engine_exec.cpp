@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "guard/cgroups.hpp"
+
 namespace fallow::agent {
 namespace {
 
@@ -58,6 +60,13 @@ void signal_exec(const ExecState& state, std::int64_t container_pid, int signal_
     if (is_in_container(state.pid, container_pid))
         ::syscall(SYS_pidfd_send_signal, process, signal_number, nullptr, 0);
     ::close(process);
+}
+
+bool is_frozen(Engine& engine, const std::string& container_id) {
+    const auto group = guard::Cgroups::here().find(container_id);
+    if (group && guard::Cgroups::is_frozen(*group)) return true;
+    const auto container = engine.inspect(container_id);
+    return container && container->state == ContainerState::paused;
 }
 
 EngineExec::EngineExec(const std::string& socket_path) : http_(options_for(socket_path)) {}

@@ -42,9 +42,11 @@ LeaseRecord running_lease(const TunnelContext& context, const std::string& lease
     auto record = context.find(lease_id);
     if (!record || record->container_id.empty() || !record->started || record->exit || record->kill_sent)
         throw Refusal("the job's container is not running");
-    if (record->paused_boot_ms != 0)
-        throw Refusal(
-            "the job is frozen at the moment, because its host has lost touch with the server: try again");
+    Engine engine(context.engine_socket);
+    if (record->paused_boot_ms != 0 || is_frozen(engine, record->container_id))
+        throw Refusal(std::string(sdk::tunnel_job_frozen) +
+                      ": the job is frozen at the moment, because its host has lost touch with the server "
+                      "or has paused it: try again");
     return std::move(*record);
 }
 
