@@ -54,10 +54,8 @@ class EngineExec {
 
   private:
     sdk::Upgraded hijack(const std::string& path, const std::string& body, std::stop_token stop);
-    sdk::HttpResponse call(const std::string& method, const std::string& path,
-                           const std::string& body = {});
 
-    sdk::HttpClient http_;
+    EngineLine line_;
 };
 
 }  // namespace fallow::agent
