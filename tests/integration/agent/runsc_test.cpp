@@ -1,6 +1,7 @@
 // The guest profile under runsc: what guest_test.cpp shows of runc, as far as a kernel in user space can be
 // asked for it. podman_service.sh starts runsc with the flags that such a machine needs; --ignore-cgroups
 // is one of them, so the limits on memory, processor and processes are not looked at here.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -16,15 +17,17 @@ namespace guard = fallow::guard;
 
 namespace {
 
-HostFacts runsc_host() {
+HostFacts runsc_host(bool user_namespace = false) {
     HostFacts host = host_facts();
     host.runtime = "runsc";
+    host.user_namespace = user_namespace;
     return host;
 }
 
 /// A guest under runsc.
 struct Inside : Guest {
-    explicit Inside(const DesiredLease& lease) : Guest(lease, EngineFlavour::podman, runsc_host()) {
+    explicit Inside(const DesiredLease& lease, const HostFacts& host = runsc_host())
+        : Guest(lease, EngineFlavour::podman, host) {
         INFO("apt-get install runsc");
         REQUIRE(::access("/usr/bin/runsc", X_OK) == 0);
     }
@@ -76,6 +79,7 @@ TEST_CASE("no guest is given a network under a runtime whose stack the gate was 
                                                  .gate = gate});
     INFO(runtime);
     CHECK(here.has_network == (runtime == "runc"));
+    CHECK(here.user_namespace == (runtime != "runsc"));
 }
 
 TEST_CASE("under runsc variables that steer the loader or the GPU runtime do not reach a guest") {
@@ -97,6 +101,15 @@ TEST_CASE("under runsc a guest reads its inputs, cannot change them, and its exi
     CHECK(guest.wait_for_end().exit_code == 9);
     CHECK(guest.output().standard_output == "forty-two\nrefused\n");
     CHECK(std::filesystem::file_size(guest.storage.outputs() / "y") == 2U);
+}
+
+TEST_CASE("under runsc a guest with a user namespace is root inside and somebody else outside") {
+    // Not what the agent does: its state folder cannot be passed from within such a namespace.
+    Inside guest(a_lease("id -u; echo x >/work/out/x"), runsc_host(true));
+    CHECK(guest.output_at_end() == "0\n");
+    struct stat made {};
+    REQUIRE(::stat((guest.storage.outputs() / "x").c_str(), &made) == 0);
+    CHECK(made.st_uid > 65'535);
 }
 
 TEST_CASE("under runsc a guest cannot fill more than its disk") {
