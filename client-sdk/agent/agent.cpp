@@ -24,6 +24,7 @@ constexpr std::int64_t retry_ms = 1000;
 constexpr std::int64_t idle_return_ms = 10'000;  ///< for idle hosts to come back to a server that was gone
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
+constexpr std::int64_t gate_retry_ms = 60'000;
 constexpr std::int64_t silent_driver_retry_ms = 60 * 1000;
 constexpr std::int64_t disk_measured_bytes = 256LL << 20;
 
@@ -364,7 +365,7 @@ void Agent::run_inventory(std::stop_token stop) {
             }
             send_inventory(server);
             if (measure_disk(stop)) send_inventory(server);
-            rest(server, find_again_ms, stop);
+            rest(server, gate_is_open_ ? find_again_ms : std::min(find_again_ms, gate_retry_ms), stop);
         } catch (const std::exception& error) {
             spdlog::warn("the inventory was not taken: {}", error.what());
             static_cast<void>(wait_for_offers(with_jitter(retry_ms * 2), stop));

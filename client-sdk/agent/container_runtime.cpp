@@ -41,6 +41,34 @@ bool has_subordinate_ids() {
     return true;
 }
 
+bool may_have_user_namespace(EngineFlavour flavour, const ContainerOptions& options) {
+    if (options.runtime == "runsc") {
+        spdlog::warn(
+            "guests run as user 65534 without a user namespace: runsc would open their files from within "
+            "it, where the agent's state folder cannot be passed");
+        return false;
+    }
+    if (options.user_namespace && flavour == EngineFlavour::podman && has_subordinate_ids()) return true;
+    spdlog::warn(
+        "guests run as user 65534 without a user namespace: Podman with ids of the user "
+        "'containers' in /etc/subuid and /etc/subgid is needed for one");
+    return false;
+}
+
+/// Whether the gate is known to hold guests of this engine and runtime.
+bool may_have_network(EngineFlavour flavour, const ContainerOptions& options) {
+    if (!options.gate) return false;
+    // Docker makes a container's network namespace with the container's start, too late to close it.
+    if (flavour != EngineFlavour::podman) {
+        spdlog::warn("guests have no network: that takes Podman");
+        return false;
+    }
+    if (!has_own_network_stack(options.runtime)) return true;
+    spdlog::warn("guests have no network: {} has a network stack of its own, with which none is given yet",
+                 options.runtime);
+    return false;
+}
+
 std::string write_resolv_conf(const GuestFolders& folders, const std::string& text) {
     const std::filesystem::path path = std::filesystem::path(folders.notices) / "resolv.conf";
     std::ofstream file(path);
@@ -147,18 +175,10 @@ ContainersHere containers_here(const ContainerOptions& options) {
     const EngineFacts facts = Engine(options.socket_path).facts();
     const HostFacts host = {.host_id = options.host_id,
                             .runtime = options.runtime,
-                            .user_namespace = options.user_namespace &&
-                                              facts.flavour == EngineFlavour::podman &&
-                                              has_subordinate_ids(),
+                            .user_namespace = may_have_user_namespace(facts.flavour, options),
                             .nofile_max = std::min(nofile_guest_max, hard_limit(RLIMIT_NOFILE)),
                             .nproc_max = hard_limit(RLIMIT_NPROC)};
-    if (!host.user_namespace)
-        spdlog::warn(
-            "guests run as user 65534 without a user namespace: Podman with ids of the user "
-            "'containers' in /etc/subuid and /etc/subgid is needed for one");
-    // Docker makes a container's network namespace with the container's start, too late to close it.
-    const auto gate = facts.flavour == EngineFlavour::podman ? options.gate : nullptr;
-    if (options.gate && !gate) spdlog::warn("guests have no network: that takes Podman");
+    const auto gate = may_have_network(facts.flavour, options) ? options.gate : nullptr;
     return {.name = facts.name,
             .user_namespace = host.user_namespace,
             .has_network = gate != nullptr,

@@ -102,7 +102,8 @@ class Runtime {
     /// Its guests have ended, and nobody asks again.
     virtual void forget_traffic(const std::string& lease_id);
 
-    /// Any thread. Whether `user_of` and `run_in` can be had: a cluster's guests are out of reach for them.
+    /// Any thread. Whether `user_of` can be had, and what a guest uses be measured: a cluster's guests are
+    /// out of reach for that.
     [[nodiscard]] virtual bool reaches_guests() const { return false; }
 
     /// Any thread. Whether the guest of these cards runs on this host: then the guard here can freeze it,
