@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -67,12 +68,16 @@ class LeaseTask {
 
     // The engine's lane.
     void prepare(std::stop_token stop);
+    void make_guest(const ImageFacts& image, std::future<void> storage, std::stop_token stop);
+    [[nodiscard]] std::future<void> make_storage();
+    void fill_storage(DesiredLease& lease, std::stop_token stop);
     void note_deadlines(bool has_image);
     [[nodiscard]] ImageFacts obtain_image(const JobSpec& spec, std::stop_token stop);
     [[nodiscard]] std::string fetch_registry_auth(const JobSpec& spec, std::stop_token stop);
     void fetch_secrets(std::stop_token stop);
     void fail_start();
-    void start(std::int64_t planned_boot_ms);
+    void start(std::int64_t planned_boot_ms, bool is_fresh);
+    [[nodiscard]] bool is_to_be_started(const std::string& id);
     void note_started(const ContainerInspection& inspection, bool just_now);
     void terminate(StopCause cause, std::int64_t until_boot_ms);
     void write_notice(StopCause cause, std::int64_t until_boot_ms);

@@ -265,7 +265,7 @@ void NetworkGate::open() {
 
 void NetworkGate::connect(std::int64_t pid, const TrafficTerms& terms) {
     const std::lock_guard lock(mutex_);
-    open_locked();
+    if (metered_.erase(terms.lease_id) == 0) open_locked();
     const Descriptor gate(handle().string());
     const Descriptor guest(fmt::format("/proc/{}/ns/net", pid));
     int index = 0;
@@ -286,6 +286,7 @@ void NetworkGate::meter(const TrafficTerms& terms) {
     const Descriptor gate(handle().string());
     const std::string rules = meter_rules(terms, read_traffic(gate.number()));
     if (!rules.empty()) load_rules(gate.number(), rules);
+    metered_.insert(terms.lease_id);
 }
 
 std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id) {
@@ -299,6 +300,7 @@ std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id)
 
 void NetworkGate::forget(const std::string& lease_id) {
     const std::lock_guard lock(mutex_);
+    metered_.erase(lease_id);
     if (!is_open()) return;
     const Descriptor gate(handle().string());
     const std::string rules = forget_rules(lease_id, read_traffic(gate.number()));

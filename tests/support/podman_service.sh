@@ -16,9 +16,15 @@ shift 2
 [ ! -f "$dir/registries.conf" ] || export CONTAINERS_REGISTRIES_CONF="$dir/registries.conf"
 
 # File locks, because Podman's shared-memory locks are one table for all stores of a machine. runc, because crun
-# does not start containers on a cgroup-hybrid host. cgroupfs, because there may be no systemd.
+# does not start containers on a cgroup-hybrid host. cgroupfs, because there may be no systemd. Where tests ask for
+# runsc, it keeps out of the groups of such a host, and needs neither KVM nor a network.
 write_configuration() {
     mkdir -p "$dir/tmp"
+    cat >"$dir/runsc" <<EOF
+#!/bin/sh
+exec /usr/bin/runsc --root "$dir/runsc-state" --ignore-cgroups --network=none --platform=ptrace "\$@"
+EOF
+    chmod 755 "$dir/runsc"
     cat >"$dir/containers.conf" <<EOF
 [engine]
 runtime = "runc"
@@ -26,6 +32,10 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
 tmp_dir = "$dir/tmp"
+
+[engine.runtimes]
+runc = ["/usr/sbin/runc", "/usr/bin/runc"]
+runsc = ["$dir/runsc"]
 EOF
     # Overlay does not stack upon overlay.
     if [ "$(stat -f -c %T "$dir")" = overlayfs ]; then driver=vfs; else driver=overlay; fi

@@ -258,6 +258,9 @@ constexpr std::array table{
           [](F f) { return cell(f.host.details.rack); }},
     Field{"guest_network", text, offer, "what a job reaches: none, or internet",
           [](F f) { return f.host.details.guest_network ? cell(*f.host.details.guest_network) : Cell(); }},
+    Field{"public_ports", number, offer,
+          "ports of a guest that the internet reaches: 0 everywhere, a renter comes in through a tunnel",
+          [](F) { return Cell(std::int64_t{0}); }},
     Field{"working_storage", text, offer,
           "what becomes of it after a lease: encrypted (its key is gone), wiped, or it lay in memory",
           [](F f) {
