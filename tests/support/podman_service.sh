@@ -27,7 +27,7 @@ EOF
     chmod 755 "$dir/runsc"
     cat >"$dir/containers.conf" <<EOF
 [engine]
-runtime = "runc"
+runtime = "$1"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
@@ -57,7 +57,7 @@ ensure_subordinate_ids() {
 start() {
     cd "$dir" # conmon leaves a file named oom in the folder it was started in
     ensure_subordinate_ids
-    write_configuration
+    write_configuration "${1:-runc}"
     rm -f "$dir/podman.sock"
     CONTAINERS_CONF="$dir/containers.conf" setsid podman --root "$dir/root" --runroot "$dir/run" \
         --storage-driver "$(cat "$dir/driver")" system service --time 0 "unix://$dir/podman.sock" \
@@ -89,7 +89,7 @@ stop() {
 }
 
 case $verb in
-start) start ;;
+start) start "$@" ;;
 podman) podman_here "$@" ;;
 stop) stop ;;
 *)
