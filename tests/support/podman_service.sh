@@ -2,8 +2,10 @@
 # A private Podman with its service on a unix socket, for tests and the demo: nothing of it touches the host's own
 # Podman store. Needs root, podman, runc and uidmap.
 #
-#   podman_service.sh start DIR    starts it; its socket is DIR/podman.sock, its process id is in DIR/podman.pid; a
-#                                  DIR/registries.conf that is there already says what it knows of registries
+#   podman_service.sh start DIR [RUNTIME]
+#                                  starts it, with runc unless another runtime is said; its socket is DIR/podman.sock,
+#                                  its process id is in DIR/podman.pid; a DIR/registries.conf that is there already
+#                                  says what it knows of registries
 #   podman_service.sh podman DIR … runs podman on the same store
 #   podman_service.sh stop DIR     removes its containers and ends it
 #
