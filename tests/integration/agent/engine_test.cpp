@@ -19,7 +19,8 @@ TEST_CASE("the engine says what it is") {
 }
 
 TEST_CASE("another runtime than Podman's service has is refused, and without a word its own is taken") {
-    ContainerOptions options{.host_id = "host_1", .socket_path = PodmanService::instance().socket()};
+    ContainerOptions options{
+        .host_id = "host_1", .socket_path = PodmanService::instance().socket(), .runtime = ""};
     CHECK(containers_here(options).runtime == "runc");
     options.runtime = "runsc";
     CHECK_THROWS_WITH(containers_here(options), Catch::Contains("podman --runtime runsc system service"));
