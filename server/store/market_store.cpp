@@ -46,7 +46,6 @@ class BatchWriter {
     template <class Row>
     void write(const market::RowWrites<Row>& writes) {
         const RowStatements& statements = statements_of<Row>();
-        only_adds_ = only_adds_ && writes.removes.empty() && writes.updates.empty();
         if (!writes.removes.empty())
             queue(statements.remove_name, statements.remove_sql, column_arrays(writes.removes, true),
                   Row::table, writes.removes.size());
@@ -72,24 +71,9 @@ class BatchWriter {
               "journal", 1);
     }
 
-    /// In one round trip where rows are only added: all of them are, or a statement fails. What changes
-    /// rows may reach fewer than it should, which has to be known before the COMMIT.
-    void commit() {
-        if (only_adds_) {
-            tx_.run_and_commit();
-            return;
-        }
-        check(tx_.run());
-        tx_.commit();
-    }
-
-  private:
-    struct Expected {
-        std::string_view table;
-        std::size_t rows;
-    };
-
-    void check(const std::vector<std::size_t>& affected) const {
+    /// Runs what was queued, in one round trip.
+    void run() {
+        const std::vector<std::size_t> affected = tx_.run();
         for (std::size_t i = 0; i < affected.size(); ++i) {
             if (affected[i] == expected_[i].rows) continue;
             throw DatabaseError(Fault::constraint, {}, {},
@@ -99,6 +83,12 @@ class BatchWriter {
         }
     }
 
+  private:
+    struct Expected {
+        std::string_view table;
+        std::size_t rows;
+    };
+
     void queue(const std::string& name, const std::string& sql, const BinaryParameters& parameters,
                std::string_view table, std::size_t rows) {
         tx_.queue(name, sql, parameters);
@@ -107,7 +97,6 @@ class BatchWriter {
 
     PipelinedTransaction& tx_;
     std::vector<Expected> expected_;
-    bool only_adds_ = true;
 };
 
 CommitOutcome outcome_of(const DatabaseError& error) {
@@ -208,7 +197,8 @@ CommitResult PostgresMarketStore::commit(const Batch& batch) {
         writer.insert(batch.receipts);
         writer.insert(batch.idempotency);
         writer.append(batch.journal);
-        writer.commit();
+        writer.run();
+        tx.commit();
         return {CommitOutcome::committed, {}};
     } catch (const DatabaseError& error) {
         return {outcome_of(error), describe_error(error)};
