@@ -490,3 +490,16 @@ TEST_CASE("the orphan's container is named") {
     REQUIRE(actions.size() == 1);
     CHECK(actions[0].container_id == "c9");
 }
+
+TEST_CASE("a start knows whether its container was just seen unstarted") {
+    for (const ContainerState state : {ContainerState::created, ContainerState::running}) {
+        Host host;
+        host.record().started = host.record().running_reported = false;
+        host.record().meter.counting = false;
+        host.observed.containers[0].state = state;
+        const auto actions = reconcile(&host.desired, host.observed, now, host.limits);
+        REQUIRE(actions.size() == 1);
+        CHECK(actions[0].kind == ActionKind::start);
+        CHECK(actions[0].is_fresh == (state == ContainerState::created));
+    }
+}
