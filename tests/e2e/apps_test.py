@@ -11,9 +11,8 @@ import subprocess
 import unittest
 import urllib.parse
 
-from replicas import Replicas
+from replicas import Replicas, begin_behind_the_second
 from routes_fixture import run_tests
-from world import Events
 
 IMAGE = "localhost/fallow-apps:1"
 DOMAIN = "apps.fallow.test"
@@ -62,18 +61,7 @@ class AppsTest(unittest.TestCase):
         cls.addClassCleanup(cls.world.stop)
         cls.first = cls.world.servers.first
         cls.second = cls.world.server_of("second", "apps_domain=" + DOMAIN, *cls.other_certificate()).start()
-        cls.world.start_engine()
-        cls.world.make_image(IMAGE)
-        cls.seller, cls.renter = cls.world.seller(), cls.world.renter()
-        cls.stranger = cls.world.renter("stranger")
-        events = [Events(cls.world, one["key"]) for one in (cls.seller, cls.renter)]
-        for stream in events:
-            cls.addClassCleanup(stream.close)
-        cls.events = events[1]
-        # The agent knows the second server alone.
-        cls.world.use(cls.second)
-        cls.host, cls.card, cls.listing = cls.world.host_with_listing(cls.seller, "alpha", events[0])
-        cls.world.use(cls.first)
+        begin_behind_the_second(cls, IMAGE)
         placed = cls.world.post("/v1/orders", {
             "requirements": {"listing_id": cls.listing["id"]}, "price_max_micros_per_hour": 3_000_000,
             "term_ms": 1_800_000, "fill_or_kill": True,
@@ -125,6 +113,17 @@ class AppsTest(unittest.TestCase):
             return cls.exchange(connection, method, path, body, headers)
         finally:
             connection.close()
+
+    def open_websocket(self, header):
+        """What comes back over it, its first line read."""
+        connection = self.connect(self.name())
+        self.addCleanup(connection.close)
+        connection.sock.sendall((f"GET /echo HTTP/1.1\r\nHost: {self.name()}\r\nConnection: Upgrade\r\n"
+                                 f"Upgrade: websocket\r\n{header}\r\n\r\n").encode())
+        reader = connection.sock.makefile("rb")
+        self.addCleanup(reader.close)
+        self.assertEqual(reader.readline(), b"HTTP/1.1 101 Switching Protocols\r\n")
+        return reader
 
     def fallow(self, *words):
         all_words = [self.world.bin / "fallow", "--url", self.first.url, "--ca", self.first.ca, "job", *words]
@@ -244,13 +243,7 @@ class AppsTest(unittest.TestCase):
             self.assert_problem(self.ask("GET", "/pid", key="", headers={**cookie, **other}), 401, "unauthenticated")
         own = {"Origin": f"https://{self.name()}:{self.first.port}"}
         self.assertEqual(self.ask("POST", "/sum", b"", key="", headers={**cookie, **own})[0], 200)
-        socket_ = self.connect(self.name())
-        self.addCleanup(socket_.close)
-        socket_.sock.sendall((f"GET /echo HTTP/1.1\r\nHost: {self.name()}\r\nConnection: Upgrade\r\nUpgrade: websocket"
-                              f"\r\nCookie: {cookie['Cookie']}\r\n\r\n").encode())
-        reader = socket_.sock.makefile("rb")
-        self.addCleanup(reader.close)
-        self.assertEqual(reader.readline(), b"HTTP/1.1 101 Switching Protocols\r\n")
+        reader = self.open_websocket("Cookie: " + cookie["Cookie"])
 
         self.world.call("DELETE", "/v1/keys/" + made["key"]["id"], key=self.renter["key"], expect=204)
         reader.read()  # the open one ends
@@ -291,13 +284,7 @@ class AppsTest(unittest.TestCase):
             self.assertNotIn(secret, log)
 
     def test_z_the_jobs_end(self):
-        connection = self.connect(self.name())
-        self.addCleanup(connection.close)
-        connection.sock.sendall((f"GET /echo HTTP/1.1\r\nHost: {self.name()}\r\nConnection: Upgrade\r\n"
-                                 f"Upgrade: websocket\r\nAuthorization: Bearer {self.renter['key']}\r\n\r\n").encode())
-        reader = connection.sock.makefile("rb")
-        self.addCleanup(reader.close)
-        self.assertEqual(reader.readline(), b"HTTP/1.1 101 Switching Protocols\r\n")
+        reader = self.open_websocket("Authorization: Bearer " + self.renter["key"])
         done = self.fallow("exec", self.job, "--", "touch", "/tmp/done")
         self.assertEqual(done.returncode, 0, done.stderr)
         reader.read()

@@ -10,7 +10,7 @@ import uuid
 
 from private_postgres import PrivatePostgres
 from routes_client import Client
-from world import Failure, World
+from world import Events, Failure, World
 
 
 class Server:
@@ -131,3 +131,18 @@ def logged(server, level):
     lines = pathlib.Path(server.process.log).read_text().splitlines()
     parsed = [json.loads(line) for line in lines if line.startswith("{")]
     return [line for line in parsed if line["level"] == level]
+
+
+def begin_behind_the_second(case, image):
+    """For a test case's class with its servers `first` and `second`, of which the agent knows the second alone and the
+    people the first: its seller, renter and stranger, the renter's events, and a host with a listing."""
+    case.world.start_engine()
+    case.world.make_image(image)
+    case.seller, case.renter = case.world.seller(), case.world.renter()
+    case.stranger = case.world.renter("stranger")
+    sellers_events, case.events = (Events(case.world, one["key"]) for one in (case.seller, case.renter))
+    for stream in (sellers_events, case.events):
+        case.addClassCleanup(stream.close)
+    case.world.use(case.second)
+    case.host, case.card, case.listing = case.world.host_with_listing(case.seller, "alpha", sellers_events)
+    case.world.use(case.first)

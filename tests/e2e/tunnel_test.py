@@ -15,9 +15,8 @@ import termios
 import threading
 import unittest
 
-from replicas import Replicas
+from replicas import Replicas, begin_behind_the_second
 from routes_fixture import run_tests
-from world import Events
 
 IMAGE = "localhost/fallow-tunnel:1"
 MIB = 1024 * 1024
@@ -33,18 +32,7 @@ class TunnelTest(unittest.TestCase):
         cls.world = Replicas(os.environ["FALLOW_BIN_DIR"])
         cls.addClassCleanup(cls.world.stop)
         cls.first, cls.second = cls.world.servers.first, cls.world.servers.second
-        cls.world.start_engine()
-        cls.world.make_image(IMAGE)
-        cls.seller, cls.renter = cls.world.seller(), cls.world.renter()
-        cls.stranger = cls.world.renter("stranger")
-        events = [Events(cls.world, one["key"]) for one in (cls.seller, cls.renter)]
-        for stream in events:
-            cls.addClassCleanup(stream.close)
-        cls.events = events[1]
-        # The agent knows the second server alone.
-        cls.world.use(cls.second)
-        cls.host, cls.card, cls.listing = cls.world.host_with_listing(cls.seller, "alpha", events[0])
-        cls.world.use(cls.first)
+        begin_behind_the_second(cls, IMAGE)
         cls.job, cls.lease = cls.start_job(JOB)
 
     @classmethod
