@@ -123,6 +123,7 @@ void read_job_terms(FieldReader& reader, JobSpec& spec) {
     spec.retry_exit_codes = read_retry_exit_codes(reader, spec);
     spec.health = read_health(reader);
     spec.idle = read_idle(reader);
+    spec.network = reader.optional_named<JobNetwork>("network");
 }
 
 void write_job_terms(JsonWriter& json, const JobSpec& spec) {
@@ -134,6 +135,7 @@ void write_job_terms(JsonWriter& json, const JobSpec& spec) {
     if (!spec.retry_exit_codes.empty()) json.field("retry_exit_codes", spec.retry_exit_codes);
     if (spec.health) write(json, *spec.health);
     if (spec.idle) write(json, *spec.idle);
+    if (spec.network) json.field("network", *spec.network);
 }
 
 }  // namespace fallow::api

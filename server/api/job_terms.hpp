@@ -1,5 +1,5 @@
 // The part of a JobSpec that says what a job is given besides its files, and what ends it or has it tried
-// again: secrets, how often outputs are saved, deadlines, retries, health, idleness.
+// again: secrets, how often outputs are saved, deadlines, retries, health, idleness, and its network.
 #pragma once
 
 #include "api/field_decode.hpp"

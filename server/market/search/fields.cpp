@@ -258,6 +258,9 @@ constexpr std::array table{
           [](F f) { return cell(f.host.details.rack); }},
     Field{"guest_network", text, offer, "what a job reaches: none, or internet",
           [](F f) { return f.host.details.guest_network ? cell(*f.host.details.guest_network) : Cell(); }},
+    Field{"gang_network", boolean, offer,
+          "the containers of a job over several hosts can have a private network here",
+          [](F f) { return f.host.details.gang_network ? cell(*f.host.details.gang_network) : Cell(); }},
     Field{"working_storage", text, offer,
           "what becomes of it after a lease: encrypted (its key is gone), wiped, or it lay in memory",
           [](F f) {
