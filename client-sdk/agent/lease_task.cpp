@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "agent/clock.hpp"
+#include "agent/gang_tunnels.hpp"
 #include "agent/oom.hpp"
 #include "agent/transfer.hpp"
 #include "agent/usage.hpp"
@@ -82,6 +83,8 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
       checkpoints_(context.state, context.server_unix_ms) {
     forget_moments_of_another_boot(record_, context_.boot_id);
     context_.state.save_record(record_);
+    if (context_.gangs && record_.gang_port != 0 && !record_.removed)
+        context_.gangs->keep_port(record_.desired.lease_id, static_cast<std::uint16_t>(record_.gang_port));
     if (record_.started && !record_.logs_drained) ship_logs();
     const std::string& id = record_.desired.lease_id;
     engine_lane_ = std::make_unique<Lane>(id, context_.wake);
@@ -189,6 +192,8 @@ void LeaseTask::carry_out(const Action& action) {
             return on(engine_lane_, [this](std::stop_token) { discard(); });
         case ActionKind::report_accepted:
             return on(server_lane_, [this](std::stop_token) { report_accepted(); });
+        case ActionKind::report_gang:
+            return on(server_lane_, [this](std::stop_token) { report_gang(); });
         case ActionKind::report_running:
             return on(server_lane_, [this](std::stop_token) { report_running(); });
         case ActionKind::report_exited:
@@ -258,9 +263,10 @@ void LeaseTask::prepare(std::stop_token stop) {
         }
         if (!spec.secrets.empty()) fetch_secrets(stop);
         if (stop.stop_requested()) return;
-        const GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
-                                      storage_.notices().string(),
-                                      spec.secrets.empty() ? "" : storage_.secrets().string()};
+        GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
+                                storage_.notices().string(),
+                                spec.secrets.empty() ? "" : storage_.secrets().string()};
+        if (spec.has_gang_network) prepare_gang(lease, folders);
         meter_traffic();
         const std::string id = runtime_->create(lease, image, folders, stop);
         if (id.empty()) return;
@@ -311,6 +317,7 @@ void LeaseTask::start(std::int64_t planned_boot_ms) {
     if (inspection->state == ContainerState::exited)
         return fail("start_failed", "it ended before it was started");
     watch({});  // before it runs: nothing computes unguarded
+    if (!join_gang(inspection->pid)) return;
     // This process may have stood still since the plan, and the server have given the lease up.
     if (boot_clock_ms() - planned_boot_ms > start_late_ms) throw std::runtime_error("the plan is too old");
     try {
@@ -449,6 +456,7 @@ void LeaseTask::remove() {
     log_shipper_.reset();
     end_at_guard();
     if (!id.empty()) runtime_->remove(id);
+    leave_gang();
     forget_traffic();
     storage_.wipe();
     change([](LeaseRecord& r) { r.removed = true; });
@@ -460,6 +468,7 @@ void LeaseTask::discard() {
     log_shipper_.reset();
     end_at_guard();
     if (!r.container_id.empty()) runtime_->remove(r.container_id);
+    leave_gang();
     forget_traffic();
     storage_.wipe();
     context_.state.forget(r.desired.lease_id);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -27,6 +28,8 @@
 
 namespace fallow::agent {
 
+class GangTunnels;
+
 /// What every lease of a host shares. References outlive the tasks.
 struct TaskContext {
     const StateFolder& state;
@@ -39,6 +42,7 @@ struct TaskContext {
     std::function<void()> wake;  ///< plan again soon
     /// How busy cards are that are no processors, in percent; nothing when it is not known. Any thread.
     std::function<std::optional<std::int64_t>(const std::vector<LeaseCard>&)> card_use = {};
+    std::shared_ptr<GangTunnels> gangs = {};  ///< nothing: this host offers gangs no private network
 };
 
 class LeaseTask {
@@ -108,6 +112,13 @@ class LeaseTask {
     [[nodiscard]] GuestTraffic look_at_traffic();
     [[nodiscard]] std::optional<TrafficNotice> due_notice();
     void forget_traffic();
+
+    // The private network of its gang.
+    [[nodiscard]] std::filesystem::path gang_key_file() const;
+    void prepare_gang(DesiredLease& lease, GuestFolders& folders);
+    void report_gang();
+    [[nodiscard]] bool join_gang(std::int64_t pid);
+    void leave_gang();
 
     void watch(const std::optional<ContainerInspection>& inspection);
     void ask_guard();
