@@ -391,6 +391,45 @@ CREATE INDEX orders_by_organization ON orders (organization_id, placed_at, id);
 -- Few rows at any time: what a new leader reads. An order filled in the batch that placed it never enters.
 CREATE INDEX orders_standing ON orders (placed_at) WHERE state = 'standing';
 
+-- Conditions of leases that are long. PostgreSQL reads the text of a table's CHECK conditions again for every
+-- statement that writes to it; the body of a function it reads once a session.
+CREATE FUNCTION is_lease_reason(reason text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN reason IN (
+        'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
+        'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
+        'start_timeout', 'host_maintenance', 'policy_revoked', 'temporary_failure', 'unhealthy', 'idle');
+END $$;
+-- A month has 730 hours; a MiB is 3,515,625 units of the numerator for each micro of a GiB. Of a spot lease the
+-- prices are in lease_segments, so that here only its storage and its traffic are bounded.
+CREATE FUNCTION is_lease_sum(numerator numeric, cards_micros_per_hour numeric, is_spot boolean,
+                             storage_micros_per_gib_month numeric, storage_bytes bigint, running_ms bigint,
+                             egress_micros_per_gib numeric, egress_mib bigint) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    storage numeric := div(storage_micros_per_gib_month * storage_bytes * 1000, 783831531520) * running_ms;
+    traffic numeric := egress_micros_per_gib * egress_mib * 3515625;
+BEGIN
+    IF is_spot THEN
+        RETURN numerator >= storage + traffic;
+    END IF;
+    RETURN numerator = cards_micros_per_hour * running_ms + storage + traffic;
+END $$;
+CREATE FUNCTION is_lease_charge(charged_micros bigint, numerator numeric) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN numerator >= 0 AND charged_micros = div(numerator, 3600000000);
+END $$;
+CREATE FUNCTION is_lease_fee(fee_micros bigint, charged_micros numeric, fee_ppm integer) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN fee_micros = div(charged_micros * fee_ppm, 1000000);
+END $$;
+GRANT EXECUTE ON FUNCTION is_lease_reason(text),
+    is_lease_sum(numeric, numeric, boolean, numeric, bigint, bigint, numeric, bigint),
+    is_lease_charge(bigint, numeric), is_lease_fee(bigint, numeric, integer) TO fallow_engine;
+
 CREATE TABLE leases (
     id                     uuid PRIMARY KEY,
     order_id               uuid NOT NULL,
@@ -456,27 +495,17 @@ CREATE TABLE leases (
     -- What costs nothing has no limit, and nothing else is without one.
     CONSTRAINT leases_traffic_limited_where_priced
         CHECK ((egress_mib_max IS NULL) = (egress_micros_per_gib = 0)),
-    -- A month has 730 hours; a MiB is 3,515,625 units of the numerator for each micro of a GiB. Of a spot lease the
-    -- prices are in lease_segments, so that here only its storage and its traffic are bounded.
     CONSTRAINT leases_sum_exact
-        CHECK (CASE WHEN spot_floor_micros_per_hour IS NULL
-                    THEN numerator = (price_micros_per_hour::numeric * thousandths
-                                      + div(storage_micros_per_gib_month::numeric * storage_bytes * 1000, 783831531520))
-                                     * running_ms + egress_micros_per_gib::numeric * egress_mib * 3515625
-                    ELSE numerator >= div(storage_micros_per_gib_month::numeric * storage_bytes * 1000, 783831531520)
-                                      * running_ms + egress_micros_per_gib::numeric * egress_mib * 3515625 END),
+        CHECK (CASE WHEN running_ms = 0 AND egress_mib = 0 THEN numerator = 0
+                    ELSE is_lease_sum(numerator, price_micros_per_hour::numeric * thousandths,
+                                      spot_floor_micros_per_hour IS NOT NULL, storage_micros_per_gib_month,
+                                      storage_bytes, running_ms, egress_micros_per_gib, egress_mib) END),
     CONSTRAINT leases_chosen_by_known
         CHECK (chosen_by IN ('named', 'price', 'fragmentation', 'lowest_id', 'nvlink', 'rack')),
     CONSTRAINT leases_price_not_below_floor CHECK (price_micros_per_hour >= spot_floor_micros_per_hour),
     CONSTRAINT leases_state_known CHECK (state IN ('allocated', 'preparing', 'running', 'reclaiming', 'ended')),
-    CONSTRAINT leases_stop_reason_known CHECK (stop_reason IN (
-        'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
-        'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
-        'start_timeout', 'host_maintenance', 'policy_revoked', 'temporary_failure', 'unhealthy', 'idle')),
-    CONSTRAINT leases_end_reason_known CHECK (end_reason IN (
-        'completed', 'command_failed', 'out_of_memory', 'duration_exceeded', 'cancelled_by_renter', 'outbid',
-        'reclaimed_by_owner', 'term_reached', 'funds_exhausted', 'host_lost', 'image_pull_failed', 'start_failed',
-        'start_timeout', 'host_maintenance', 'policy_revoked', 'temporary_failure', 'unhealthy', 'idle')),
+    CONSTRAINT leases_stop_reason_known CHECK (stop_reason IS NULL OR is_lease_reason(stop_reason)),
+    CONSTRAINT leases_end_reason_known CHECK (end_reason IS NULL OR is_lease_reason(end_reason)),
     CONSTRAINT leases_end_reason_when_ending
         CHECK ((end_reason IS NOT NULL) = (state IN ('reclaiming', 'ended'))),
     CONSTRAINT leases_ended_at_when_ended CHECK ((ended_at IS NOT NULL) = (state = 'ended')),
@@ -484,8 +513,11 @@ CREATE TABLE leases (
     CONSTRAINT leases_ended_holds_nothing CHECK (state <> 'ended' OR held_micros = 0),
     CONSTRAINT leases_held_not_negative CHECK (held_micros >= 0),
     CONSTRAINT leases_running_not_negative CHECK (running_ms >= 0 AND usage_sequence >= 0 AND claimed_ms >= 0),
-    CONSTRAINT leases_charge_exact CHECK (charged_micros = div(numerator, 3600000000) AND numerator >= 0),
-    CONSTRAINT leases_fee_exact CHECK (fee_micros = div(charged_micros::numeric * fee_ppm, 1000000)),
+    CONSTRAINT leases_charge_exact
+        CHECK (CASE WHEN numerator = 0 THEN charged_micros = 0 ELSE is_lease_charge(charged_micros, numerator) END),
+    CONSTRAINT leases_fee_exact
+        CHECK (CASE WHEN charged_micros = 0 THEN fee_micros = 0
+                    ELSE is_lease_fee(fee_micros, charged_micros, fee_ppm) END),
     CONSTRAINT leases_fee_ppm_within_limit CHECK (fee_ppm BETWEEN 0 AND 1000000),
     CONSTRAINT leases_price_within_limit CHECK (price_micros_per_hour BETWEEN 0 AND 1000000000000),
     CONSTRAINT leases_share_positive CHECK (thousandths > 0),

@@ -21,10 +21,11 @@ namespace {
 constexpr std::int64_t round_ms = 500;        ///< between two rounds while there is a lease
 constexpr std::int64_t idle_round_ms = 1000;  ///< else
 constexpr std::int64_t retry_ms = 1000;
-constexpr std::int64_t idle_return_ms = 5000;  ///< for idle hosts to come back to a server that was gone
+constexpr std::int64_t idle_return_ms = 10'000;  ///< for idle hosts to come back to a server that was gone
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t gang_poll_ms = 2000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
+constexpr std::int64_t gate_retry_ms = 60'000;
 constexpr std::int64_t silent_driver_retry_ms = 60 * 1000;
 constexpr std::int64_t disk_measured_bytes = 256LL << 20;
 
@@ -375,7 +376,7 @@ void Agent::run_inventory(std::stop_token stop) {
             }
             send_inventory(server);
             if (measure_disk(stop)) send_inventory(server);
-            rest(server, find_again_ms, stop);
+            rest(server, gate_is_open_ ? find_again_ms : std::min(find_again_ms, gate_retry_ms), stop);
         } catch (const std::exception& error) {
             spdlog::warn("the inventory was not taken: {}", error.what());
             static_cast<void>(wait_for_offers(with_jitter(retry_ms * 2), stop));
@@ -447,7 +448,6 @@ void Agent::adopt(const DesiredLease& lease) {
         if (tasks_.empty()) beat_at_once_ = true;
         tasks_[lease.lease_id] = std::move(task);
     }
-    wake();  // what follows from it is planned at once
     std::vector<std::string> uuids;
     for (const LeaseCard& card : lease.cards)
         uuids.push_back(card.uuid);
@@ -483,6 +483,31 @@ void Agent::carry_out(const Action& action, const Desired* desired) {
     task->carry_out(action);
 }
 
+void Agent::try_to(const Action& action, const Desired* desired) {
+    try {
+        carry_out(action, desired);
+    } catch (const std::exception& error) {
+        spdlog::error("{} of {} failed: {}", name_of(action.kind), action.lease_id, error.what());
+    }
+}
+
+/// Without another look at the engine: what was there of theirs had no record, and has been removed.
+void Agent::begin_adopted(const std::set<std::string>& lease_ids, const Desired* desired,
+                          Observed observed) {
+    if (lease_ids.empty()) return;
+    std::erase_if(observed.containers,
+                  [&](const ContainerSeen& seen) { return lease_ids.contains(seen.lease_id); });
+    {
+        const std::lock_guard lock(mutex_);
+        for (const std::string& id : lease_ids)
+            if (const auto found = tasks_.find(id); found != tasks_.end())
+                observed.leases.push_back(found->second->seen());
+    }
+    for (const Action& action : reconcile(desired, observed, boot_clock_ms(), options_.limits))
+        if (action.kind != ActionKind::adopt && lease_ids.contains(action.lease_id))
+            try_to(action, desired);
+}
+
 void Agent::reconcile_once() {
     release_ended_owners();
     std::uint64_t heeded = 0;
@@ -498,14 +523,13 @@ void Agent::reconcile_once() {
         std::erase_if(tasks_, [](const auto& entry) { return entry.second->is_discarded(); });
     }
     over.clear();
-    const Observed observed = observe();
+    Observed observed = observe();
+    std::set<std::string> adopted;
     for (const Action& action : reconcile(desired.get(), observed, boot_clock_ms(), options_.limits)) {
-        try {
-            carry_out(action, desired.get());
-        } catch (const std::exception& error) {
-            spdlog::error("{} of {} failed: {}", name_of(action.kind), action.lease_id, error.what());
-        }
+        try_to(action, desired.get());
+        if (action.kind == ActionKind::adopt) adopted.insert(action.lease_id);
     }
+    begin_adopted(adopted, desired.get(), std::move(observed));
     const std::lock_guard lock(mutex_);
     claims_heeded_ = heeded;
 }

@@ -129,7 +129,7 @@ class Agent {
     void open_gate();
     void open_gangs();
     void close_gate();
-    void describe_guests(HostDescription& host) const;
+    void describe_guests(HostDescription& host);
     [[nodiscard]] ConnectRuntime reach_runtime();
     [[nodiscard]] ConnectRuntime reach_cluster();
     [[nodiscard]] std::vector<SlurmPlace> apply_cluster_policy(ClusterHistory& history);
@@ -138,6 +138,8 @@ class Agent {
     void take_over();
     void reconcile_once();
     [[nodiscard]] Observed observe();
+    void begin_adopted(const std::set<std::string>& lease_ids, const Desired* desired, Observed observed);
+    void try_to(const Action& action, const Desired* desired);
     void carry_out(const Action& action, const Desired* desired);
     void adopt(const DesiredLease& lease);
     bool note_epoch(std::int64_t epoch);
@@ -160,6 +162,7 @@ class Agent {
     std::string engine_name_;            ///< "podman 4.3.1"
     std::shared_ptr<NetworkGate> gate_;  ///< nothing: guests have no network, by the owner's word
     bool guests_have_network_ = false;
+    bool gate_is_open_ = true;  ///< false: it could not be, at the last try; of the inventory's loop
     std::shared_ptr<GangTunnels> gangs_;  ///< nothing: gangs have no private network here
     GuardLink guard_;
     std::unique_ptr<SlurmCluster> cluster_;      ///< with --slurm-partition

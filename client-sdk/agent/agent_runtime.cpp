@@ -20,7 +20,9 @@ constexpr std::int64_t retry_ms = 1000;
 void Agent::open_gate() {
     try {
         gate_->open();
+        if (!std::exchange(gate_is_open_, true)) spdlog::info("guests have a network now");
     } catch (const std::exception& error) {
+        if (!std::exchange(gate_is_open_, false)) return;
         spdlog::error(
             "no guest will start, because its network cannot be closed: {}. Install nftables and iproute2, "
             "or say `egress = \"none\"` below [network] in the file of --policy",
@@ -55,9 +57,10 @@ void Agent::close_gate() {
     if (gate_) gate_->close();
 }
 
-void Agent::describe_guests(HostDescription& host) const {
-    host.guest_network = guests_have_network_ ? "internet" : "none";
-    host.gang_network = gangs_ != nullptr;
+void Agent::describe_guests(HostDescription& host) {
+    if (guests_have_network_) open_gate();  // or put in order again, where it is
+    host.guest_network = guests_have_network_ && gate_is_open_ ? "internet" : "none";
+    host.gang_network = gangs_ != nullptr && gate_is_open_;
     const StorageKind storage = options_.storage.value_or(storage_kind_here());
     host.working_storage = cluster_ ? "wiped" : end_of_storage(storage);
 }
@@ -111,6 +114,7 @@ void Agent::take_over() {
     tunnels_ = std::make_unique<TunnelDesk>(
         TunnelContext{.state = state_,
                       .engine_socket = cluster_ ? std::string() : options_.engine_socket,
+                      .runtime = options_.runtime,
                       .server_unix_ms = [this] { return server_unix_ms(); },
                       .find = [this](const std::string& lease_id) { return find_lease(lease_id); }});
     std::vector<std::string> unreadable;

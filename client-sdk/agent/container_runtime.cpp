@@ -10,6 +10,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 #include <utility>
 
@@ -38,6 +39,34 @@ bool has_subordinate_ids() {
         if (!found) return false;
     }
     return true;
+}
+
+bool may_have_user_namespace(EngineFlavour flavour, const ContainerOptions& options) {
+    if (options.runtime == "runsc") {
+        spdlog::warn(
+            "guests run as user 65534 without a user namespace: runsc would open their files from within "
+            "it, where the agent's state folder cannot be passed");
+        return false;
+    }
+    if (options.user_namespace && flavour == EngineFlavour::podman && has_subordinate_ids()) return true;
+    spdlog::warn(
+        "guests run as user 65534 without a user namespace: Podman with ids of the user "
+        "'containers' in /etc/subuid and /etc/subgid is needed for one");
+    return false;
+}
+
+/// Whether the gate is known to hold guests of this engine and runtime.
+bool may_have_network(EngineFlavour flavour, const ContainerOptions& options) {
+    if (!options.gate) return false;
+    // Docker makes a container's network namespace with the container's start, too late to close it.
+    if (flavour != EngineFlavour::podman) {
+        spdlog::warn("guests have no network: that takes Podman");
+        return false;
+    }
+    if (!has_own_network_stack(options.runtime)) return true;
+    spdlog::warn("guests have no network: {} has a network stack of its own, with which none is given yet",
+                 options.runtime);
+    return false;
 }
 
 std::string write_resolv_conf(const GuestFolders& folders, const std::string& text) {
@@ -79,18 +108,30 @@ ImageFacts ContainerRuntime::obtain_image(const std::string& reference, std::sto
 std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token) {
     GuestProfile profile = guest_profile(lease, image, host_, folders);
-    if (!gate_) return engine_.create(profile, flavour_);
-    profile.resolv_conf = write_resolv_conf(folders, gate_->resolv_conf());
-    const std::string id = engine_.create(profile, flavour_);
+    if (gate_) profile.resolv_conf = write_resolv_conf(folders, gate_->resolv_conf());
+    return engine_.create(profile, flavour_);
+}
+
+void ContainerRuntime::connect(const std::string& id, const TrafficTerms& terms) {
+    if (!gate_) return;
     try {
-        gate_->connect(engine_.prepare(id), {lease.lease_id, 0, lease.egress_bytes_max});
+        std::future<void> metered = std::async(std::launch::async, [&] { gate_->meter(terms); });
+        prepared_ = {id, engine_.prepare(id)};
+        metered.get();
+        gate_->connect(prepared_.pid, terms);
     } catch (const std::exception& error) {
-        // Nothing may start that has a network without its rules, or only half of it.
         const std::string problem = error.what();
         engine_.remove(id);
         throw RuntimeError("the guest has no network that is closed as it should be: " + problem);
     }
-    return id;
+}
+
+/// What the engine would say of a process that was there before is known: it saves asking.
+std::optional<ContainerInspection> ContainerRuntime::start(const std::string& id) {
+    engine_.start(id);
+    if (prepared_.id != id) return engine_.inspect(id);
+    return ContainerInspection{
+        .state = ContainerState::running, .ever_started = true, .pid = prepared_.pid};
 }
 
 HostUser ContainerRuntime::user_of(const std::string& id, const ImageFacts& image) {
@@ -134,18 +175,10 @@ ContainersHere containers_here(const ContainerOptions& options) {
     const EngineFacts facts = Engine(options.socket_path).facts();
     const HostFacts host = {.host_id = options.host_id,
                             .runtime = options.runtime,
-                            .user_namespace = options.user_namespace &&
-                                              facts.flavour == EngineFlavour::podman &&
-                                              has_subordinate_ids(),
+                            .user_namespace = may_have_user_namespace(facts.flavour, options),
                             .nofile_max = std::min(nofile_guest_max, hard_limit(RLIMIT_NOFILE)),
                             .nproc_max = hard_limit(RLIMIT_NPROC)};
-    if (!host.user_namespace)
-        spdlog::warn(
-            "guests run as user 65534 without a user namespace: Podman with ids of the user "
-            "'containers' in /etc/subuid and /etc/subgid is needed for one");
-    // Docker makes a container's network namespace with the container's start, too late to close it.
-    const auto gate = facts.flavour == EngineFlavour::podman ? options.gate : nullptr;
-    if (options.gate && !gate) spdlog::warn("guests have no network: that takes Podman");
+    const auto gate = may_have_network(facts.flavour, options) ? options.gate : nullptr;
     return {.name = facts.name,
             .user_namespace = host.user_namespace,
             .has_network = gate != nullptr,

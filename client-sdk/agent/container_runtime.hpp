@@ -20,8 +20,9 @@ class ContainerRuntime final : public Runtime {
     [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop) override;
     [[nodiscard]] std::string create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token stop) override;
+    void connect(const std::string& id, const TrafficTerms& terms) override;
     [[nodiscard]] HostUser user_of(const std::string& id, const ImageFacts& image) override;
-    void start(const std::string& id) override { engine_.start(id); }
+    [[nodiscard]] std::optional<ContainerInspection> start(const std::string& id) override;
     [[nodiscard]] std::optional<std::int64_t> run_in(const std::string& id,
                                                      const std::vector<std::string>& command,
                                                      std::int64_t timeout_ms,
@@ -56,6 +57,12 @@ class ContainerRuntime final : public Runtime {
     EngineFlavour flavour_;
     HostFacts host_;
     std::shared_ptr<NetworkGate> gate_;
+    /// The guest that this object has connected, whose process is there before it is started.
+    struct Prepared {
+        std::string id;
+        std::int64_t pid = 0;
+    };
+    Prepared prepared_;
 };
 
 /// What the engine of this host is, and how guests are run with it.

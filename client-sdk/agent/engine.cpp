@@ -15,31 +15,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* api = "/v1.41";
-constexpr std::int64_t call_timeout_ms = 30'000;
+constexpr const char* api = engine_api;
 constexpr std::int64_t pull_timeout_ms = 3600 * 1000;
 constexpr int remove_tries_max = 20;
 constexpr auto remove_retry_pause = std::chrono::milliseconds(100);
-
-sdk::HttpClientOptions options_for(std::string socket_path) {
-    sdk::HttpClientOptions options;
-    options.base_url = "http://localhost";
-    options.unix_socket_path = std::move(socket_path);
-    options.user_agent = "fallow-agent";
-    return options;
-}
-
-/// Docker and Podman both answer {"message": …}.
-std::string message_of(const sdk::HttpResponse& response) {
-    const json body = json::parse(response.body, nullptr, false);
-    if (body.is_object() && body.contains("message") && body["message"].is_string())
-        return body["message"].get<std::string>();
-    return "the engine answered with status " + std::to_string(response.status);
-}
-
-[[noreturn]] void refuse(const sdk::HttpResponse& response) {
-    throw EngineError(response.status, message_of(response));
-}
 
 ContainerState state_named(const std::string& name) {
     constexpr std::array<std::pair<std::string_view, ContainerState>, 8> names = {{
@@ -124,22 +103,11 @@ std::optional<std::string> first_file_of(std::string_view archive) {
 
 }  // namespace
 
-Engine::Engine(std::string socket_path) : http_(options_for(std::move(socket_path))) {}
-
-sdk::HttpResponse Engine::call(const std::string& method, const std::string& path,
-                               const std::string& body) {
-    sdk::HttpRequest request;
-    request.method = method;
-    request.path = path;
-    request.body = body;
-    if (!body.empty()) request.content_type = "application/json";
-    request.timeout_ms = call_timeout_ms;
-    return http_.send(request);
-}
+Engine::Engine(std::string socket_path) : line_(std::move(socket_path)) {}
 
 EngineFacts Engine::facts() {
-    const sdk::HttpResponse response = call("GET", std::string(api) + "/version");
-    if (!response.ok()) refuse(response);
+    const sdk::HttpResponse response = line_.call("GET", std::string(api) + "/version");
+    if (!response.ok()) throw_engine_error(response);
     const json version = parse_or_throw(response);
     EngineFacts facts;
     for (const json& component : version.value("Components", json::array()))
@@ -152,9 +120,9 @@ EngineFacts Engine::facts() {
 
 std::vector<ContainerSeen> Engine::list(const std::string& host_id) {
     const json filters = {{"label", {label_lease, std::string(label_host) + "=" + host_id}}};
-    const sdk::HttpResponse response = call(
+    const sdk::HttpResponse response = line_.call(
         "GET", std::string(api) + "/containers/json?all=1&filters=" + sdk::percent_encode(filters.dump()));
-    if (!response.ok()) refuse(response);
+    if (!response.ok()) throw_engine_error(response);
     std::vector<ContainerSeen> containers;
     for (const json& item : parse_or_throw(response)) {
         const json labels = item.value("Labels", json::object());
@@ -168,9 +136,9 @@ std::vector<ContainerSeen> Engine::list(const std::string& host_id) {
 
 std::optional<ImageFacts> Engine::find_image(const std::string& reference) {
     const sdk::HttpResponse response =
-        call("GET", std::string(api) + "/images/" + sdk::percent_encode(reference) + "/json");
+        line_.call("GET", std::string(api) + "/images/" + sdk::percent_encode(reference) + "/json");
     if (response.status == 404) return std::nullopt;
-    if (!response.ok()) refuse(response);
+    if (!response.ok()) throw_engine_error(response);
     const json image = parse_or_throw(response);
     ImageFacts facts;
     facts.id = image.value("Id", "");
@@ -191,8 +159,8 @@ void Engine::pull(const std::string& reference, std::stop_token stop) {
     request.path = std::string(api) + "/images/create?fromImage=" + sdk::percent_encode(reference);
     request.timeout_ms = pull_timeout_ms;
     request.stop = stop;
-    const sdk::HttpResponse response = http_.send(request);
-    if (!response.ok()) refuse(response);
+    const sdk::HttpResponse response = line_.http().send(request);
+    if (!response.ok()) throw_engine_error(response);
     if (const std::string error = error_in_pull(response.body); !error.empty())
         throw EngineError(response.status, error);
 }
@@ -200,10 +168,11 @@ void Engine::pull(const std::string& reference, std::stop_token stop) {
 std::string Engine::create(const GuestProfile& profile, EngineFlavour flavour) {
     const auto ask = [&] {
         return flavour == EngineFlavour::podman
-                   ? call("POST", "/v4.0.0/libpod/containers/create", podman_create_body(profile))
-                   : call("POST",
-                          std::string(api) + "/containers/create?name=" + sdk::percent_encode(profile.name),
-                          docker_create_body(profile));
+                   ? line_.call("POST", "/v4.0.0/libpod/containers/create", podman_create_body(profile))
+                   : line_.call(
+                         "POST",
+                         std::string(api) + "/containers/create?name=" + sdk::percent_encode(profile.name),
+                         docker_create_body(profile));
     };
     sdk::HttpResponse response = ask();
     if (!response.ok()) {
@@ -211,21 +180,21 @@ std::string Engine::create(const GuestProfile& profile, EngineFlavour flavour) {
         remove(profile.name);
         response = ask();
     }
-    if (!response.ok()) refuse(response);
+    if (!response.ok()) throw_engine_error(response);
     return parse_or_throw(response).at("Id").get<std::string>();
 }
 
 std::int64_t Engine::prepare(const std::string& id) {
-    const sdk::HttpResponse response = call("POST", "/v4.0.0/libpod/containers/" + id + "/init");
-    if (!response.ok() && response.status != 304) refuse(response);
+    const sdk::HttpResponse response = line_.call("POST", "/v4.0.0/libpod/containers/" + id + "/init");
+    if (!response.ok() && response.status != 304) throw_engine_error(response);
     const auto inspection = inspect(id);
     if (!inspection || inspection->pid <= 0) throw EngineError(500, "a container without a process");
     return inspection->pid;
 }
 
 HostUser Engine::user_base(const std::string& id) {
-    const sdk::HttpResponse response = call("GET", "/v4.0.0/libpod/containers/" + id + "/json");
-    if (!response.ok()) refuse(response);
+    const sdk::HttpResponse response = line_.call("GET", "/v4.0.0/libpod/containers/" + id + "/json");
+    if (!response.ok()) throw_engine_error(response);
     const json host = parse_or_throw(response).value("HostConfig", json::object());
     const json mappings = host.value("IDMappings", json());
     const auto first = [&](const char* name) -> std::int64_t {
@@ -241,22 +210,23 @@ HostUser Engine::user_base(const std::string& id) {
 }
 
 std::optional<std::string> Engine::read_file(const std::string& id, const std::string& path) {
-    const sdk::HttpResponse response =
-        call("GET", std::string(api) + "/containers/" + id + "/archive?path=" + sdk::percent_encode(path));
+    const sdk::HttpResponse response = line_.call(
+        "GET", std::string(api) + "/containers/" + id + "/archive?path=" + sdk::percent_encode(path));
     if (response.status == 404) return std::nullopt;
-    if (!response.ok()) refuse(response);
+    if (!response.ok()) throw_engine_error(response);
     return first_file_of(response.body);
 }
 
 void Engine::start(const std::string& id) {
-    const sdk::HttpResponse response = call("POST", std::string(api) + "/containers/" + id + "/start");
-    if (!response.ok() && response.status != 304) refuse(response);
+    const sdk::HttpResponse response =
+        line_.call("POST", std::string(api) + "/containers/" + id + "/start");
+    if (!response.ok() && response.status != 304) throw_engine_error(response);
 }
 
 std::optional<ContainerInspection> Engine::inspect(const std::string& id) {
-    const sdk::HttpResponse response = call("GET", std::string(api) + "/containers/" + id + "/json");
+    const sdk::HttpResponse response = line_.call("GET", std::string(api) + "/containers/" + id + "/json");
     if (response.status == 404) return std::nullopt;
-    if (!response.ok()) refuse(response);
+    if (!response.ok()) throw_engine_error(response);
     const json body = parse_or_throw(response);
     const json& state = body.at("State");
     ContainerInspection found;
@@ -271,11 +241,12 @@ std::optional<ContainerInspection> Engine::inspect(const std::string& id) {
 }
 
 bool Engine::act(const std::string& id, const std::string& verb) {
-    const sdk::HttpResponse response = call("POST", std::string(api) + "/containers/" + id + "/" + verb);
+    const sdk::HttpResponse response =
+        line_.call("POST", std::string(api) + "/containers/" + id + "/" + verb);
     if (response.ok()) return true;
     // 404: gone. 409 (Docker) and 500 (Podman) with a state: it is not in the state that the verb needs.
     if (response.status == 404 || response.status == 409) return false;
-    const std::string message = message_of(response);
+    const std::string message = engine_message(response);
     if (message.find("state improper") != std::string::npos) return false;
     throw EngineError(response.status, message);
 }
@@ -298,9 +269,9 @@ void Engine::remove(const std::string& id) {
     // Podman's own clean-up of a container that has just ended may still hold its mounts for a moment.
     for (int attempt = 1;; ++attempt) {
         const sdk::HttpResponse response =
-            call("DELETE", std::string(api) + "/containers/" + id + "?force=true&v=true");
+            line_.call("DELETE", std::string(api) + "/containers/" + id + "?force=true&v=true");
         if (response.ok() || response.status == 404) return;
-        if (attempt == remove_tries_max) refuse(response);
+        if (attempt == remove_tries_max) throw_engine_error(response);
         std::this_thread::sleep_for(remove_retry_pause);
     }
 }
@@ -310,13 +281,13 @@ void Engine::logs(const std::string& id, bool follow, const LogDemuxer::OnData& 
     sdk::HttpRequest request;
     request.path = std::string(api) + "/containers/" + id +
                    "/logs?stdout=true&stderr=true&follow=" + (follow ? "true" : "false");
-    request.timeout_ms = follow ? 0 : call_timeout_ms;
+    request.timeout_ms = follow ? 0 : engine_call_timeout_ms;
     request.stop = stop;
     LogDemuxer demuxer(on_data);
-    const sdk::HttpResponse response = http_.stream(
+    const sdk::HttpResponse response = line_.http().stream(
         request, [](const sdk::HttpResponse&) {},
         [&](std::string_view chunk) { return demuxer.feed(chunk); });
-    if (!response.ok()) refuse(response);
+    if (!response.ok()) throw_engine_error(response);
 }
 
 }  // namespace fallow::agent

@@ -7,20 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "agent/engine_line.hpp"
 #include "agent/runtime.hpp"
-#include "fallow/http_client.hpp"
 
 namespace fallow::agent {
-
-/// The engine answered with an error. `status` is its HTTP status; 200 for an error inside a pull's stream.
-class EngineError : public RuntimeError {
-  public:
-    EngineError(int status, const std::string& what) : RuntimeError(what), status_(status) {}
-    [[nodiscard]] int status() const { return status_; }
-
-  private:
-    int status_;
-};
 
 enum class EngineFlavour { docker, podman };
 
@@ -65,11 +55,9 @@ class Engine {
     void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop);
 
   private:
-    sdk::HttpResponse call(const std::string& method, const std::string& path,
-                           const std::string& body = {});
     bool act(const std::string& id, const std::string& verb);
 
-    sdk::HttpClient http_;
+    EngineLine line_;
 };
 
 }  // namespace fallow::agent

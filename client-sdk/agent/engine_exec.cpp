@@ -7,26 +7,19 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "guard/cgroups.hpp"
+
 namespace fallow::agent {
 namespace {
 
 using nlohmann::json;
 
-constexpr const char* api = "/v1.41";
-constexpr std::int64_t call_timeout_ms = 30'000;
+constexpr const char* api = engine_api;
 
 json object_of(const sdk::HttpResponse& response) {
     json body = json::parse(response.body, nullptr, false);
     if (!body.is_object()) throw EngineError(response.status, "the engine's reply is not a JSON object");
     return body;
-}
-
-sdk::HttpClientOptions options_for(const std::string& socket_path) {
-    sdk::HttpClientOptions options;
-    options.base_url = "http://localhost";
-    options.unix_socket_path = socket_path;
-    options.user_agent = "fallow-agent";
-    return options;
 }
 
 bool is_in_container(std::int64_t pid, std::int64_t container_pid) {
@@ -37,15 +30,6 @@ bool is_in_container(std::int64_t pid, std::int64_t container_pid) {
     };
     const ino_t own = network_of(pid);
     return own != 0 && own == network_of(container_pid);
-}
-
-/// Docker and Podman both answer {"message": …}.
-void require(const sdk::HttpResponse& response) {
-    if (response.ok()) return;
-    const json body = json::parse(response.body, nullptr, false);
-    std::string message = "the engine answered with status " + std::to_string(response.status);
-    if (body.is_object()) message = body.value("message", message);
-    throw EngineError(response.status, message);
 }
 
 }  // namespace
@@ -60,18 +44,14 @@ void signal_exec(const ExecState& state, std::int64_t container_pid, int signal_
     ::close(process);
 }
 
-EngineExec::EngineExec(const std::string& socket_path) : http_(options_for(socket_path)) {}
-
-sdk::HttpResponse EngineExec::call(const std::string& method, const std::string& path,
-                                   const std::string& body) {
-    sdk::HttpRequest request;
-    request.method = method;
-    request.path = path;
-    request.body = body;
-    if (!body.empty()) request.content_type = "application/json";
-    request.timeout_ms = call_timeout_ms;
-    return http_.send(request);
+bool is_frozen(Engine& engine, const std::string& container_id) {
+    const auto group = guard::Cgroups::here().find(container_id);
+    if (group && guard::Cgroups::is_frozen(*group)) return true;
+    const auto container = engine.inspect(container_id);
+    return container && container->state == ContainerState::paused;
 }
+
+EngineExec::EngineExec(const std::string& socket_path) : line_(socket_path) {}
 
 std::string EngineExec::create(const std::string& container_id, const ExecSpec& spec) {
     json env = json::array();
@@ -87,8 +67,8 @@ std::string EngineExec::create(const std::string& container_id, const ExecSpec& 
     if (!spec.folder.empty()) body["WorkingDir"] = spec.folder;
     const std::string text = body.dump(-1, ' ', false, json::error_handler_t::replace);
     const sdk::HttpResponse response =
-        call("POST", std::string(api) + "/containers/" + container_id + "/exec", text);
-    require(response);
+        line_.call("POST", std::string(api) + "/containers/" + container_id + "/exec", text);
+    if (!response.ok()) throw_engine_error(response);
     return object_of(response).at("Id").get<std::string>();
 }
 
@@ -98,11 +78,11 @@ sdk::Upgraded EngineExec::hijack(const std::string& path, const std::string& bod
     request.path = path;
     request.body = body;
     request.content_type = "application/json";
-    request.timeout_ms = call_timeout_ms;
+    request.timeout_ms = engine_call_timeout_ms;
     request.stop = std::move(stop);
-    sdk::Upgraded upgraded = sdk::upgrade(http_.options(), request, "tcp", true);
+    sdk::Upgraded upgraded = sdk::upgrade(line_.http().options(), request, "tcp", true);
     if (upgraded.channel) return upgraded;
-    require(upgraded.response);
+    if (!upgraded.response.ok()) throw_engine_error(upgraded.response);
     throw EngineError(upgraded.response.status, "the engine gives no stream");
 }
 
@@ -112,14 +92,15 @@ sdk::Upgraded EngineExec::start(const std::string& exec_id, bool has_terminal, s
 }
 
 bool EngineExec::resize(const std::string& exec_id, int columns, int rows) {
-    return call("POST", std::string(api) + "/exec/" + exec_id + "/resize?h=" + std::to_string(rows) +
-                            "&w=" + std::to_string(columns))
+    return line_
+        .call("POST", std::string(api) + "/exec/" + exec_id + "/resize?h=" + std::to_string(rows) +
+                          "&w=" + std::to_string(columns))
         .ok();
 }
 
 ExecState EngineExec::inspect(const std::string& exec_id) {
-    const sdk::HttpResponse response = call("GET", std::string(api) + "/exec/" + exec_id + "/json");
-    require(response);
+    const sdk::HttpResponse response = line_.call("GET", std::string(api) + "/exec/" + exec_id + "/json");
+    if (!response.ok()) throw_engine_error(response);
     const json body = object_of(response);
     ExecState state;
     state.is_running = body.value("Running", false);

@@ -32,6 +32,11 @@ struct ExecState {
 /// Sends a signal to a further process of a container, and to no other that has got its number since.
 void signal_exec(const ExecState& state, std::int64_t container_pid, int signal_number);
 
+/// Whether the container's processes stand still: paused by its engine, or frozen through its control
+/// group, which the engine takes for running. A further process would be refused by one engine, and with
+/// another wait for as long as they stand. Throws EngineError or sdk::TransportError.
+[[nodiscard]] bool is_frozen(Engine& engine, const std::string& container_id);
+
 /// One thread at a time. Everything throws EngineError or sdk::TransportError.
 class EngineExec {
   public:
@@ -49,10 +54,8 @@ class EngineExec {
 
   private:
     sdk::Upgraded hijack(const std::string& path, const std::string& body, std::stop_token stop);
-    sdk::HttpResponse call(const std::string& method, const std::string& path,
-                           const std::string& body = {});
 
-    sdk::HttpClient http_;
+    EngineLine line_;
 };
 
 }  // namespace fallow::agent

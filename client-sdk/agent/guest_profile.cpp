@@ -107,6 +107,10 @@ std::optional<GuestUser> user_in_guest(std::string_view user, std::string_view p
     return find_user(name, passwd);
 }
 
+bool has_own_network_stack(std::string_view runtime) {
+    return runtime == "runsc" || runtime == "kata";
+}
+
 bool is_forbidden_variable(std::string_view name) {
     return name.starts_with("LD_") || name.starts_with("NVIDIA_");
 }

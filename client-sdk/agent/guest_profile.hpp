@@ -60,6 +60,11 @@ struct GuestProfile {
     std::vector<std::string> cdi_devices;     ///< "nvidia.com/gpu=UUID"
 };
 
+/// Whether guests of that runtime have a network stack of their own, beside the kernel's in their network
+/// namespace. Such a stack takes up the namespace's addresses when it likes, and lets nothing be reached
+/// from there.
+[[nodiscard]] bool has_own_network_stack(std::string_view runtime);
+
 /// A name that steers the dynamic loader or the NVIDIA runtime (CVE-2025-23266 is one such).
 [[nodiscard]] bool is_forbidden_variable(std::string_view name);
 

@@ -57,14 +57,16 @@ void read_guests(const json& map, GateTraffic& found) {
     }
 }
 
-/// A quota counts what it refuses, too, so what went out is counted behind it.
+/// A quota counts what it refuses, too, so what went out is counted behind it. The kernel takes none of
+/// which more is used than there is.
 std::string quota_rules(const TrafficTerms& terms, std::int64_t sent_bytes) {
+    const std::int64_t limit = terms.bytes_max.value_or(no_limit);
     return fmt::format(
         "add quota inet {0} {1} {{ over {2} bytes used {3} bytes }}\n"
         "add rule inet {0} {1} quota name \"{1}\" counter name \"{1}{4}\" reject with icmpx "
         "admin-prohibited\n"
         "add rule inet {0} {1} counter name \"{1}\" accept\n",
-        table_name, terms.lease_id, terms.bytes_max.value_or(no_limit), sent_bytes, refused_suffix);
+        table_name, terms.lease_id, limit, std::min(sent_bytes, limit), refused_suffix);
 }
 
 }  // namespace

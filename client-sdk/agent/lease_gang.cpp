@@ -16,10 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool has_gang(const LeaseRecord& record) {
-    return record.desired.spec && record.desired.spec->has_gang_network;
-}
-
 void write_readable(const fs::path& path, const std::string& text) {
     std::ofstream file(path);
     file << text << std::flush;
@@ -67,15 +63,21 @@ void LeaseTask::report_gang() {
     change([](LeaseRecord& changed) { changed.gang_reported = true; });
 }
 
-/// False when it has failed, and the guest is not to start.
-bool LeaseTask::join_gang(std::int64_t pid) {
+/// False when the guest is not to start: it has failed, or is wanted no more.
+bool LeaseTask::join_gang(const std::string& container_id) {
     const LeaseRecord r = record();
-    if (!has_gang(r)) return true;
+    if (r.gang_port == 0) return true;
+    if (!r.desired.run) return false;
     try {
         if (!context_.gangs) throw std::runtime_error("this host has stopped offering gangs a network");
-        context_.gangs->join(pid, *r.desired.gang, read_file(gang_key_file()),
+        if (!r.desired.gang) throw std::runtime_error("the server does not say which rank the lease has");
+        const auto container = runtime_->inspect(container_id);
+        if (!container || container->pid == 0) throw std::runtime_error("its container has no process");
+        context_.gangs->join(container->pid, *r.desired.gang, read_file(gang_key_file()),
                              static_cast<std::uint16_t>(r.gang_port));
         return true;
+    } catch (const sdk::TransportError&) {
+        throw;  // the engine is out of reach: the same may work in a moment
     } catch (const std::exception& error) {
         fail("start_failed", std::string("it has no private network: ") + error.what());
         return false;

@@ -176,7 +176,8 @@ void LeaseTask::carry_out(const Action& action) {
         case ActionKind::prepare:
             return on(engine_lane_, [this](std::stop_token stop) { prepare(stop); });
         case ActionKind::start:
-            return on(engine_lane_, [this, planned = boot_clock_ms()](std::stop_token) { start(planned); });
+            return on(engine_lane_, [this, planned = boot_clock_ms(), is_fresh = action.is_fresh](
+                                        std::stop_token) { start(planned, is_fresh); });
         case ActionKind::terminate:
             return on(engine_lane_,
                       [this, action](std::stop_token) { terminate(action.cause, action.until_boot_ms); });
@@ -231,54 +232,75 @@ void LeaseTask::fail(const char* reason, const std::string& detail) {
     change([&](LeaseRecord& r) { r.failure = LeaseFailure{reason, detail.substr(0, detail_bytes_max)}; });
 }
 
+/// Formatting and mounting take as long as the engine takes for the image and the container.
+std::future<void> LeaseTask::make_storage() {
+    const LeaseRecord r = record();
+    const std::int64_t bytes = r.desired.spec->disk_bytes;
+    if (!runtime_->is_here(r.desired.cards)) {
+        storage_.make_detached(bytes);
+        return std::async(std::launch::deferred, [] {});
+    }
+    storage_.make_folders();
+    return std::async(std::launch::async,
+                      [this, bytes] { storage_.make_outputs(context_.storage, bytes); });
+}
+
+/// Inputs, the checkpoint to go on from, and secrets.
+void LeaseTask::fill_storage(DesiredLease& lease, std::stop_token stop) {
+    const JobSpec& spec = *lease.spec;
+    if (!spec.inputs.empty()) download_inputs(inputs_, lease.lease_id, storage_, stop);
+    if (spec.checkpoint) {
+        storage_.make_output_folder(spec.checkpoint->path);
+        const auto number = restore_checkpoint(inputs_, lease.lease_id, *spec.checkpoint, storage_, stop);
+        if (number) {
+            lease.environment["FALLOW_CHECKPOINT_RESTORED"] = std::to_string(*number);
+            spdlog::info("lease {} goes on from checkpoint {}", lease.lease_id, *number);
+        }
+    }
+    if (!spec.secrets.empty()) fetch_secrets(stop);
+}
+
+void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, std::stop_token stop) {
+    const LeaseRecord r = record();
+    DesiredLease lease = r.desired;
+    const JobSpec& spec = *r.desired.spec;
+    const bool is_filled_here = needs_only_this_host(spec);
+    if (!is_filled_here) {
+        storage.get();
+        fill_storage(lease, stop);
+    }
+    if (stop.stop_requested()) return;
+    GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
+                            storage_.notices().string(),
+                            spec.secrets.empty() ? "" : storage_.secrets().string()};
+    if (spec.has_gang_network) prepare_gang(lease, folders);
+    const std::string id = runtime_->create(lease, image, folders, stop);
+    if (is_filled_here) storage.get();
+    if (id.empty()) return;
+    runtime_->connect(id, {lease.lease_id, r.egress_bytes, lease.egress_bytes_max});
+    if (!spec.secrets.empty()) {
+        const HostUser reader = runtime_->user_of(id, image);
+        storage_.give_secrets(reader.uid, reader.gid);
+    }
+    change([&](LeaseRecord& changed) {
+        changed.container_id = id;
+        changed.outputs = spec.outputs;
+        changed.checkpoint = spec.checkpoint;
+    });
+}
+
 void LeaseTask::prepare(std::stop_token stop) {
     const LeaseRecord r = record();
     const JobSpec& spec = *r.desired.spec;
-    const bool needs_reach = !spec.secrets.empty() || spec.health || spec.idle;
+    const bool needs_reach = !spec.secrets.empty() || spec.idle;
     if (needs_reach && !runtime_->reaches_guests())
-        return fail("start_failed", "secrets, health checks and an end when idle are not had on a cluster");
+        return fail("start_failed", "secrets and an end when idle are not had on a cluster");
     note_deadlines(false);
-    ImageFacts image;
     try {
-        image = runtime_->obtain_image(spec.image, stop);
-    } catch (const ImageError& error) {
-        return fail("image_pull_failed", error.what());
-    }
-    note_deadlines(true);
-    try {
-        if (runtime_->is_here(r.desired.cards))
-            storage_.make(context_.storage, spec.disk_bytes);
-        else
-            storage_.make_detached(spec.disk_bytes);
-        if (!spec.inputs.empty()) download_inputs(inputs_, r.desired.lease_id, storage_, stop);
-        DesiredLease lease = r.desired;
-        if (spec.checkpoint) {
-            storage_.make_output_folder(spec.checkpoint->path);
-            const auto number =
-                restore_checkpoint(inputs_, lease.lease_id, *spec.checkpoint, storage_, stop);
-            if (number) {
-                lease.environment["FALLOW_CHECKPOINT_RESTORED"] = std::to_string(*number);
-                spdlog::info("lease {} goes on from checkpoint {}", lease.lease_id, *number);
-            }
-        }
-        if (!spec.secrets.empty()) fetch_secrets(stop);
-        if (stop.stop_requested()) return;
-        GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
-                                storage_.notices().string(),
-                                spec.secrets.empty() ? "" : storage_.secrets().string()};
-        if (spec.has_gang_network) prepare_gang(lease, folders);
-        meter_traffic();
-        const std::string id = runtime_->create(lease, image, folders, stop);
-        if (id.empty()) return;
-        if (!spec.secrets.empty()) {
-            const HostUser reader = runtime_->user_of(id, image);
-            storage_.give_secrets(reader.uid, reader.gid);
-        }
-        change([&](LeaseRecord& changed) {
-            changed.container_id = id;
-            changed.outputs = spec.outputs;
-            changed.checkpoint = spec.checkpoint;
-        });
+        std::future<void> storage = make_storage();
+        const ImageFacts image = runtime_->obtain_image(spec.image, stop);
+        note_deadlines(true);
+        make_guest(image, std::move(storage), stop);
     } catch (const sdk::TransportError&) {
         throw;  // the server or the engine is out of reach: the same may work in a moment
     } catch (const RuntimeUnreachable&) {
@@ -302,35 +324,41 @@ void LeaseTask::note_started(const ContainerInspection& inspection, bool just_no
         r.meter.resume(r.started_boot_ms);
         r.usage_stated_boot_ms = now;
     });
+    // At once, and not after another look at the engine; should the lane be busy, the next round reports
+    // it.
+    server_lane_->post_if_idle(std::string(name_of(ActionKind::report_running)),
+                               [this](std::stop_token) { report_running(); });
     watch(inspection);
     ship_logs();
 }
 
-void LeaseTask::start(std::int64_t planned_boot_ms) {
-    const std::string id = record().container_id;
-    auto inspection = runtime_->inspect(id);
+/// Whether a container that is not known to be fresh has to be started; else it is noted what it is.
+bool LeaseTask::is_to_be_started(const std::string& id) {
+    const auto inspection = runtime_->inspect(id);
     if (!inspection) {
         change([](LeaseRecord& r) { r.container_id.clear(); });
-        return;
+    } else if (inspection->ever_started) {
+        note_started(*inspection, false);
+    } else if (inspection->state == ContainerState::exited) {
+        fail("start_failed", "it ended before it was started");
+    } else {
+        return true;
     }
-    if (inspection->ever_started) return note_started(*inspection, false);
-    if (inspection->state == ContainerState::exited)
-        return fail("start_failed", "it ended before it was started");
+    return false;
+}
+
+void LeaseTask::start(std::int64_t planned_boot_ms, bool is_fresh) {
+    const std::string id = record().container_id;
+    if (!is_fresh && !is_to_be_started(id)) return;
     watch({});  // before it runs: nothing computes unguarded
-    if (!join_gang(inspection->pid)) return;
+    if (!join_gang(id)) return;
     // This process may have stood still since the plan, and the server have given the lease up.
     if (boot_clock_ms() - planned_boot_ms > start_late_ms) throw std::runtime_error("the plan is too old");
     try {
-        runtime_->start(id);
+        if (const auto started = runtime_->start(id)) note_started(*started, true);
     } catch (const RuntimeError& error) {
-        return fail("start_failed", error.what());
+        fail("start_failed", error.what());
     }
-    if (const auto started = runtime_->inspect(id)) note_started(*started, true);
-    // At once, and not after another look at the engine; should the lane be busy, the next round reports
-    // it.
-    if (record().started)
-        server_lane_->post_if_idle(std::string(name_of(ActionKind::report_running)),
-                                   [this](std::stop_token) { report_running(); });
 }
 
 void LeaseTask::ship_logs() {

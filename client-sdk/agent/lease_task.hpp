@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -71,10 +72,14 @@ class LeaseTask {
 
     // The engine's lane.
     void prepare(std::stop_token stop);
+    void make_guest(const ImageFacts& image, std::future<void> storage, std::stop_token stop);
+    [[nodiscard]] std::future<void> make_storage();
+    void fill_storage(DesiredLease& lease, std::stop_token stop);
     void note_deadlines(bool has_image);
     void fetch_secrets(std::stop_token stop);
     void fail_start();
-    void start(std::int64_t planned_boot_ms);
+    void start(std::int64_t planned_boot_ms, bool is_fresh);
+    [[nodiscard]] bool is_to_be_started(const std::string& id);
     void note_started(const ContainerInspection& inspection, bool just_now);
     void terminate(StopCause cause, std::int64_t until_boot_ms);
     void write_notice(StopCause cause, std::int64_t until_boot_ms);
@@ -117,7 +122,7 @@ class LeaseTask {
     [[nodiscard]] std::filesystem::path gang_key_file() const;
     void prepare_gang(DesiredLease& lease, GuestFolders& folders);
     void report_gang();
-    [[nodiscard]] bool join_gang(std::int64_t pid);
+    [[nodiscard]] bool join_gang(const std::string& container_id);
     void leave_gang();
 
     void watch(const std::optional<ContainerInspection>& inspection);

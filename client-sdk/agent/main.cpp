@@ -249,7 +249,9 @@ void add_run(CLI::App& app, RunArguments& arguments) {
     command
         ->add_option("--engine-socket", arguments.options.engine_socket, "Unix socket of Podman or Docker")
         ->capture_default_str();
-    command->add_option("--runtime", arguments.options.runtime, "The OCI runtime that guests run under")
+    command
+        ->add_option("--runtime", arguments.options.runtime,
+                     "The OCI runtime that guests run under; with runsc and kata they have no network")
         ->check(CLI::IsMember({"runc", "crun", "runsc", "kata"}))
         ->capture_default_str();
     command

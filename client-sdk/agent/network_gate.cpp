@@ -216,7 +216,7 @@ void NetworkGate::open() {
 
 void NetworkGate::connect(std::int64_t pid, const TrafficTerms& terms) {
     const std::lock_guard lock(mutex_);
-    open_locked();
+    if (metered_.erase(terms.lease_id) == 0) open_locked();
     const NetworkSpace gate(handle().string());
     const NetworkSpace guest(network_path_of(pid));
     int index = 0;
@@ -237,6 +237,7 @@ void NetworkGate::meter(const TrafficTerms& terms) {
     const NetworkSpace gate(handle().string());
     const std::string rules = meter_rules(terms, read_traffic(gate.number()));
     if (!rules.empty()) load_rules(gate.number(), rules);
+    metered_.insert(terms.lease_id);
 }
 
 std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id) {
@@ -250,6 +251,7 @@ std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id)
 
 void NetworkGate::forget(const std::string& lease_id) {
     const std::lock_guard lock(mutex_);
+    metered_.erase(lease_id);
     if (!is_open()) return;
     const NetworkSpace gate(handle().string());
     const std::string rules = forget_rules(lease_id, read_traffic(gate.number()));

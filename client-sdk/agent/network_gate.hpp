@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,7 +69,8 @@ class NetworkGate {
 
     GateOptions options_;
     std::mutex mutex_;
-    std::string rules_in_force_;  ///< in the gate, as far as this process knows
+    std::string rules_in_force_;     ///< in the gate, as far as this process knows
+    std::set<std::string> metered_;  ///< leases for which all is in order, until a guest of theirs comes
 };
 
 }  // namespace fallow::agent

@@ -123,12 +123,6 @@ bool is_overdue(const LeaseRecord& r, std::int64_t now) {
     return spec.start_timeout_ms > 0 && now - r.image_boot_ms >= spec.start_timeout_ms;
 }
 
-/// Such a job is prepared while the server is still told that the lease is accepted; it starts only when
-/// that was heard. Inputs and secrets are given out for an accepted lease alone.
-bool needs_only_this_host(const JobSpec& spec) {
-    return spec.inputs.empty() && !spec.checkpoint && spec.secrets.empty();
-}
-
 std::optional<Action> plan_engine(const Situation& s) {
     const LeaseRecord& r = s.record;
     const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
@@ -152,11 +146,16 @@ std::optional<Action> plan_engine(const Situation& s) {
     if (!is_wanted(r) || !r.desired.spec || s.fenced) return std::nullopt;
     if (r.accepted && is_overdue(r, s.now)) return act(ActionKind::fail_start);
     if (s.container == nullptr || r.container_id.empty()) {
+        // Prepared while the server is still told that the lease is accepted; started only when that was
+        // heard.
         const bool may_prepare = r.accepted || needs_only_this_host(*r.desired.spec);
         return may_prepare ? std::optional(act(ActionKind::prepare)) : std::nullopt;
     }
     const bool may_start = r.accepted && !r.started && s.is_confirmed && !awaits_gang(r);
-    return may_start ? std::optional(act(ActionKind::start)) : std::nullopt;
+    if (!may_start) return std::nullopt;
+    Action start = act(ActionKind::start);
+    start.is_fresh = s.container->state == ContainerState::created;
+    return start;
 }
 
 /// Only of a container that was seen running just now: one that has exited unseen must not be billed
@@ -337,6 +336,10 @@ void plan_orphans(const Observed& observed, std::vector<Action>& actions) {
 }
 
 }  // namespace
+
+bool needs_only_this_host(const JobSpec& spec) {
+    return spec.inputs.empty() && !spec.checkpoint && spec.secrets.empty();
+}
 
 std::string_view name_of(ActionKind kind) {
     switch (kind) {

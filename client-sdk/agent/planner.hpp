@@ -109,8 +109,13 @@ struct Action {
     std::string container_id;  ///< of remove_orphan
     StopCause cause = StopCause::none;
     std::int64_t until_boot_ms = 0;  ///< of reclaim and terminate: when the notice or grace is over
+    bool is_fresh = false;           ///< of start: the container was just seen, and has never run
     friend bool operator==(const Action&, const Action&) = default;
 };
+
+/// Whether a job can be prepared without the server: inputs, checkpoints and secrets are given out for an
+/// accepted lease alone.
+[[nodiscard]] bool needs_only_this_host(const JobSpec& spec);
 
 /// `desired` is null until the server has told us once since the agent started; then the records alone say
 /// what should be, their deadlines hold, and nothing counts as an orphan.

@@ -67,13 +67,17 @@ class Runtime {
 
     /// Throws ImageError. Nothing is known of an image that is pulled where the guest will run.
     [[nodiscard]] virtual ImageFacts obtain_image(const std::string& reference, std::stop_token stop) = 0;
-    /// Everything but the start; the guest's id, empty when `stop` came first. What an earlier try has left
-    /// is removed before.
+    /// Everything but its network and the start; the guest's id, empty when `stop` came first. What an
+    /// earlier try has left is removed before. `folders` need not hold anything yet.
     [[nodiscard]] virtual std::string create(const DesiredLease& lease, const ImageFacts& image,
                                              const GuestFolders& folders, std::stop_token stop) = 0;
+    /// Gives a created guest its network, with what its `folders` hold now. Throws RuntimeError; then it is
+    /// removed, since nothing may start that has a network without its rules, or only half of it.
+    virtual void connect(const std::string& id, const TrafficTerms& terms);
     /// Who a created guest's command will be on this host: the owner of files that it alone may read.
     [[nodiscard]] virtual HostUser user_of(const std::string& id, const ImageFacts& image);
-    virtual void start(const std::string& id) = 0;
+    /// The guest as it is then; nothing when it is not there any more.
+    [[nodiscard]] virtual std::optional<ContainerInspection> start(const std::string& id) = 0;
     /// Runs a further command in a guest, with its rights, and waits; the exit code, or nothing when it had
     /// not ended after so long, or `stop` came first: then it is killed.
     [[nodiscard]] virtual std::optional<std::int64_t> run_in(const std::string& id,
@@ -91,20 +95,23 @@ class Runtime {
 
     // Any thread. Guests without a network send nothing, and are not counted.
 
-    /// Before the lease's first guest is made: where its count begins, and its limit. Later: its limit.
+    /// Of a lease that has a guest: its limit, when it is another one.
     virtual void meter_traffic(const TrafficTerms& terms);
     /// Nothing where the lease is not counted.
     [[nodiscard]] virtual std::optional<GuestTraffic> traffic_of(const std::string& lease_id);
     /// Its guests have ended, and nobody asks again.
     virtual void forget_traffic(const std::string& lease_id);
 
-    /// Any thread. Whether `user_of` and `run_in` can be had: a cluster's guests are out of reach for them.
+    /// Any thread. Whether `user_of` can be had, and what a guest uses be measured: a cluster's guests are
+    /// out of reach for that.
     [[nodiscard]] virtual bool reaches_guests() const { return false; }
 
     /// Any thread. Whether the guest of these cards runs on this host: then the guard here can freeze it,
     /// and its working storage is mounted here. Elsewhere the node sees to both.
     [[nodiscard]] virtual bool is_here(const std::vector<LeaseCard>& cards) const = 0;
 };
+
+inline void Runtime::connect(const std::string&, const TrafficTerms&) {}
 
 inline HostUser Runtime::user_of(const std::string&, const ImageFacts&) {
     throw RuntimeError("the guest's user is not known here");

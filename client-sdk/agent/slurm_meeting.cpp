@@ -106,6 +106,52 @@ SlurmStatus parse_status(std::string_view text) {
     }
 }
 
+std::string encode_look(const SlurmLook& look) {
+    return json{{"number", look.number}, {"command", look.command}, {"timeout_ms", look.timeout_ms}}.dump(
+        1);
+}
+
+SlurmLook parse_look(std::string_view text) {
+    try {
+        const json object = json::parse(text);
+        return {.number = object.at("number").get<std::int64_t>(),
+                .command = object.at("command").get<std::vector<std::string>>(),
+                .timeout_ms = object.at("timeout_ms").get<std::int64_t>()};
+    } catch (const json::exception& error) {
+        throw std::runtime_error(std::string("a look has not the expected form: ") + error.what());
+    }
+}
+
+std::string encode_looked(const SlurmLooked& looked) {
+    json object = {{"number", looked.number}, {"exit_code", nullptr}, {"problem", looked.problem}};
+    if (looked.exit_code) object["exit_code"] = *looked.exit_code;
+    return object.dump(1, ' ', false, json::error_handler_t::replace);
+}
+
+SlurmLooked parse_looked(std::string_view text) {
+    try {
+        const json object = json::parse(text);
+        SlurmLooked looked;
+        looked.number = object.at("number").get<std::int64_t>();
+        if (const json& code = object.at("exit_code"); !code.is_null())
+            looked.exit_code = code.get<std::int64_t>();
+        looked.problem = object.at("problem").get<std::string>();
+        return looked;
+    } catch (const json::exception& error) {
+        throw std::runtime_error(std::string("a look's end has not the expected form: ") + error.what());
+    }
+}
+
+std::optional<SlurmLook> read_look(const SlurmMeeting& meeting) {
+    if (!std::filesystem::exists(meeting.look())) return std::nullopt;
+    return parse_look(read_file(meeting.look()));
+}
+
+std::optional<SlurmLooked> read_looked(const SlurmMeeting& meeting) {
+    if (!std::filesystem::exists(meeting.looked())) return std::nullopt;
+    return parse_looked(read_file(meeting.looked()));
+}
+
 std::optional<SlurmStatus> read_status(const SlurmMeeting& meeting) {
     if (!std::filesystem::exists(meeting.status())) return std::nullopt;
     return parse_status(read_file(meeting.status()));

@@ -1,6 +1,7 @@
 // Where the agent and the batch job of a lease meet: files in the lease's folder, which both see. The agent
-// writes the errand and the word to start, the job writes its status and the guest's output. Each file has
-// one writer, and is whole at any moment; the output only grows.
+// writes the errand, the word to start and the commands to be run in the guest, the job writes its status,
+// the guest's output and how those commands ended. Each file has one writer, and is whole at any moment;
+// the output only grows.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/guest_profile.hpp"
 #include "agent/lease.hpp"
@@ -25,6 +27,8 @@ struct SlurmMeeting {
     [[nodiscard]] std::filesystem::path status() const { return folder / "status.json"; }
     [[nodiscard]] std::filesystem::path output() const { return folder / "output"; }  ///< in log frames
     [[nodiscard]] std::filesystem::path journal() const { return folder / "job.log"; }
+    [[nodiscard]] std::filesystem::path look() const { return folder / "look.json"; }
+    [[nodiscard]] std::filesystem::path looked() const { return folder / "looked.json"; }
 };
 
 [[nodiscard]] SlurmMeeting meeting_of(const std::filesystem::path& lease_folder);
@@ -63,14 +67,37 @@ struct SlurmStatus {
     friend bool operator==(const SlurmStatus&, const SlurmStatus&) = default;
 };
 
+/// A command that the job is to run in the guest: each number once, in order.
+struct SlurmLook {
+    std::int64_t number = 0;
+    std::vector<std::string> command;
+    std::int64_t timeout_ms = 0;
+    friend bool operator==(const SlurmLook&, const SlurmLook&) = default;
+};
+
+/// How the command of that number ended.
+struct SlurmLooked {
+    std::int64_t number = 0;
+    std::optional<std::int64_t> exit_code;  ///< nothing: it had not ended in time
+    std::string problem;                    ///< not empty: it could not be run
+    friend bool operator==(const SlurmLooked&, const SlurmLooked&) = default;
+};
+
 [[nodiscard]] std::string encode_errand(const SlurmErrand& errand);
 [[nodiscard]] std::string encode_status(const SlurmStatus& status);
-/// Both throw std::runtime_error on anything the functions above did not write.
+[[nodiscard]] std::string encode_look(const SlurmLook& look);
+[[nodiscard]] std::string encode_looked(const SlurmLooked& looked);
+/// All throw std::runtime_error on anything the functions above did not write.
 [[nodiscard]] SlurmErrand parse_errand(std::string_view text);
 [[nodiscard]] SlurmStatus parse_status(std::string_view text);
+[[nodiscard]] SlurmLook parse_look(std::string_view text);
+[[nodiscard]] SlurmLooked parse_looked(std::string_view text);
 
 /// Nothing when the job has not said anything yet.
 [[nodiscard]] std::optional<SlurmStatus> read_status(const SlurmMeeting& meeting);
+/// Nothing when none has been asked for, or has ended.
+[[nodiscard]] std::optional<SlurmLook> read_look(const SlurmMeeting& meeting);
+[[nodiscard]] std::optional<SlurmLooked> read_looked(const SlurmMeeting& meeting);
 /// Empty when there is none.
 [[nodiscard]] std::string read_job(const SlurmMeeting& meeting);
 

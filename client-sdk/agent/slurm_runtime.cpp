@@ -27,6 +27,8 @@ namespace fs = std::filesystem;
 constexpr std::int64_t look_every_ms = 100;
 constexpr std::int64_t jobs_age_ms = 2000;
 constexpr std::int64_t start_within_ms = 30'000;
+/// Beside the time that a command in the guest has: a shared file system shows changes late.
+constexpr std::int64_t answer_within_ms = 30'000;
 /// Slurm's own KillWait is 30 s unless it is configured.
 constexpr std::int64_t end_within_ms = 60'000;
 constexpr std::int64_t mib = 1024 * 1024;
@@ -218,19 +220,41 @@ std::string SlurmRuntime::create(const DesiredLease& lease, const ImageFacts&, c
     return await_prepared(meeting, job, stop);
 }
 
-void SlurmRuntime::start(const std::string& id) {
+std::optional<ContainerInspection> SlurmRuntime::start(const std::string& id) {
     const auto found = find(id);
     if (!found) throw RuntimeError("the job is not there any more");
     write_file_atomically(found->meeting.start(), "start\n");
     for (const std::int64_t until = boot_clock_ms() + start_within_ms; boot_clock_ms() < until;) {
         const auto status = read_status(found->meeting);
-        if (status && status->started_unix_ms != 0) return;
+        if (status && status->started_unix_ms != 0) return inspect(id);
         if (has_ended(status)) throw RuntimeError(status->detail);
         if (!is_active(cluster_.jobs(jobs_age_ms), found->job))
             throw RuntimeError("Slurm ended job " + found->job + " before it was started");
         pause(look_every_ms, {});
     }
     throw RuntimeUnreachable("job " + found->job + " does not start its guest");
+}
+
+std::optional<std::int64_t> SlurmRuntime::run_in(const std::string& id,
+                                                 const std::vector<std::string>& command,
+                                                 std::int64_t timeout_ms, std::stop_token stop) {
+    const auto found = find(id);
+    if (!found) throw RuntimeError("the job is not there any more");
+    const auto last = read_look(found->meeting);
+    const std::int64_t number = last ? last->number + 1 : 1;
+    write_file_atomically(found->meeting.look(), encode_look({number, command, timeout_ms}), true);
+    const std::int64_t until = boot_clock_ms() + timeout_ms + answer_within_ms;
+    while (!stop.stop_requested() && boot_clock_ms() < until) {
+        const auto looked = read_looked(found->meeting);
+        if (looked && looked->number == number) {
+            if (!looked->problem.empty()) throw RuntimeError(looked->problem);
+            return looked->exit_code;
+        }
+        if (has_ended(read_status(found->meeting))) throw RuntimeError("the guest has ended");
+        pause(look_every_ms, stop);
+    }
+    if (stop.stop_requested()) return std::nullopt;
+    throw RuntimeUnreachable("job " + found->job + " does not say how a command in its guest ended");
 }
 
 /// What Slurm says of the job's time is an upper bound of the guest's. Its seconds are whole ones.

@@ -23,7 +23,12 @@ class SlurmRuntime final : public Runtime {
     [[nodiscard]] ImageFacts obtain_image(const std::string&, std::stop_token) override { return {}; }
     [[nodiscard]] std::string create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token stop) override;
-    void start(const std::string& id) override;
+    [[nodiscard]] std::optional<ContainerInspection> start(const std::string& id) override;
+    /// By the job on the guest's node. Throws RuntimeUnreachable when that does not answer.
+    [[nodiscard]] std::optional<std::int64_t> run_in(const std::string& id,
+                                                     const std::vector<std::string>& command,
+                                                     std::int64_t timeout_ms,
+                                                     std::stop_token stop) override;
     [[nodiscard]] std::optional<ContainerInspection> inspect(const std::string& id) override;
     bool signal(const std::string& id, const char* signal_name) override;
     /// What is frozen is so by the guard, through the control group, and resumed there.

@@ -109,6 +109,48 @@ class OutputCopy {
     std::jthread thread_;  // last: it uses all of the above
 };
 
+/// Runs commands in the guest, as the agent asks for them: one at a time.
+class GuestLooks {
+  public:
+    GuestLooks(ConnectRuntime connect, std::string id, SlurmMeeting meeting)
+        : connect_(std::move(connect)),
+          id_(std::move(id)),
+          meeting_(std::move(meeting)),
+          thread_([this](std::stop_token stop) { serve(stop); }) {}
+
+  private:
+    void serve(const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+            try {
+                const auto look = read_look(meeting_);
+                if (look && look->number > done_) carry_out(*look, stop);
+            } catch (const std::exception& error) {
+                spdlog::warn("a command was not run in the guest: {}", error.what());
+            }
+            const timespec pause{0, round_ms * 1'000'000};
+            ::nanosleep(&pause, nullptr);
+        }
+    }
+
+    /// An engine that does not answer leaves the agent without an answer, too.
+    void carry_out(const SlurmLook& look, const std::stop_token& stop) {
+        done_ = look.number;
+        SlurmLooked looked{look.number, std::nullopt, {}};
+        try {
+            looked.exit_code = connect_()->run_in(id_, look.command, look.timeout_ms, stop);
+        } catch (const RuntimeError& error) {
+            looked.problem = error.what();
+        }
+        write_file_atomically(meeting_.looked(), encode_looked(looked), true);
+    }
+
+    ConnectRuntime connect_;
+    std::string id_;
+    SlurmMeeting meeting_;
+    std::int64_t done_ = 0;
+    std::jthread thread_;  // last: it uses all of the above
+};
+
 /// Whether the agent still hears from the server, as a node sees it that shares no clock with it: the file
 /// changes.
 class Pulse {
@@ -247,6 +289,8 @@ class SlurmStep {
         if (status_.started_unix_ms == 0) status_.started_unix_ms = wall_clock_ms();
         say();
         OutputCopy output(connect_(), id, meeting_.output());
+        std::optional<GuestLooks> looks;
+        if (errand_.lease.spec->health) looks.emplace(connect_, id, meeting_);
         while (true) {
             const auto inspection = look();
             if (inspection && (!*inspection || (*inspection)->state == ContainerState::exited)) {
@@ -255,6 +299,7 @@ class SlurmStep {
             }
             act(hear(boot_clock_ms()));
         }
+        looks.reset();
         status_.oom_killed = (status_.oom_killed || kernel_saw_oom_kill(id)) && status_.exit_code != 0;
         try {
             output.finish();

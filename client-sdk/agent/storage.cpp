@@ -159,6 +159,10 @@ void WorkingStorage::make_loop(std::int64_t disk_bytes, bool is_encrypted) const
 
 void WorkingStorage::make(StorageKind kind, std::int64_t disk_bytes) {
     make_folders();
+    make_outputs(kind, disk_bytes);
+}
+
+void WorkingStorage::make_outputs(StorageKind kind, std::int64_t disk_bytes) const {
     if (kind == StorageKind::loop)
         make_loop(disk_bytes, can_encrypt_folders());
     else

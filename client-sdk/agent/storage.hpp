@@ -48,11 +48,16 @@ class WorkingStorage {
     /// it likes.
     [[nodiscard]] std::filesystem::path spool() const { return folder_ / "spool"; }
 
-    /// Fresh and empty, whatever was there. Throws std::runtime_error.
+    /// Fresh and empty folders, whatever was there; `out` is closed until it is made. Throws
+    /// std::runtime_error, as the two below do.
+    void make_folders();
+    /// Folders, and the file system of `out`.
     void make(StorageKind kind, std::int64_t disk_bytes);
     /// The same for a guest that runs on another host, which sees this folder: `out` is an image file that
     /// is mounted where the guest is.
     void make_detached(std::int64_t disk_bytes);
+    /// The file system of `out`, in folders that are made.
+    void make_outputs(StorageKind kind, std::int64_t disk_bytes) const;
     /// Mounts that image here, if there is one and it is not mounted yet; and the opposite. To be read only
     /// where the guest was elsewhere: its own mount may still be there.
     void attach(bool is_read_only) const;
@@ -82,7 +87,6 @@ class WorkingStorage {
   private:
     [[nodiscard]] std::filesystem::path image() const { return folder_ / "out.img"; }
     void make_loop(std::int64_t disk_bytes, bool is_encrypted) const;
-    void make_folders();
     [[nodiscard]] bool is_mounted(const std::filesystem::path& folder) const;
     static void unmount(const std::filesystem::path& folder);
     [[nodiscard]] std::optional<int> open_below_outputs(const std::string& path, std::uint64_t flags) const;

@@ -24,6 +24,7 @@ namespace fallow::agent {
 struct TunnelContext {
     const StateFolder& state;
     std::string engine_socket;  ///< empty: the guests are in engines of other machines
+    std::string runtime;        ///< which runs the guests
     std::function<std::int64_t()> server_unix_ms;
     /// What this host has of a lease now.
     std::function<std::optional<LeaseRecord>(const std::string& lease_id)> find;

@@ -42,9 +42,11 @@ LeaseRecord running_lease(const TunnelContext& context, const std::string& lease
     auto record = context.find(lease_id);
     if (!record || record->container_id.empty() || !record->started || record->exit || record->kill_sent)
         throw Refusal("the job's container is not running");
-    if (record->paused_boot_ms != 0)
-        throw Refusal(
-            "the job is frozen at the moment, because its host has lost touch with the server: try again");
+    Engine engine(context.engine_socket);
+    if (record->paused_boot_ms != 0 || is_frozen(engine, record->container_id))
+        throw Refusal(std::string(sdk::tunnel_job_frozen) +
+                      ": the job is frozen at the moment, because its host has lost touch with the server "
+                      "or has paused it: try again");
     return std::move(*record);
 }
 
@@ -159,6 +161,9 @@ void serve_attach(const TunnelContext& context, FrameLink& link, const LeaseReco
 
 void serve_port(const TunnelContext& context, FrameLink& link, const LeaseRecord& record,
                 const TunnelRequest& asked, const std::stop_token& stop) {
+    if (has_own_network_stack(context.runtime))
+        throw Refusal("no port of the job can be reached: its host runs jobs under " + context.runtime +
+                      ", which has a network stack of its own. Use exec");
     const auto container = Engine(context.engine_socket).inspect(record.container_id);
     if (!container || container->pid <= 0) throw Refusal("the job's container is not running");
     const ContainerPort port(container->pid, static_cast<int>(asked.port));

@@ -17,10 +17,15 @@ the job. It ends with the exit code of the process; when the connection breaks t
 
 constexpr const char* ssh_footer =
     R"(The image must have an SSH server that the job has started and that listens on
-this port of its loopback. The same for any program that takes a ProxyCommand:
+this port of its loopback. A job has no capabilities, so the server runs as the user that it lets in (USER in
+the image), at a port above 1023; give it its host key as a secret, so that you know whom you talk to:
 
-  ssh -o ProxyCommand='fallow job port-forward --stdio job_… 22' user@job_…
-  fallow job ssh job_… -l root -- nvidia-smi)";
+  dropbear -F -E -s -r /run/secrets/host-key -P /tmp/dropbear.pid -p 127.0.0.1:2222
+
+The same for any program that takes a ProxyCommand:
+
+  ssh -o ProxyCommand='fallow job port-forward --stdio job_… 2222' user@job_…
+  fallow job ssh job_… -l user -- nvidia-smi)";
 
 void add_exec(CLI::App& job, Context& context) {
     auto& command = *job.add_subcommand("exec", "Run a further process in a job's container");

@@ -111,7 +111,10 @@ void print_stats(Context& context, const StatsArguments& arguments) {
         print_card(telemetry, card);
     if (telemetry.cards.empty())
         Context::message("nothing of this lease was measured, or is kept any more");
-    if (!telemetry.efficiency) return;
+    // What was said above is not said again as the reason why there is no hint.
+    const bool is_all_said = telemetry.cards.empty() && telemetry.efficiency &&
+                             telemetry.efficiency->verdict == "nothing_measured";
+    if (!telemetry.efficiency || is_all_said) return;
     print_text("\n");
     print_fields(efficiency_lines(*telemetry.efficiency));
 }

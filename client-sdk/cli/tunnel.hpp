@@ -59,7 +59,7 @@ void run_copy(Context& context, const CopyArguments& arguments);
 
 struct SshArguments {
     std::string job_id;
-    std::int64_t port = 22;
+    std::int64_t port = 2222;  ///< a job without capabilities cannot have 22
     std::string user;
     std::vector<std::string> words;
 };

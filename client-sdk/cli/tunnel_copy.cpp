@@ -98,6 +98,7 @@ sdk::FrameLink open_tar(Context& context, const std::string& job_id, const sdk::
     try {
         return sdk::open_tunnel(http_options(context), job_id, request);
     } catch (const sdk::TunnelRefused& refused) {
+        if (std::string_view(refused.what()).starts_with(sdk::tunnel_job_frozen)) throw;
         throw CommandFailed(std::string(refused.what()) +
                             " (files are copied by tar, which the image must have)");
     }

@@ -2,8 +2,6 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
-#include <openssl/ssl.h>
-#include <openssl/x509_vfy.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -11,6 +9,8 @@
 #include <charconv>
 #include <chrono>
 #include <new>
+
+#include "curl_connection.hpp"
 
 namespace fallow::sdk {
 namespace {
@@ -115,38 +115,6 @@ HttpResponse parse_head(std::string_view head) {
 
 }  // namespace
 
-namespace {
-
-TransportErrorKind kind_of(CURLcode code) {
-    switch (code) {
-        case CURLE_OPERATION_TIMEDOUT:
-            return TransportErrorKind::timeout;
-        case CURLE_COULDNT_CONNECT:
-        case CURLE_COULDNT_RESOLVE_HOST:
-            return TransportErrorKind::refused;
-        case CURLE_SSL_CONNECT_ERROR:
-        case CURLE_PEER_FAILED_VERIFICATION:
-        case CURLE_SSL_CACERT_BADFILE:
-        case CURLE_SSL_CERTPROBLEM:
-            return TransportErrorKind::tls;
-        default:
-            return TransportErrorKind::other;
-    }
-}
-
-/// As in http_client.cpp: the server's certificate is judged by the clock that the options give.
-CURLcode judge_by_clock(CURL*, void* context, void* options) noexcept {
-    try {
-        const std::int64_t now = static_cast<const HttpClientOptions*>(options)->unix_seconds();
-        X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(static_cast<SSL_CTX*>(context)), now);
-        return CURLE_OK;
-    } catch (...) {
-        return CURLE_ABORTED_BY_CALLBACK;
-    }
-}
-
-}  // namespace
-
 struct Channel::Impl {
     struct Deleter {
         void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -163,31 +131,13 @@ Channel::Channel(const HttpClientOptions& options) : impl_(std::make_unique<Impl
     impl_->handle.reset(curl_easy_init());
     if (!impl_->handle) throw std::bad_alloc();
     CURL* const handle = impl_->handle.get();
-    const auto set_if = [handle](CURLoption option, const std::string& value) {
-        if (!value.empty()) curl_easy_setopt(handle, option, value.c_str());
-    };
-    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(handle, CURLOPT_CONNECT_ONLY, 1L);
-    curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-    curl_easy_setopt(handle, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(handle, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout_ms));
-    set_if(CURLOPT_URL, options.base_url);
-    set_if(CURLOPT_UNIX_SOCKET_PATH, options.unix_socket_path);
-    set_if(CURLOPT_CAINFO, options.ca_file);
-    if (!options.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAPATH, nullptr);
-    set_if(CURLOPT_SSLCERT, options.client_certificate_file);
-    set_if(CURLOPT_SSLKEY, options.client_key_file);
-    if (options.unix_seconds) {
-        curl_easy_setopt(handle, CURLOPT_SSL_CTX_FUNCTION, &judge_by_clock);
-        curl_easy_setopt(handle, CURLOPT_SSL_CTX_DATA, &options);
-    }
-    if (!options.base_url.starts_with("https://")) curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    set_connection(handle, options);
+    set_option(handle, CURLOPT_CONNECT_ONLY, 1L);
+    set_option(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout_ms));
+    set_option(handle, CURLOPT_URL, options.base_url.c_str());
     const CURLcode code = curl_easy_perform(handle);
-    if (code != CURLE_OK) fail(kind_of(code), options.base_url + ": " + curl_easy_strerror(code));
+    if (code != CURLE_OK)
+        fail(transport_error_kind(code), options.base_url + ": " + curl_easy_strerror(code));
     if (curl_easy_getinfo(impl_->handle.get(), CURLINFO_ACTIVESOCKET, &impl_->descriptor) != CURLE_OK ||
         impl_->descriptor == CURL_SOCKET_BAD)
         fail(TransportErrorKind::other, "the connection broke");

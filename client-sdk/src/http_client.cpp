@@ -1,13 +1,13 @@
 #include "fallow/http_client.hpp"
 
 #include <curl/curl.h>
-#include <openssl/ssl.h>
-#include <openssl/x509_vfy.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+
+#include "curl_connection.hpp"
 
 namespace fallow::sdk {
 namespace {
@@ -52,28 +52,6 @@ bool is_loopback_url(std::string_view url) {
     host = host.substr(0, host.find(':'));
     if (host == "localhost") return true;
     return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
-}
-
-TransportErrorKind kind_of(CURLcode code) {
-    switch (code) {
-        case CURLE_OPERATION_TIMEDOUT:
-            return TransportErrorKind::timeout;
-        case CURLE_COULDNT_CONNECT:
-        case CURLE_COULDNT_RESOLVE_HOST:
-        case CURLE_COULDNT_RESOLVE_PROXY:
-            return TransportErrorKind::refused;
-        case CURLE_SSL_CONNECT_ERROR:
-        case CURLE_PEER_FAILED_VERIFICATION:
-        case CURLE_SSL_CACERT_BADFILE:
-        case CURLE_SSL_CERTPROBLEM:
-        case CURLE_SSL_CIPHER:
-        case CURLE_SSL_ISSUER_ERROR:
-        case CURLE_SSL_ENGINE_INITFAILED:
-        case CURLE_USE_SSL_FAILED:
-            return TransportErrorKind::tls;
-        default:
-            return TransportErrorKind::other;
-    }
 }
 
 /// What the callbacks of one exchange share. It outlives the transfer and no longer.
@@ -198,19 +176,6 @@ int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) n
     return static_cast<Exchange*>(context)->request.stop.stop_requested() ? 1 : 0;
 }
 
-/// Called for each new TLS connection. A server that was killed says no goodbye, and OpenSSL would not
-/// resume the session; that a reply is whole is told by its length, which libcurl checks.
-CURLcode judge_by_clock(CURL*, void* context, void* options) noexcept {
-    try {
-        const std::int64_t now = static_cast<const HttpClientOptions*>(options)->unix_seconds();
-        X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param(static_cast<SSL_CTX*>(context)), now);
-        SSL_CTX_set_options(static_cast<SSL_CTX*>(context), SSL_OP_IGNORE_UNEXPECTED_EOF);
-        return CURLE_OK;
-    } catch (...) {
-        return CURLE_ABORTED_BY_CALLBACK;
-    }
-}
-
 /// Writing to a TLS connection that the peer has closed raises SIGPIPE, whose default is to end the
 /// program. It is kept from this thread for the length of a transfer; the signal's disposition belongs to
 /// the program.
@@ -272,13 +237,7 @@ struct HttpClient::Impl {
 
     template <class Value>
     void set(CURLoption option, Value value) {
-        const CURLcode code = curl_easy_setopt(handle.get(), option, value);
-        if (code != CURLE_OK)
-            throw TransportError(TransportErrorKind::other,
-                                 std::string("libcurl: ") + curl_easy_strerror(code));
-    }
-    void set_if(CURLoption option, const std::string& value) {
-        if (!value.empty()) set(option, value.c_str());
+        set_option(handle.get(), option, value);
     }
     void prepare_connection();
     Slist prepare_headers(const HttpRequest& request);
@@ -288,28 +247,9 @@ struct HttpClient::Impl {
 };
 
 void HttpClient::Impl::prepare_connection() {
-    set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_PROTOCOLS_STR, "http,https");
-    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    set_connection(handle.get(), options);
     set(CURLOPT_FOLLOWLOCATION, 0L);
-    set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-    set(CURLOPT_SSL_VERIFYPEER, 1L);
-    set(CURLOPT_SSL_VERIFYHOST, 2L);
-    set(CURLOPT_TCP_NODELAY, 1L);
-    set(CURLOPT_TCP_KEEPALIVE, 1L);
-    set_if(CURLOPT_USERAGENT, options.user_agent);
-    set_if(CURLOPT_UNIX_SOCKET_PATH, options.unix_socket_path);
-    set_if(CURLOPT_CAINFO, options.ca_file);
-    if (!options.ca_file.empty()) set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
-    set_if(CURLOPT_SSLCERT, options.client_certificate_file);
-    set_if(CURLOPT_SSLKEY, options.client_key_file);
-    if (options.unix_seconds) {
-        set(CURLOPT_SSL_CTX_FUNCTION, &judge_by_clock);
-        set(CURLOPT_SSL_CTX_DATA, static_cast<void*>(&options));
-    }
-    // Plain HTTP stays on this machine, so a proxy of the environment is none of its business.
-    if (!options.base_url.starts_with("https://") || !options.unix_socket_path.empty())
-        set(CURLOPT_PROXY, "");
+    if (!options.user_agent.empty()) set(CURLOPT_USERAGENT, options.user_agent.c_str());
 }
 
 Slist HttpClient::Impl::prepare_headers(const HttpRequest& request) {
@@ -398,7 +338,8 @@ HttpResponse HttpClient::Impl::perform(const HttpRequest& request, Exchange& exc
         throw TransportError(TransportErrorKind::cancelled, "the request was cancelled");
     if (code != CURLE_OK && !exchange.ended_by_caller) {
         const std::string reason = message[0] != '\0' ? message : curl_easy_strerror(code);
-        throw TransportError(kind_of(code), request.method + " " + options.base_url + ": " + reason);
+        throw TransportError(transport_error_kind(code),
+                             request.method + " " + options.base_url + ": " + reason);
     }
     give_head(exchange);
     return std::move(exchange.response);

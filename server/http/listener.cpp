@@ -52,6 +52,7 @@ void Listener::start(Callbacks callbacks) {
     callbacks_ = std::move(callbacks);
     const auto on_end = [self = shared_from_this()](std::exception_ptr escaped) {
         if (escaped) self->callbacks_.on_error("An exception ended the accepting of connections.");
+        self->ended_.set_value();
     };
     asio::co_spawn(strand_, accept_all(), on_end);
 }
@@ -66,6 +67,7 @@ void Listener::close() {
         closed.set_value();
     });
     closed.get_future().wait();
+    ended_.get_future().wait();  // one that was accepted just before is handed over
 }
 
 /// To their peers these are connected: closing the acceptor would reset them.
@@ -90,10 +92,9 @@ asio::awaitable<void> Listener::accept_all() {
         error_code error;
         auto token = asio::redirect_error(asio::use_awaitable, error);
         co_await acceptor_.async_accept(socket, token);
-        if (!acceptor_.is_open()) co_return;
         if (!error) {
             callbacks_.on_connection(std::move(socket));
-        } else if (error != asio::error::connection_aborted) {
+        } else if (acceptor_.is_open() && error != asio::error::connection_aborted) {
             // Out of file descriptors, most likely: trying again at once would only burn the processor.
             callbacks_.on_error(fmt::format("A connection could not be accepted: {}", error.message()));
             co_await pause();

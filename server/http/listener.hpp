@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,7 +30,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
     void start(Callbacks callbacks);
-    /// From any thread but those of `io`, of which one must run: returns when the last connection that the
+    /// Once, when it is started, and from any thread but those of `io`, of which one must run: returns when the last connection that the
     /// system had already established was handed on. One that comes after that is refused.
     void close();
 
@@ -44,6 +45,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
     boost::asio::ip::tcp::acceptor acceptor_;
     boost::asio::steady_timer pause_timer_;
     Callbacks callbacks_;
+    std::promise<void> ended_;  ///< the accepting
     std::uint16_t port_ = 0;
     bool has_strands_;
 };

@@ -3,22 +3,19 @@
 namespace fallow::store {
 namespace {
 
-/// `unnest($1::uuid[], …) AS input("id", …)` over the columns that `wanted` accepts.
+/// `(SELECT unnest($1::uuid[]) AS "id", …) AS input` over the columns that `wanted` accepts. The lists are
+/// taken apart in step; as functions behind FROM each would first be copied to a store of its own.
 template <class Wanted>
-std::string unnest_of(const std::vector<Column>& columns, Wanted&& wanted) {
-    std::string arrays;
-    std::string names;
+std::string input_of(const std::vector<Column>& columns, Wanted&& wanted) {
+    std::string lists;
     int number = 0;
     for (const Column& column : columns) {
         if (!wanted(column)) continue;
-        if (number > 0) {
-            arrays += ", ";
-            names += ", ";
-        }
-        arrays += "$" + std::to_string(++number) + "::" + std::string(column.type.element) + "[]";
-        names += column.name;
+        if (number > 0) lists += ", ";
+        lists += "unnest($" + std::to_string(++number) + "::" + std::string(column.type.element) +
+                 "[]) AS " + column.name;
     }
-    return "unnest(" + arrays + ") AS input(" + names + ")";
+    return "(SELECT " + lists + ") AS input";
 }
 
 void append_list(std::string& list, std::string_view separator, const std::string& item) {
@@ -52,13 +49,12 @@ RowStatements make_row_statements(std::string_view table, const std::vector<Colu
     const std::string suffix(table);
     result.insert_name = "insert_" + suffix;
     result.insert_sql = "INSERT INTO " + quoted + " (" + names + ") SELECT " + values + " FROM " +
-                        unnest_of(columns, is_written);
+                        input_of(columns, is_written);
     result.update_name = "update_" + suffix;
     result.update_sql = "UPDATE " + quoted + " SET " + assignments + " FROM " +
-                        unnest_of(columns, is_written) + " WHERE " + match;
+                        input_of(columns, is_written) + " WHERE " + match;
     result.remove_name = "remove_" + suffix;
-    result.remove_sql =
-        "DELETE FROM " + quoted + " USING " + unnest_of(columns, is_key) + " WHERE " + match;
+    result.remove_sql = "DELETE FROM " + quoted + " USING " + input_of(columns, is_key) + " WHERE " + match;
     return result;
 }
 

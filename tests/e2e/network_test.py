@@ -61,6 +61,26 @@ class Network(unittest.TestCase):
         self.assertEqual(self.found(f"network_down > {down}B/s"), 0)
         self.assertEqual(self.found("address_since is unknown and network_up is known"), 1)
 
+    def test_a_host_whose_gate_cannot_be_opened_offers_no_network(self):
+        seller = self.world.seller("other")
+        events = Events(self.world, seller["key"])
+        self.addCleanup(events.close)
+        in_the_way = self.world.enroll(seller, "beta") / "network"
+        in_the_way.write_text("where the gate would be")
+        agent = self.world.start_agent("beta", "--no-measure")
+        host = events.wait(lambda e: e["type"] == "host.online", "the host to come online", 90)["object"]["id"]
+        events.wait(lambda e: e["type"] == "card.found", "the inventory", 90)
+
+        def network():
+            return self.world.get("/v1/hosts/" + host, seller["key"])["guest_network"]
+
+        self.assertEqual(network(), "none")
+        self.assertIn("its network cannot be closed", agent.log.read_text())
+        agent.stop()
+        in_the_way.unlink()
+        self.world.start_agent("beta", "--no-measure")
+        self.world.until(lambda: network() == "internet", "the inventory of the next agent", 90)
+
 
 if __name__ == "__main__":
     program = unittest.main(exit=False, verbosity=2)

@@ -175,12 +175,34 @@ class Slurm(unittest.TestCase):
 
     def test_what_cannot_be_started(self):
         for how, reason in (({"image": "localhost/no-such-image:1", "command": ["true"]}, "image_pull_failed"),
-                            ({"command": ["/no/such/program"]}, "start_failed")):
+                            ({"command": ["/no/such/program"]}, "start_failed"),
+                            ({"command": ["true"], "idle": {"below_percent": 30, "for_ms": 10_000}}, "start_failed")):
             placed = self.order(how.pop("command"), **how)
             self.await_object(placed["job"]["id"], "job.failed")
             self.await_object(placed["lease"]["id"], "lease.released")
             ended = self.lease(placed["lease"]["id"])
             self.assertEqual((ended["end_reason"], ended["charged_micros"]), (reason, 0))
+        self.assert_nothing_is_left()
+
+    def test_a_job_that_is_not_well_is_ended(self):
+        self.end_the_unwell(0)
+
+    @unittest.skipUnless(CAN_LOOP, "without loop devices another host's guest has no working storage")
+    def test_a_job_that_is_not_well_is_ended_on_another_host(self):
+        self.end_the_unwell(-1)
+
+    def end_the_unwell(self, listing):
+        script = ("trap 'echo told; exit 0' TERM; touch /tmp/well; sleep 3; rm /tmp/well; "
+                  "while :; do sleep 0.1; done")
+        placed = self.order(["/bin/sh", "-c", script], listing,
+                            health={"command": ["test", "-e", "/tmp/well"], "interval_ms": 1000, "retries": 2})
+        job, lease = placed["job"]["id"], placed["lease"]["id"]
+        self.await_object(job, "job.failed")
+        self.await_object(lease, "lease.released")
+        self.assertEqual((self.job(job)["reason"], self.lease(lease)["end_reason"]), ("unhealthy", "unhealthy"))
+        # It was well at first, and the check said so.
+        self.assertGreater(self.lease(lease)["running_ms"], 3000)
+        self.assertEqual(self.logs(job), b"told\n")
         self.assert_nothing_is_left()
 
     def test_a_renter_cancels(self):

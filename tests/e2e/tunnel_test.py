@@ -1,8 +1,10 @@
 """Into a running job's container: exec with its exit code, a terminal that is resized, attach, ports, copies; through
 two servers, the renter at one and the agent at the other."""
 import fcntl
+import glob
 import hashlib
 import os
+import pathlib
 import pty
 import re
 import select
@@ -153,6 +155,33 @@ class TunnelTest(unittest.TestCase):
         process.kill()
         process.communicate()
         self.world.until(lambda: self.run_in_job(RUNS)[0] != 0, "the process to end")
+
+    def freezer(self):
+        """The file that freezes the job's container, and what is written there to freeze and to thaw it."""
+        container, = self.world.script("podman_service.sh", "podman", self.world.engine, "ps", "--no-trunc", "-q",
+                                       "--filter", f"label=fallow.lease={self.lease}").split()
+        groups = [pathlib.Path(name) for name in glob.glob(f"/sys/fs/cgroup/**/libpod-{container}*", recursive=True)
+                  if "conmon" not in name]
+        for name, words in (("freezer.state", ("FROZEN", "THAWED")), ("cgroup.freeze", ("1", "0"))):
+            for group in groups:
+                if (group / name).exists():
+                    return group / name, words
+        self.fail(f"no control group of {container}")
+
+    def test_a_frozen_job_is_not_gone_into_and_says_so_at_once(self):
+        # As its fence does it: the engine goes on taking it for running.
+        file, (frozen, thawed) = self.freezer()
+        self.addCleanup(file.write_text, thawed)
+        file.write_text(frozen)
+        self.world.until(lambda: file.read_text().strip() == frozen, "the job to stand still")
+        for words in (("exec", self.job, "--", "true"), ("attach", self.job), ("cp", f"{self.job}:/tmp/x", "/tmp/"),
+                      ("port-forward", "--stdio", self.job, "7070")):
+            with self.subTest(words=words):
+                done = self.fallow(*words, input=b"")
+                self.assertEqual((done.returncode, done.stdout), (1, b""))
+                self.assertTrue(done.stderr.startswith(b"fallow: job_frozen: "), done.stderr)
+        file.write_text(thawed)
+        self.assertEqual(self.run_in_job("echo on")[:2], (0, b"on\n"))
 
     # --- attach
 

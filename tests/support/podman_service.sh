@@ -14,9 +14,15 @@ dir=$(mkdir -p "$2" && cd "$2" && pwd)
 shift 2
 
 # File locks, because Podman's shared-memory locks are one table for all stores of a machine. runc, because crun
-# does not start containers on a cgroup-hybrid host. cgroupfs, because there may be no systemd.
+# does not start containers on a cgroup-hybrid host. cgroupfs, because there may be no systemd. Where tests ask for
+# runsc, it keeps out of the groups of such a host, and needs neither KVM nor a network.
 write_configuration() {
     mkdir -p "$dir/tmp"
+    cat >"$dir/runsc" <<EOF
+#!/bin/sh
+exec /usr/bin/runsc --root "$dir/runsc-state" --ignore-cgroups --network=none --platform=ptrace "\$@"
+EOF
+    chmod 755 "$dir/runsc"
     cat >"$dir/containers.conf" <<EOF
 [engine]
 runtime = "runc"
@@ -24,6 +30,10 @@ cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
 tmp_dir = "$dir/tmp"
+
+[engine.runtimes]
+runc = ["/usr/sbin/runc", "/usr/bin/runc"]
+runsc = ["$dir/runsc"]
 EOF
     # Overlay does not stack upon overlay.
     if [ "$(stat -f -c %T "$dir")" = overlayfs ]; then driver=vfs; else driver=overlay; fi

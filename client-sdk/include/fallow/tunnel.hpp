@@ -31,6 +31,8 @@ namespace fallow::sdk {
 inline constexpr std::string_view tunnel_protocol = "fallow-tunnel";
 inline constexpr std::size_t tunnel_payload_bytes_max = 65'536;
 inline constexpr std::int64_t tunnel_ping_ms = 20'000;
+/// A refusal's text begins with it and a colon when the job's processes stand still: to be tried again.
+inline constexpr std::string_view tunnel_job_frozen = "job_frozen";
 
 enum class FrameKind : std::uint8_t {
     open = 1,

@@ -261,6 +261,9 @@ constexpr std::array table{
     Field{"gang_network", boolean, offer,
           "the containers of a job over several hosts can have a private network here",
           [](F f) { return f.host.details.gang_network ? cell(*f.host.details.gang_network) : Cell(); }},
+    Field{"public_ports", number, offer,
+          "ports of a guest that the internet reaches: 0 everywhere, a renter comes in through a tunnel",
+          [](F) { return Cell(std::int64_t{0}); }},
     Field{"working_storage", text, offer,
           "what becomes of it after a lease: encrypted (its key is gone), wiped, or it lay in memory",
           [](F f) {

@@ -181,10 +181,13 @@ TEST_CASE("the probe image finds nothing open from within, and nothing that it c
                                storage.notices().string()};
     ContainerRuntime runtime(podman.socket(), EngineFlavour::podman, host_facts(), gate.gate);
     const std::string id = runtime.create(lease, runtime.obtain_image(test_image, {}), folders, {});
+    runtime.connect(id, {lease.lease_id});
     const auto before = runtime.inspect(id);
     REQUIRE(before);
     CHECK_FALSE(before->ever_started);
-    runtime.start(id);
+    const auto started = runtime.start(id);
+    REQUIRE(started);
+    CHECK(started->pid == before->pid);
     wait_for_end(id);
     std::string seen;
     runtime.logs(id, false,
@@ -198,7 +201,7 @@ TEST_CASE("the probe image finds nothing open from within, and nothing that it c
     storage.wipe();
 }
 
-TEST_CASE("without its rules in force no guest is made") {
+TEST_CASE("without its rules in force no guest is left to be started") {
     const EgressWorld world;
     Gate gate;
     GateOptions options = gate.options({});
@@ -216,8 +219,8 @@ TEST_CASE("without its rules in force no guest is made") {
                                storage.notices().string()};
     ContainerRuntime runtime(podman.socket(), EngineFlavour::podman, host_facts(), gate.gate);
     const ImageFacts image = runtime.obtain_image(test_image, {});
-    CHECK_THROWS_WITH(static_cast<void>(runtime.create(lease, image, folders, {})),
-                      Catch::Contains("/bin/false"));
+    const std::string id = runtime.create(lease, image, folders, {});
+    CHECK_THROWS_WITH(runtime.connect(id, {lease.lease_id}), Catch::Contains("/bin/false"));
     for (const ContainerSeen& container : runtime.list())
         CHECK(container.lease_id != lease.lease_id);
     storage.wipe();

@@ -1,7 +1,10 @@
 // The engine client against a real Podman service.
 #include "agent/engine.hpp"
 
+#include "agent/clock.hpp"
+#include "agent/engine_exec.hpp"
 #include "agent/log_shipper.hpp"
+#include "guard/cgroups.hpp"
 #include "guest_fixture.hpp"
 
 using namespace fallow::agent;
@@ -87,6 +90,32 @@ TEST_CASE("a frozen guest can be killed") {
     guest.engine.signal(guest.id, "SIGKILL");
     guest.engine.resume(guest.id);
     CHECK(guest.wait_for_end().exit_code == 137);
+}
+
+TEST_CASE("a frozen guest is known as such, whoever froze it") {
+    Guest guest(a_lease("echo ready; while :; do sleep 0.05; done"));
+    guest.start();
+    guest.wait_for_output("ready");
+    // The kernel stops and wakes processes a moment after it was asked.
+    const auto becomes = [&](bool frozen) {
+        const std::int64_t deadline = boot_clock_ms() + patience_ms;
+        while (is_frozen(guest.engine, guest.id) != frozen && boot_clock_ms() < deadline)
+            std::this_thread::yield();
+        return is_frozen(guest.engine, guest.id) == frozen;
+    };
+    CHECK(becomes(false));
+    CHECK(guest.engine.pause(guest.id));
+    CHECK(becomes(true));
+    CHECK(guest.engine.resume(guest.id));
+    CHECK(becomes(false));
+
+    const auto group = fallow::guard::Cgroups::here().find(guest.id);
+    REQUIRE(group);
+    CHECK(fallow::guard::Cgroups::freeze(*group));
+    CHECK(becomes(true));
+    CHECK(guest.engine.inspect(guest.id)->state == ContainerState::running);
+    CHECK(fallow::guard::Cgroups::thaw(*group));
+    CHECK(becomes(false));
 }
 
 TEST_CASE("the two streams come apart, complete, while the guest runs and afterwards") {

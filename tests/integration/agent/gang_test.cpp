@@ -31,6 +31,7 @@ class GangGuest {
         const GuestFolders folders{storage_.inputs().string(), storage_.outputs().string(),
                                    storage_.notices().string(), "", hosts.string()};
         id_ = runtime_.create(lease_, runtime_.obtain_image(test_image, {}), folders, {});
+        runtime_.connect(id_, {lease_.lease_id});
     }
     ~GangGuest() {
         try {
@@ -44,7 +45,7 @@ class GangGuest {
     GangGuest& operator=(const GangGuest&) = delete;
 
     [[nodiscard]] std::int64_t pid() { return runtime_.inspect(id_)->pid; }
-    void start() { runtime_.start(id_); }
+    void start() { static_cast<void>(runtime_.start(id_)); }
     [[nodiscard]] std::string output_at_end() {
         wait_for_end(id_);
         std::string seen;

@@ -48,7 +48,7 @@ int udp_towards(const std::string& address) {
 /// Takes datagrams at every address of its network.
 class Sink {
   public:
-    explicit Sink(const Network& network) : socket_(listen_in(network)) {}
+    explicit Sink(const Network& network) : socket_(bound_in(network, "::")) {}
 
     /// Waits for one, and says how long it was.
     [[nodiscard]] std::size_t take() {
@@ -60,10 +60,11 @@ class Sink {
         must(size >= 0, "a datagram");
         return static_cast<std::size_t>(size);
     }
-    /// To whom the last one came from.
-    void answer() const {
+    /// To whom the last one came from, by the IPv4 address that it was sent to.
+    void answer(const Network& network, const std::string& address) const {
+        const Socket line(bound_in(network, "::ffff:" + address));
         const std::string data(payload_bytes, 'y');
-        const ssize_t size = ::sendto(socket_.number(), data.data(), data.size(), 0,
+        const ssize_t size = ::sendto(line.number(), data.data(), data.size(), 0,
                                       reinterpret_cast<const sockaddr*>(&peer_), length_);
         must(size == static_cast<ssize_t>(data.size()), "an answer");
     }
@@ -73,14 +74,17 @@ class Sink {
     }
 
   private:
-    static int listen_in(const Network& network) {
+    static int bound_in(const Network& network, const std::string& address) {
         int made = -1;
         network.within([&] {
             made = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-            sockaddr_in6 any{};
-            any.sin6_family = AF_INET6;
-            any.sin6_port = htons(sink_port);
-            must(::bind(made, reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0, "a port");
+            const int yes = 1;
+            must(::setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0, "a shared port");
+            sockaddr_in6 here{};
+            here.sin6_family = AF_INET6;
+            here.sin6_port = htons(sink_port);
+            must(::inet_pton(AF_INET6, address.c_str(), &here.sin6_addr) == 1, "an address");
+            must(::bind(made, reinterpret_cast<const sockaddr*>(&here), sizeof here) == 0, "a port");
         });
         return made;
     }
@@ -156,7 +160,7 @@ TEST_CASE("what comes in is not counted") {
         REQUIRE(::send(line.number(), "x", 1, 0) == 1);
         REQUIRE(sink.take() == 1);
         for (int i = 0; i < 3; ++i) {
-            sink.answer();
+            sink.answer(world.internet, public_ipv4);
             std::array<char, payload_bytes> data{};
             REQUIRE(line.has_event());
             REQUIRE(::recv(line.number(), data.data(), data.size(), 0) == payload_bytes);

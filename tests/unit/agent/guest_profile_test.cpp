@@ -68,6 +68,13 @@ TEST_CASE("without a user namespace the guest is nobody, whatever its image says
     CHECK_FALSE(json::parse(podman_create_body(profile)).contains("idmappings"));
 }
 
+TEST_CASE("a runtime with a network stack of its own is known by its name") {
+    for (const char* runtime : {"runsc", "kata"})
+        CHECK(has_own_network_stack(runtime));
+    for (const char* runtime : {"runc", "crun", ""})
+        CHECK_FALSE(has_own_network_stack(runtime));
+}
+
 TEST_CASE("Docker's spelling") {
     const json body = json::parse(docker_create_body(a_profile()));
     const json& host = body["HostConfig"];

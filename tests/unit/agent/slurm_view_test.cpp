@@ -274,6 +274,13 @@ TEST_CASE("What the agent and a job tell each other is read as it was written") 
                              .image_failed = false,
                              .detail = "d"};
     CHECK(parse_status(encode_status(status)) == status);
+    const SlurmLook look{.number = 3, .command = {"test", "-e", "/tmp/\xc3\xa4"}, .timeout_ms = 500};
+    CHECK(parse_look(encode_look(look)) == look);
+    for (const SlurmLooked& looked :
+         {SlurmLooked{3, 0, {}}, SlurmLooked{3, {}, {}}, SlurmLooked{4, {}, "no"}})
+        CHECK(parse_looked(encode_looked(looked)) == looked);
+    CHECK_THROWS_AS(parse_look("{}"), std::runtime_error);
+    CHECK_THROWS_AS(parse_looked(R"({"number":1})"), std::runtime_error);
     CHECK_THROWS_AS(parse_status("{}"), std::runtime_error);
     CHECK_THROWS_AS(parse_status(R"({"phase":"lost"})"), std::runtime_error);
 }

@@ -41,7 +41,7 @@ TEST_CASE("a genuine receipt passes every check") {
     const ReceiptReport report = world.verify(receipt_json(world.texts, world.server, world.host));
     CHECK(failed_checks(report).empty());
     CHECK(report.passed());
-    CHECK(report.checks.size() == 13);
+    CHECK(report.checks.size() == 14);
     REQUIRE(report.facts);
     CHECK(report.facts->charged_micros == 6'250'002);
     CHECK(report.facts->segments.size() == 2);
@@ -175,7 +175,7 @@ TEST_CASE("a text that is no receipt is not interpreted") {
         const ReceiptReport report = world.verify(receipt_json(world.texts, world.server, world.host));
         CHECK_FALSE(report.passed());
         CHECK_FALSE(report.facts);
-        CHECK(report.checks.size() == 13);
+        CHECK(report.checks.size() == 14);
         CHECK(report.checks.front().name == "form");
         CHECK_FALSE(report.checks.front().passed);
     };
