@@ -41,7 +41,7 @@ void Agent::open_gangs() {
     options.endpoint = *parse_gang_endpoint(options_.gang_endpoint);
     for (const std::string& network : options_.gang_peers)
         options.opened.push_back(*parse_destination(network));
-    if (options_.gang_wireguard_go) options.wireguard = WireGuard::user;
+    options.may_be_of_kernel = !options_.gang_wireguard_go;
     try {
         auto made = std::make_shared<GangTunnels>(std::move(options));
         made->check();

@@ -97,27 +97,22 @@ std::vector<pid_t> processes_of(const std::string& program, const std::string& a
 
 void GangTunnels::check() {
     const std::string name = fmt::format("fwt{}", ::getpid());
-    const auto works = [&](bool is_of_kernel) {
+    const auto problem_of = [&](bool is_of_kernel) {
         is_of_kernel_ = is_of_kernel;
-        make(name);
-        clear(name);
-    };
-    if (options_.wireguard == WireGuard::kernel) return works(true);
-    if (options_.wireguard == WireGuard::auto_) {
         try {
-            return works(true);
-        } catch (const std::runtime_error&) {
-            // A kernel without it says so in its own words; what follows is the other way.
+            make(name);
+            clear(name);
+            return std::string();
+        } catch (const std::runtime_error& error) {
+            return std::string(error.what());
         }
-    }
-    try {
-        works(false);
-    } catch (const std::runtime_error& error) {
-        throw std::runtime_error(
-            std::string("no WireGuard interface can be made here: ") + error.what() +
-            " Load the kernel's module wireguard, or install wireguard-go and have /dev/net/tun; "
-            "wireguard-tools is needed in any case");
-    }
+    };
+    if (options_.may_be_of_kernel && problem_of(true).empty()) return;
+    const std::string problem = problem_of(false);
+    if (problem.empty()) return;
+    throw std::runtime_error("no WireGuard interface can be made here: " + problem +
+                             " Load the kernel's module wireguard, or install wireguard-go and have "
+                             "/dev/net/tun; wireguard-tools is needed in any case");
 }
 
 std::uint16_t GangTunnels::take_port(const std::string& lease_id) {

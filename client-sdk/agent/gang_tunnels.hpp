@@ -18,13 +18,10 @@
 
 namespace fallow::agent {
 
-/// auto_: the kernel's where it works.
-enum class WireGuard { auto_, kernel, user };
-
 struct GangOptions {
     GangEndpoint endpoint;
     std::vector<Destination> opened = {};  ///< private networks in which other hosts may be
-    WireGuard wireguard = WireGuard::auto_;
+    bool may_be_of_kernel = true;          ///< false: by wireguard-go in any case
     std::string ip_program = "/sbin/ip";
     std::string nft_program = "/usr/sbin/nft";
     std::string wg_program = "/usr/bin/wg";

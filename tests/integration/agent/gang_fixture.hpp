@@ -20,7 +20,7 @@ inline std::shared_ptr<GangTunnels> gang_tunnels(const std::string& endpoint,
     GangOptions options;
     options.endpoint = *parse_gang_endpoint(endpoint);
     options.opened = std::move(opened);
-    options.wireguard = WireGuard::user;
+    options.may_be_of_kernel = false;
     return std::make_shared<GangTunnels>(std::move(options));
 }
 

@@ -193,7 +193,7 @@ TEST_CASE("a host that cannot make such a network says what it lacks") {
     const auto which = GENERATE(0, 1);
     GangOptions options;
     options.endpoint = *parse_gang_endpoint("5.5.5.2:51820");
-    options.wireguard = WireGuard::user;
+    options.may_be_of_kernel = false;
     (which == 0 ? options.wireguard_go_program : options.wg_program) = "/bin/false";
     GangTunnels tunnels(options);
     CHECK_THROWS_WITH(tunnels.check(),
