@@ -157,9 +157,6 @@ void LeaseTask::carry_out(const Action& action) {
     const auto on = [&](const std::unique_ptr<Lane>& lane, std::function<void(std::stop_token)> work) {
         lane->post(std::string(name_of(action.kind)), std::move(work));
     };
-    const auto say = [this](const char* phase, bool LeaseRecord::*reported) {
-        report(phase, [=](LeaseRecord& r) { r.*reported = true; });
-    };
     switch (action.kind) {
         case ActionKind::stop_own:
             return stop_own(action.cause);
@@ -198,10 +195,11 @@ void LeaseTask::carry_out(const Action& action) {
         case ActionKind::report_running:
             return on(server_lane_, [this](std::stop_token) { report_running(); });
         case ActionKind::report_exited:
-            return on(server_lane_, [say](std::stop_token) { say("exited", &LeaseRecord::exit_reported); });
+            return on(server_lane_,
+                      [this](std::stop_token) { say("exited", &LeaseRecord::exit_reported); });
         case ActionKind::report_failed:
             return on(server_lane_,
-                      [say](std::stop_token) { say("failed", &LeaseRecord::failure_reported); });
+                      [this](std::stop_token) { say("failed", &LeaseRecord::failure_reported); });
         case ActionKind::report_gone:
             return on(server_lane_, [this](std::stop_token) { report_gone(); });
         case ActionKind::report_reclaimed:

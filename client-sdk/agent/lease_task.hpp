@@ -93,6 +93,7 @@ class LeaseTask {
 
     // The server's lane.
     void report(const char* phase, const Change& acknowledged);
+    void say(const char* phase, bool LeaseRecord::*reported);
     void report_accepted();
     void report_running();
     void report_reclaimed();
