@@ -1822,7 +1822,8 @@ CREATE POLICY host ON secrets TO fallow_agent
                    JOIN job_specs ON job_specs.job_id = jobs.id
                    WHERE leases.host_id = fallow_host() AND leases.state = 'preparing'
                      AND leases.organization_id = secrets.organization_id
-                     AND (job_specs.document::jsonb -> 'secrets') ? secrets.name));
+                     AND ((job_specs.document::jsonb -> 'secrets') ? secrets.name
+                          OR job_specs.document::jsonb ->> 'registry_secret' = secrets.name)));
 
 -- Outputs that are saved while their job runs: chunks named by their SHA-256, of which the parts of an artifact are made.
 CREATE TABLE output_chunks (

@@ -72,11 +72,14 @@ ConnectRuntime Agent::reach_runtime() {
     if (network.has_network && !gate_)
         gate_ = std::make_shared<NetworkGate>(GateOptions{
             .folder = std::filesystem::path(options_.state_folder) / "network", .policy = network});
-    ContainersHere here = containers_here({.host_id = host_id_,
-                                           .socket_path = options_.engine_socket,
-                                           .runtime = options_.runtime,
-                                           .user_namespace = options_.user_namespace,
-                                           .gate = gate_});
+    ContainersHere here =
+        containers_here({.host_id = host_id_,
+                         .socket_path = options_.engine_socket,
+                         .runtime = options_.runtime,
+                         .user_namespace = options_.user_namespace,
+                         .gate = gate_,
+                         .private_images = std::make_shared<PrivateImages>(
+                             std::filesystem::path(options_.state_folder) / "private-images")});
     engine_name_ = std::move(here.name);
     guests_have_network_ = here.has_network;
     if (guests_have_network_) open_gate();

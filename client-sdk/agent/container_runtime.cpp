@@ -15,12 +15,16 @@
 #include <utility>
 
 #include "agent/clock.hpp"
+#include "agent/image_reference.hpp"
 
 namespace fallow::agent {
 namespace {
 
 constexpr std::int64_t nofile_guest_max = 65'536;
 constexpr int exec_look_ms = 20;
+/// A further name of each image that was pulled with a login. It lies in the engine, beside the image, so
+/// that every agent that uses this engine knows.
+constexpr const char* private_mark = "localhost/fallow-private";
 
 std::int64_t hard_limit(__rlimit_resource resource) {
     rlimit limit{};
@@ -83,26 +87,88 @@ std::string write_resolv_conf(const GuestFolders& folders, const std::string& te
 }  // namespace
 
 ContainerRuntime::ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
-                                   std::shared_ptr<NetworkGate> gate)
+                                   std::shared_ptr<NetworkGate> gate,
+                                   std::shared_ptr<PrivateImages> private_images)
     : engine_(socket_path),
       exec_(socket_path),
       flavour_(flavour),
       host_(std::move(host)),
-      gate_(std::move(gate)) {}
+      gate_(std::move(gate)),
+      private_images_(std::move(private_images)) {}
 
 std::vector<ContainerSeen> ContainerRuntime::list() {
     return engine_.list(host_.host_id);
 }
 
+bool ContainerRuntime::is_private(const ImageFacts& image) const {
+    return std::ranges::any_of(image.names, [&](const std::string& name) {
+        const std::string repository = repository_of(name);
+        return repository == private_mark || (private_images_ && private_images_->holds(repository));
+    });
+}
+
+/// With Podman a pull asks the registry for the manifest whatever is here.
+void ContainerRuntime::pull(const std::string& reference, const std::string& registry_auth,
+                            std::stop_token stop) {
+    if (flavour_ == EngineFlavour::docker && engine_.find_image(reference))
+        engine_.ask_registry(reference, stop, registry_auth);
+    engine_.pull(reference, stop, registry_auth);
+}
+
+/// What that pull has brought. A short name may stand for something else here than at the registry.
+ImageFacts ContainerRuntime::pulled_image(const std::string& reference) {
+    const auto image = engine_.find_image(reference);
+    if (!image) throw ImageError("the image was pulled and is not there");
+    const auto is_of_it = [&](const std::string& name) {
+        return repository_of(name) == repository_of(reference);
+    };
+    if (is_image_id(reference, image->id) ||
+        (is_private(*image) && std::ranges::none_of(image->names, is_of_it)))
+        throw ImageError("the name stands for another image here; begin it with its registry");
+    return *image;
+}
+
 ImageFacts ContainerRuntime::obtain_image(const std::string& reference, std::stop_token stop) {
     try {
-        if (const auto image = engine_.find_image(reference)) return *image;
-        engine_.pull(reference, stop);
-        if (const auto image = engine_.find_image(reference)) return *image;
+        const auto image = engine_.find_image(reference);
+        if (is_image_id(reference, image ? image->id : std::string()))
+            throw ImageError("an image is named as its registry knows it, and not by its id on a host");
+        const bool is_known_private = private_images_ && private_images_->holds(repository_of(reference));
+        if (image && !is_known_private && !is_private(*image)) return *image;
+        pull(reference, {}, stop);
+        return pulled_image(reference);
     } catch (const EngineError& error) {
         throw ImageError(error.what());
     }
-    throw ImageError("the image was pulled and is not there");
+}
+
+ImageFacts ContainerRuntime::obtain_private_image(const std::string& reference,
+                                                  const std::string& registry_auth, std::stop_token stop) {
+    if (!private_images_) return Runtime::obtain_private_image(reference, registry_auth, stop);
+    const std::string repository = repository_of(reference);
+    try {
+        private_images_->begin(repository);
+    } catch (const std::exception& error) {
+        throw ImageError(error.what());
+    }
+    try {
+        pull(reference, registry_auth, stop);
+    } catch (const EngineError& error) {
+        private_images_->end(repository, false);
+        throw ImageError(error.what());
+    } catch (...) {
+        private_images_->end(repository, true);
+        throw;
+    }
+    private_images_->end(repository, true);
+    try {
+        ImageFacts image = pulled_image(reference);
+        const std::string id = image.id.substr(image.id.find(':') + 1);  // of "sha256:…", or all of it
+        engine_.name_image(id, private_mark, id);
+        return image;
+    } catch (const EngineError& error) {
+        throw ImageError(error.what());
+    }
 }
 
 std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts& image,
@@ -179,11 +245,12 @@ ContainersHere containers_here(const ContainerOptions& options) {
                             .nofile_max = std::min(nofile_guest_max, hard_limit(RLIMIT_NOFILE)),
                             .nproc_max = hard_limit(RLIMIT_NPROC)};
     const auto gate = may_have_network(facts.flavour, options) ? options.gate : nullptr;
+    const auto& private_images = options.private_images;
     return {.name = facts.name,
             .user_namespace = host.user_namespace,
             .has_network = gate != nullptr,
-            .connect = [socket = options.socket_path, flavour = facts.flavour, host, gate] {
-                return std::make_unique<ContainerRuntime>(socket, flavour, host, gate);
+            .connect = [socket = options.socket_path, flavour = facts.flavour, host, gate, private_images] {
+                return std::make_unique<ContainerRuntime>(socket, flavour, host, gate, private_images);
             }};
 }
 

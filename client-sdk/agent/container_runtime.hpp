@@ -6,18 +6,23 @@
 #include "agent/engine.hpp"
 #include "agent/engine_exec.hpp"
 #include "agent/network_gate.hpp"
+#include "agent/private_images.hpp"
 #include "agent/runtime.hpp"
 
 namespace fallow::agent {
 
 class ContainerRuntime final : public Runtime {
   public:
-    /// Without a gate, guests have no network.
+    /// Without a gate, guests have no network. Without private images, no login is used.
     ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
-                     std::shared_ptr<NetworkGate> gate = nullptr);
+                     std::shared_ptr<NetworkGate> gate = nullptr,
+                     std::shared_ptr<PrivateImages> private_images = nullptr);
 
     [[nodiscard]] std::vector<ContainerSeen> list() override;
     [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop) override;
+    [[nodiscard]] ImageFacts obtain_private_image(const std::string& reference,
+                                                  const std::string& registry_auth,
+                                                  std::stop_token stop) override;
     [[nodiscard]] std::string create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token stop) override;
     void connect(const std::string& id, const TrafficTerms& terms) override;
@@ -52,11 +57,16 @@ class ContainerRuntime final : public Runtime {
     [[nodiscard]] bool is_here(const std::vector<LeaseCard>&) const override { return true; }
 
   private:
+    [[nodiscard]] bool is_private(const ImageFacts& image) const;
+    void pull(const std::string& reference, const std::string& registry_auth, std::stop_token stop);
+    [[nodiscard]] ImageFacts pulled_image(const std::string& reference);
+
     Engine engine_;
     EngineExec exec_;
     EngineFlavour flavour_;
     HostFacts host_;
     std::shared_ptr<NetworkGate> gate_;
+    std::shared_ptr<PrivateImages> private_images_;
     /// The guest that this object has connected, whose process is there before it is started.
     struct Prepared {
         std::string id;
@@ -78,6 +88,7 @@ struct ContainerOptions {
     std::string runtime;
     bool user_namespace = true;  ///< if the engine can
     std::shared_ptr<NetworkGate> gate = nullptr;
+    std::shared_ptr<PrivateImages> private_images = nullptr;
 };
 /// Throws EngineError or sdk::TransportError while the engine does not answer.
 [[nodiscard]] ContainersHere containers_here(const ContainerOptions& options);

@@ -17,6 +17,7 @@ using nlohmann::json;
 
 constexpr const char* api = engine_api;
 constexpr std::int64_t pull_timeout_ms = 3600 * 1000;
+constexpr const char* registry_auth_header = "X-Registry-Auth";
 constexpr int remove_tries_max = 20;
 constexpr auto remove_retry_pause = std::chrono::milliseconds(100);
 
@@ -150,19 +151,42 @@ std::optional<ImageFacts> Engine::find_image(const std::string& reference) {
     if (const auto volumes = config.find("Volumes"); volumes != config.end() && volumes->is_object())
         for (const auto& [path, unused] : volumes->items())
             facts.volumes.push_back(path);
+    for (const char* list : {"RepoTags", "RepoDigests"})
+        if (const auto names = image.find(list); names != image.end() && names->is_array())
+            for (const json& name : *names)
+                if (name.is_string()) facts.names.push_back(name.get<std::string>());
     return facts;
 }
 
-void Engine::pull(const std::string& reference, std::stop_token stop) {
+void Engine::pull(const std::string& reference, std::stop_token stop, const std::string& registry_auth) {
     sdk::HttpRequest request;
     request.method = "POST";
     request.path = std::string(api) + "/images/create?fromImage=" + sdk::percent_encode(reference);
     request.timeout_ms = pull_timeout_ms;
     request.stop = stop;
+    if (!registry_auth.empty()) request.headers.emplace_back(registry_auth_header, registry_auth);
     const sdk::HttpResponse response = line_.http().send(request);
     if (!response.ok()) throw_engine_error(response);
     if (const std::string error = error_in_pull(response.body); !error.empty())
         throw EngineError(response.status, error);
+}
+
+void Engine::ask_registry(const std::string& reference, std::stop_token stop,
+                          const std::string& registry_auth) {
+    sdk::HttpRequest request;
+    request.path = std::string(api) + "/distribution/" + sdk::percent_encode(reference) + "/json";
+    request.timeout_ms = engine_call_timeout_ms;
+    request.stop = stop;
+    if (!registry_auth.empty()) request.headers.emplace_back(registry_auth_header, registry_auth);
+    const sdk::HttpResponse response = line_.http().send(request);
+    if (!response.ok()) throw_engine_error(response);
+}
+
+void Engine::name_image(const std::string& id, const std::string& repository, const std::string& tag) {
+    const sdk::HttpResponse response = line_.call(
+        "POST", std::string(api) + "/images/" + sdk::percent_encode(id) +
+                    "/tag?repo=" + sdk::percent_encode(repository) + "&tag=" + sdk::percent_encode(tag));
+    if (!response.ok()) throw_engine_error(response);
 }
 
 std::string Engine::create(const GuestProfile& profile, EngineFlavour flavour) {

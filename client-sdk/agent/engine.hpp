@@ -30,7 +30,14 @@ class Engine {
     [[nodiscard]] std::vector<ContainerSeen> list(const std::string& host_id);
 
     [[nodiscard]] std::optional<ImageFacts> find_image(const std::string& reference);
-    void pull(const std::string& reference, std::stop_token stop);
+    /// `registry_auth` as registry_login.hpp makes it; empty: as the host is set up.
+    void pull(const std::string& reference, std::stop_token stop, const std::string& registry_auth = {});
+    /// Docker's alone: asks the registry for the image's manifest and takes nothing that is here for an
+    /// answer, as its pull of a digest may. Throws EngineError when the registry does not give it.
+    void ask_registry(const std::string& reference, std::stop_token stop,
+                      const std::string& registry_auth = {});
+    /// Gives an image that is here a further name.
+    void name_image(const std::string& id, const std::string& repository, const std::string& tag);
 
     /// The first id of this host that the container's users are mapped to; 0 without a user namespace.
     [[nodiscard]] HostUser user_base(const std::string& id);

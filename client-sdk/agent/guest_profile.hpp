@@ -23,6 +23,7 @@ struct ImageFacts {
     std::vector<std::string> env;      ///< "NAME=value"
     std::vector<std::string> volumes;  ///< paths the image declares as volumes
     std::string user = {};  ///< whom its command runs as: "1000", "app", "app:staff"; empty: root
+    std::vector<std::string> names = {};  ///< by which the engine knows it, with tags and with digests
 };
 
 struct HostFacts {

@@ -83,6 +83,7 @@ struct JobSpec {
     std::vector<std::int64_t> retry_exit_codes;  ///< which the job calls temporary
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
+    std::string registry_secret = {};  ///< the name of what the image is pulled with; empty: none
     bool has_gang_network = false;  ///< its containers on several hosts reach each other
     friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };

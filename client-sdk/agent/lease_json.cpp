@@ -124,6 +124,7 @@ JobSpec spec_from(const json& object) {
     spec.retry_exit_codes = value_or(object, "retry_exit_codes", std::vector<std::int64_t>());
     spec.health = health_from(object);
     spec.idle = idle_from(object);
+    spec.registry_secret = value_or(object, "registry_secret", std::string());
     spec.has_gang_network = text_or_empty(object, "network") == "gang";
     return spec;
 }
@@ -151,6 +152,7 @@ json spec_json(const JobSpec& spec) {
             {"retry_exit_codes", spec.retry_exit_codes},
             {"health", health_json(spec.health)},
             {"idle", idle_json(spec.idle)},
+            {"registry_secret", spec.registry_secret},
             {"network", spec.has_gang_network ? json("gang") : json(nullptr)}};
 }
 

@@ -290,13 +290,15 @@ void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, s
 void LeaseTask::prepare(std::stop_token stop) {
     const LeaseRecord r = record();
     const JobSpec& spec = *r.desired.spec;
-    const bool needs_reach = !spec.secrets.empty() || spec.idle;
+    const bool needs_reach = !spec.secrets.empty() || !spec.registry_secret.empty() || spec.idle;
     if (needs_reach && !runtime_->reaches_guests())
-        return fail("start_failed", "secrets and an end when idle are not had on a cluster");
+        return fail(
+            "start_failed",
+            "secrets, a login for the image's registry and an end when idle are not had on a cluster");
     note_deadlines(false);
     try {
         std::future<void> storage = make_storage();
-        const ImageFacts image = runtime_->obtain_image(spec.image, stop);
+        const ImageFacts image = obtain_image(spec, stop);
         note_deadlines(true);
         make_guest(image, std::move(storage), stop);
     } catch (const sdk::TransportError&) {

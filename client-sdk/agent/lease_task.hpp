@@ -76,6 +76,8 @@ class LeaseTask {
     [[nodiscard]] std::future<void> make_storage();
     void fill_storage(DesiredLease& lease, std::stop_token stop);
     void note_deadlines(bool has_image);
+    [[nodiscard]] ImageFacts obtain_image(const JobSpec& spec, std::stop_token stop);
+    [[nodiscard]] std::string fetch_registry_auth(const JobSpec& spec, std::stop_token stop);
     void fetch_secrets(std::stop_token stop);
     void fail_start();
     void start(std::int64_t planned_boot_ms, bool is_fresh);

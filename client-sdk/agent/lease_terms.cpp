@@ -1,14 +1,16 @@
-// The part of LeaseTask that keeps what a job has asked for itself: its secrets, its deadlines, its outputs
-// saved while it runs, its health, and an end when it is idle.
+// The part of LeaseTask that keeps what a job has asked for itself: its secrets, what its image is pulled
+// with, its deadlines, its outputs saved while it runs, its health, and an end when it is idle.
 #include <spdlog/spdlog.h>
-#include <string.h>
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "agent/clock.hpp"
 #include "agent/container_use.hpp"
+#include "agent/image_reference.hpp"
 #include "agent/lease_task.hpp"
+#include "agent/registry_login.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -40,14 +42,56 @@ void LeaseTask::fail_start() {
          "it was not started within " + seconds(r.desired.spec->start_timeout_ms) + " of its image");
 }
 
+/// Of the job's login for its image's registry, as the engine takes it. Throws ImageError.
+std::string LeaseTask::fetch_registry_auth(const JobSpec& spec, std::stop_token stop) {
+    const auto refuse = [&](const std::string& why) -> ImageError {
+        return ImageError("the secret \"" + spec.registry_secret + "\" " + why);
+    };
+    try {
+        LeaseSecrets secrets = inputs_.secrets(record().desired.lease_id, stop);
+        for (SecretValue& secret : secrets.files)
+            wipe(secret.octets);
+        if (!secrets.registry) throw refuse("was not given");
+        auto auth = registry_auth(secrets.registry->octets, registry_of(spec.image));
+        wipe(secrets.registry->octets);
+        if (!auth)
+            throw refuse(
+                "is no login: it has to be one line USER:PASSWORD, {\"username\": …, \"password\": …} or "
+                "{\"identitytoken\": …}");
+        return std::move(*auth);
+    } catch (const ServerError& error) {
+        if (!error.is_final()) throw;
+        throw refuse(std::string("is not given: ") + error.what());
+    }
+}
+
+/// A login is in memory here until the pull is over, and nowhere else on this host.
+ImageFacts LeaseTask::obtain_image(const JobSpec& spec, std::stop_token stop) {
+    if (spec.registry_secret.empty()) return runtime_->obtain_image(spec.image, stop);
+    std::string auth = fetch_registry_auth(spec, stop);
+    try {
+        ImageFacts image = runtime_->obtain_private_image(spec.image, auth, stop);
+        wipe(auth);
+        return image;
+    } catch (const ImageError& error) {
+        wipe(auth);
+        throw ImageError("with the secret \"" + spec.registry_secret + "\": " + error.what());
+    } catch (...) {
+        wipe(auth);
+        throw;
+    }
+}
+
 /// They are in memory, here and in the guest's folder, and nowhere else on this host.
 void LeaseTask::fetch_secrets(std::stop_token stop) {
     storage_.make_secrets();
-    for (SecretValue& secret : inputs_.secrets(record().desired.lease_id, stop)) {
+    LeaseSecrets secrets = inputs_.secrets(record().desired.lease_id, stop);
+    if (secrets.registry) wipe(secrets.registry->octets);
+    for (SecretValue& secret : secrets.files) {
         if (!is_safe_path(secret.name) || secret.name.find('/') != std::string::npos)
             throw std::runtime_error("a secret's name is not allowed");
         storage_.write_secret(secret.name, secret.octets);
-        ::explicit_bzero(secret.octets.data(), secret.octets.size());
+        wipe(secret.octets);
     }
 }
 

@@ -338,7 +338,7 @@ void plan_orphans(const Observed& observed, std::vector<Action>& actions) {
 }  // namespace
 
 bool needs_only_this_host(const JobSpec& spec) {
-    return spec.inputs.empty() && !spec.checkpoint && spec.secrets.empty();
+    return spec.inputs.empty() && !spec.checkpoint && spec.secrets.empty() && spec.registry_secret.empty();
 }
 
 std::string_view name_of(ActionKind kind) {

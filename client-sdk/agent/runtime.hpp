@@ -67,6 +67,11 @@ class Runtime {
 
     /// Throws ImageError. Nothing is known of an image that is pulled where the guest will run.
     [[nodiscard]] virtual ImageFacts obtain_image(const std::string& reference, std::stop_token stop) = 0;
+    /// The same with a renter's own login (registry_login.hpp). The registry is asked even if the image is
+    /// here, and it is not given to anybody later whom the registry does not let have it.
+    [[nodiscard]] virtual ImageFacts obtain_private_image(const std::string& reference,
+                                                          const std::string& registry_auth,
+                                                          std::stop_token stop);
     /// Everything but its network and the start; the guest's id, empty when `stop` came first. What an
     /// earlier try has left is removed before. `folders` need not hold anything yet.
     [[nodiscard]] virtual std::string create(const DesiredLease& lease, const ImageFacts& image,
@@ -110,6 +115,10 @@ class Runtime {
     /// and its working storage is mounted here. Elsewhere the node sees to both.
     [[nodiscard]] virtual bool is_here(const std::vector<LeaseCard>& cards) const = 0;
 };
+
+inline ImageFacts Runtime::obtain_private_image(const std::string&, const std::string&, std::stop_token) {
+    throw ImageError("an image cannot be pulled with a login of its renter here");
+}
 
 inline void Runtime::connect(const std::string&, const TrafficTerms&) {}
 

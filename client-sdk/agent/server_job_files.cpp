@@ -26,6 +26,12 @@ json files_json(const std::vector<OutputFile>& files) {
     return items;
 }
 
+SecretValue secret_from(const json& item) {
+    auto octets = sdk::base64_decode(item.at("value").get<std::string>());
+    if (!octets) throw std::runtime_error("the server's reply has not the expected form");
+    return {item.at("name").get<std::string>(), *std::move(octets)};
+}
+
 /// `read` over the parsed body; throws when that is not what was expected. What a reply holds may be a
 /// secret, so that the message does not repeat it.
 template <class Read>
@@ -65,19 +71,17 @@ void ServerLink::commit_outputs(const std::string& lease_id, std::int64_t lease_
     post(path_of(lease_id, "/output-upload"), body.dump());
 }
 
-std::vector<SecretValue> ServerLink::secrets(const std::string& lease_id, std::stop_token stop) {
+LeaseSecrets ServerLink::secrets(const std::string& lease_id, std::stop_token stop) {
     sdk::HttpRequest request;
     request.path = path_of(lease_id, "/secrets");
     request.timeout_ms = call_timeout_ms;
     request.stop = stop;
     const std::string reply = send(std::move(request)).body;
     return parse_reply(reply, [](const json& parsed) {
-        std::vector<SecretValue> secrets;
-        for (const json& item : parsed.at("items")) {
-            auto octets = sdk::base64_decode(item.at("value").get<std::string>());
-            if (!octets) throw std::runtime_error("the server's reply has not the expected form");
-            secrets.push_back({item.at("name").get<std::string>(), *std::move(octets)});
-        }
+        LeaseSecrets secrets;
+        for (const json& item : parsed.at("items"))
+            secrets.files.push_back(secret_from(item));
+        if (parsed.contains("registry")) secrets.registry = secret_from(parsed.at("registry"));
         return secrets;
     });
 }

@@ -128,6 +128,10 @@ struct SecretValue {
     std::string name;
     std::string octets;
 };
+struct LeaseSecrets {
+    std::vector<SecretValue> files;
+    std::optional<SecretValue> registry;  ///< what the image is pulled with, which becomes no file
+};
 
 struct StoredCheckpoint {
     std::int64_t number = 0;
@@ -206,7 +210,7 @@ class ServerLink {
                         const std::vector<OutputFile>& files);
 
     /// Those that the lease's job names.
-    [[nodiscard]] std::vector<SecretValue> secrets(const std::string& lease_id, std::stop_token stop);
+    [[nodiscard]] LeaseSecrets secrets(const std::string& lease_id, std::stop_token stop);
 
     /// Bytes that mean nothing, to see how fast they come and go.
     [[nodiscard]] Moved test_download(std::int64_t bytes, std::stop_token stop);

@@ -124,6 +124,12 @@ void add_term_options(CLI::App& command, JobArguments& arguments) {
     command.add_option("--secret", spec.secrets, "A secret it finds as /run/secrets/NAME; may be repeated")
         ->type_name("NAME")
         ->allow_extra_args(false);
+    command
+        .add_option(
+            "--registry-secret", spec.registry_secret,
+            "The secret that the image is pulled with, USER:PASSWORD or JSON; the image then begins "
+            "with its registry. The container is not given it")
+        ->type_name("NAME");
     add_duration(command, "--output-interval", spec.output_interval_ms,
                  "How often its outputs are saved while it runs; the default is 10m");
     add_size(command, "--shm", spec.shm_bytes,

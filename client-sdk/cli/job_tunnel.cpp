@@ -27,6 +27,12 @@ The same for any program that takes a ProxyCommand:
   ssh -o ProxyCommand='fallow job port-forward --stdio job_… 2222' user@job_…
   fallow job ssh job_… -l user -- nvidia-smi)";
 
+constexpr const char* open_footer =
+    R"(The link is good for a minute, and the browser that follows it is let in for twelve hours or as long
+as the API key lives: whoever has the link gets as far as you. Programs send the key instead:
+
+  curl -H "Authorization: Bearer $KEY" https://8888-….apps.example.org/)";
+
 void add_exec(CLI::App& job, Context& context) {
     auto& command = *job.add_subcommand("exec", "Run a further process in a job's container");
     command.footer(exec_footer);
@@ -69,6 +75,19 @@ void add_port_forward(CLI::App& job, Context& context) {
     on_run(context, command, arguments, &run_port_forward);
 }
 
+void add_open(CLI::App& job, Context& context) {
+    auto& command = *job.add_subcommand(
+        "open", "Print a link to the web server at a port of the job, where the server has a name for it");
+    command.footer(open_footer);
+    const auto arguments = std::make_shared<OpenArguments>();
+    add_id(command, arguments->job_id, "job");
+    command.add_option("port", arguments->port, "Where it listens on the job's loopback")
+        ->required()
+        ->check(CLI::Range(1, 65'535))
+        ->type_name("PORT");
+    on_run(context, command, arguments, &run_open);
+}
+
 void add_copy(CLI::App& job, Context& context) {
     auto& command = *job.add_subcommand(
         "cp", "Copy a file or folder into a job, or out of it, by tar, which the image must have");
@@ -97,6 +116,7 @@ void add_tunnel_commands(CLI::App& job, Context& context) {
     add_exec(job, context);
     add_attach(job, context);
     add_port_forward(job, context);
+    add_open(job, context);
     add_copy(job, context);
     add_ssh(job, context);
 }

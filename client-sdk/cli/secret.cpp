@@ -25,13 +25,17 @@ struct SetArguments {
 }  // namespace
 
 void add_secret_commands(CLI::App& app, Context& context) {
-    CLI::App& secret =
-        add_noun(app, "secret", "Texts that a job is given as files, and that nothing tells again");
+    CLI::App& secret = add_noun(
+        app, "secret",
+        "Texts that a job is given as files, or its image is pulled with, and that nothing tells again");
 
     auto& set = *secret.add_subcommand(
         "set", "Set a secret, or change it: printf %s \"$TOKEN\" | fallow secret set api-token");
     const auto wanted = std::make_shared<SetArguments>();
-    set.add_option("name", wanted->name, "A job finds it as /run/secrets/NAME")
+    set.add_option(
+           "name", wanted->name,
+           "A job finds it as /run/secrets/NAME; with --registry-secret it is a login, USER:PASSWORD or "
+           "{\"username\":…,\"password\":…} or {\"identitytoken\":…}")
         ->required()
         ->type_name("NAME");
     set.add_option("--from", wanted->file,

@@ -50,6 +50,12 @@ struct ForwardArguments {
 };
 void run_port_forward(Context& context, const ForwardArguments& arguments);
 
+struct OpenArguments {
+    std::string job_id;
+    std::int64_t port = 0;
+};
+void run_open(Context& context, const OpenArguments& arguments);
+
 struct CopyArguments {
     std::string from;
     std::string to;

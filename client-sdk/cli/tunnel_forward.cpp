@@ -14,6 +14,7 @@
 #include <system_error>
 #include <thread>
 
+#include "output.hpp"
 #include "terminal.hpp"
 #include "tunnel.hpp"
 
@@ -167,6 +168,13 @@ void run_port_forward(Context& context, const ForwardArguments& arguments) {
     Context::message(fmt::format("forwarding {}:{} to port {} of {}", arguments.address, port_at(listener),
                                  ports.remote, arguments.job_id));
     accept_all(server, arguments, ports.remote, listener);
+}
+
+void run_open(Context& context, const OpenArguments& arguments) {
+    const sdk::AppLink link =
+        context.client().app_link(arguments.job_id, arguments.port, context.call_options());
+    if (context.format() == Format::json) return print_json(to_json(link));
+    print_text(link.url + "\n");
 }
 
 void run_ssh(Context& context, const SshArguments& arguments) {

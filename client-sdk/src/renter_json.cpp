@@ -33,6 +33,7 @@ void visit_terms(const Visit& visit, T& value) {
     visit("retry_exit_codes", value.retry_exit_codes);
     visit("health", value.health);
     visit("idle", value.idle);
+    visit("registry_secret", value.registry_secret);
     visit("network", value.network);
 }
 

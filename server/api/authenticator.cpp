@@ -107,6 +107,16 @@ void Authenticator::authenticate(const http::Request& request, Access::Kind kind
     });
 }
 
+void Authenticator::authenticate_key(const std::string& key_hash, OnIdentity done) {
+    keys_.get(key_hash, [this, done = std::move(done)](const Cache::Found& found) { done(judge(found)); });
+}
+
+std::optional<std::string> Authenticator::key_hash_of(const http::Request& request) {
+    const auto key = bearer(request);
+    if (!key) return std::nullopt;
+    return auth::key_hash(*key);
+}
+
 Result<Identity> Authenticator::judge(const Cache::Found& found) const {
     if (!found)
         return refuse(ErrorCode::queue_full, "The server cannot check who asks at the moment; try again.");

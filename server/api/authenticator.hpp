@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <string>
 
 #include "api/identity_watch.hpp"
 #include "api/lookup_cache.hpp"
@@ -34,6 +36,11 @@ class Authenticator {
     /// `done` is called once: at once when the answer is remembered, else on a worker's thread.
     void authenticate(const http::Request& request, Access::Kind kind, OnIdentity done);
 
+    /// The same for whoever has shown that it had the key with this SHA-256.
+    void authenticate_key(const std::string& key_hash, OnIdentity done);
+
+    /// The SHA-256 (32 bytes) of the API key that the request names, if it has a key's form.
+    [[nodiscard]] static std::optional<std::string> key_hash_of(const http::Request& request);
     /// What can be refused without a lookup: no key, or nothing that has the form of one.
     [[nodiscard]] static Status check_form(const http::Request& request, Access::Kind kind);
 

@@ -103,6 +103,12 @@ Result<Prepared> prepare(const Exchange& exchange, Services& services, store::Co
             store::SecretStore(tx, call.author()).require(decoded.secrets, decoded.inputs_pointer);
         if (!there) return there.error();
     }
+    if (decoded.registry_secret) {
+        const Status there =
+            store::SecretStore(tx, call.author())
+                .require_one(*decoded.registry_secret, decoded.inputs_pointer + "/registry_secret");
+        if (!there) return there.error();
+    }
     if (const auto own = handler_of(exchange).prepare) {
         auto document = own(call, prepared.decoded.command);
         if (!document) return document.error();
@@ -149,7 +155,8 @@ void run_command(const ExchangePtr& exchange, Services& services) {
     if (!decoded) return finish(exchange, decoded.error());
     Encoding encoding = encoding_of(*exchange, services, decoded->command);
     const bool needs_database = handler_of(*exchange).prepare != nullptr || !decoded->inputs.empty() ||
-                                !decoded->secrets.empty() || may_be_a_repeat(*exchange, services);
+                                !decoded->secrets.empty() || decoded->registry_secret.has_value() ||
+                                may_be_a_repeat(*exchange, services);
     if (!needs_database) return submit(exchange, services, std::move(*decoded), std::move(encoding));
 
     auto prepared =

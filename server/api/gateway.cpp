@@ -68,6 +68,7 @@ Status check_request(const Exchange& exchange) {
 Gateway::Gateway(Services& services, const IdentityWatch* watch)
     : services_(services),
       authenticator_(services.workers, services.log, services.now, watch),
+      apps_(services, authenticator_),
       routes_(make_routes()) {
     for (const Route& route : routes_)
         static_cast<void>(router_.add(route.method, route.pattern));
@@ -78,6 +79,7 @@ Result<http::RouteMatch> Gateway::match(const http::Request& request) const {
 }
 
 Result<http::BodyLimit> Gateway::on_head(const http::Request& head) {
+    if (apps_.is_for_app(head)) return apps_.on_head();
     const auto found = match(head);
     if (!found) return http::BodyLimit{0};  // handle() answers, with Allow where the method is wrong
     const Route& route = routes_[found->index];
@@ -123,6 +125,7 @@ http::Reply Gateway::no_route(const http::Request& request, const Error& error) 
 }
 
 void Gateway::handle(http::Request request, std::function<void(http::Reply)> respond) {
+    if (apps_.is_for_app(request)) return apps_.handle(std::move(request), std::move(respond));
     const auto exchange = std::make_shared<Exchange>();
     exchange->is_forwarded = take_forwarded(request);
     exchange->request = std::move(request);

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "api/apps.hpp"
 #include "api/authenticator.hpp"
 #include "api/route.hpp"
 #include "api/services.hpp"
@@ -29,6 +30,7 @@ class Gateway : public http::Service {
 
     Services& services_;
     Authenticator authenticator_;
+    Apps apps_;
     const std::vector<Route> routes_;
     http::Router router_;
 };

@@ -65,6 +65,7 @@ struct JobSpec {
     std::vector<std::int64_t> retry_exit_codes;  ///< tried again while attempts are left
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
+    std::optional<std::string> registry_secret;  ///< the name of what the image is pulled with
     std::optional<JobNetwork> network;
 };
 

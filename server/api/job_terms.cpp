@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <string_view>
 
 #include "accounts/secrets.hpp"
 #include "base/limits.hpp"
@@ -37,6 +38,26 @@ std::vector<std::string> read_secrets(FieldReader& reader) {
             reader.fail(ErrorCode::invalid_field, pointer, "Name each secret once.");
     }
     return names;
+}
+
+/// Whether a reference says which registry it is of, as the engines read it. "localhost" alone stands for
+/// images that were made on the host.
+bool names_registry(std::string_view image) {
+    const auto slash = image.find('/');
+    return slash != std::string_view::npos && image.substr(0, slash).find_first_of(".:") < slash;
+}
+
+std::optional<std::string> read_registry_secret(FieldReader& reader, const JobSpec& spec) {
+    auto name = reader.optional_text("registry_secret", {.bytes_max = limits::name_bytes_max});
+    if (!name) return std::nullopt;
+    if (const Status good = accounts::check_secret_name(*name); !good)
+        reader.fail(good.error().code, "registry_secret", good.error().detail);
+    if (!names_registry(spec.image))
+        reader.fail(
+            ErrorCode::invalid_field, "image",
+            "Begin the image with its registry, like docker.io/team/model:1, so that the secret goes "
+            "there and nowhere else.");
+    return name;
 }
 
 std::optional<Millis> optional_span(FieldReader& reader, std::string_view name, std::int64_t least,
@@ -123,6 +144,7 @@ void read_job_terms(FieldReader& reader, JobSpec& spec) {
     spec.retry_exit_codes = read_retry_exit_codes(reader, spec);
     spec.health = read_health(reader);
     spec.idle = read_idle(reader);
+    spec.registry_secret = read_registry_secret(reader, spec);
     spec.network = reader.optional_named<JobNetwork>("network");
 }
 
@@ -135,6 +157,7 @@ void write_job_terms(JsonWriter& json, const JobSpec& spec) {
     if (!spec.retry_exit_codes.empty()) json.field("retry_exit_codes", spec.retry_exit_codes);
     if (spec.health) write(json, *spec.health);
     if (spec.idle) write(json, *spec.idle);
+    if (spec.registry_secret) json.field("registry_secret", *spec.registry_secret);
     if (spec.network) json.field("network", *spec.network);
 }
 

@@ -105,6 +105,7 @@ DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
         if (!reader.has_failed()) {
             decoded.inputs = artifacts_of(spec);
             decoded.secrets = spec.secrets;
+            decoded.registry_secret = spec.registry_secret;
             order.job = job_request(spec);
         }
     }

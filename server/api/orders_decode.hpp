@@ -1,6 +1,8 @@
 // Bodies of the renter's routes.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,7 +17,8 @@ struct DecodedOrder {
     market::PlaceOrder command;
     std::vector<ArtifactId>
         inputs;  ///< of its job: they must exist and be complete before the order is placed
-    std::vector<std::string> secrets;  ///< of its job: they must exist before that, too
+    std::vector<std::string> secrets;                 ///< of its job: they must exist before that, too
+    std::optional<std::string> registry_secret = {};  ///< as one of those
 };
 
 [[nodiscard]] Result<DecodedOrder> decode_order(std::string_view body);

@@ -3,6 +3,7 @@
 #include "api/reply.hpp"
 #include "api/routes.hpp"
 #include "api/services.hpp"
+#include "api/tunnels.hpp"
 #include "auth/base64.hpp"
 
 namespace fallow::api {
@@ -29,6 +30,9 @@ Result<http::Reply> metrics(const Call& call) {
     metrics.set_engine_queue_depth(stats.queue_depth);
     metrics.set_leases_active(stats.active_leases);
     metrics.set_orders_standing(stats.standing_orders);
+    const http::TunnelBytes& bytes = call.services.tunnels.bytes();
+    metrics.set_tunnels(static_cast<std::size_t>(call.services.tunnels.count()), bytes.by_first.load(),
+                        bytes.by_second.load());
     metrics.set_leader(call.services.engine.ready());
     http::Reply reply = json_reply(metrics.text());
     reply.content_type = ops::metrics_content_type;

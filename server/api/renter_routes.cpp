@@ -39,6 +39,7 @@ Result<Decoded> decode_place_order(const Call& call) {
             needed_until(call.services.now(), order->command.expires_in, *order->command.job);
     decoded.inputs = std::move(order->inputs);
     decoded.secrets = std::move(order->secrets);
+    decoded.registry_secret = std::move(order->registry_secret);
     decoded.inputs_pointer = "/job";
     decoded.command = std::move(order->command);
     return decoded;
@@ -58,6 +59,7 @@ Result<Decoded> decode_attach_job(const Call& call) {
     market::JobRequest job = job_request(*spec);
     decoded.inputs = artifacts_of(*spec);
     decoded.secrets = spec->secrets;
+    decoded.registry_secret = spec->registry_secret;
     decoded.inputs_needed_until = needed_until(call.services.now(), Millis(), job);
     decoded.command = market::AttachJob{*lease, std::move(job)};
     return decoded;

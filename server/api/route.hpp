@@ -110,8 +110,9 @@ struct Decoded {
     market::Command command;
     std::vector<ArtifactId> inputs;  ///< must exist, be complete and belong to the caller
     Time inputs_needed_until;
-    std::string inputs_pointer;        ///< where a job stands in the body: "" or "/job"
-    std::vector<std::string> secrets;  ///< names; the caller's organization must have them
+    std::string inputs_pointer;                       ///< where a job stands in the body: "" or "/job"
+    std::vector<std::string> secrets;                 ///< names; the caller's organization must have them
+    std::optional<std::string> registry_secret = {};  ///< as one of those
 };
 struct Encoding {
     OrganizationId viewer;

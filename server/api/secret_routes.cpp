@@ -76,9 +76,14 @@ Result<http::Reply> remove_secret(JobCall& call) {
     return no_content();
 }
 
+struct NamedSecrets {
+    std::vector<std::string> files;
+    std::optional<std::string> registry;
+};
+
 /// What the lease's job names, while the lease is being prepared and the job has no other. The database
 /// says the same: an agent's role sees no other rows.
-Result<std::vector<std::string>> names_for(JobCall& call, LeaseId id) {
+Result<NamedSecrets> names_for(JobCall& call, LeaseId id) {
     const auto lease = find_row<market::Lease>(call.tx, id);
     if (!lease) return lease.error();
     const bool is_awaited = lease->state == market::LeaseState::preparing && !lease->stop_reason;
@@ -92,29 +97,39 @@ Result<std::vector<std::string>> names_for(JobCall& call, LeaseId id) {
     if (!row) return row.error();
     auto spec = decode_job_spec(row->document);
     if (!spec) return spec.error();
-    return std::move(spec->secrets);
+    return NamedSecrets{std::move(spec->secrets), std::move(spec->registry_secret)};
 }
 
+/// The value of one is in `json` and nowhere else afterwards.
+void write_value(JsonWriter& json, JobCall& call, const store::StoredSecret& item) {
+    auto value = call.services.vault.open(sealed_of(item.sealed), accounts::binding_of(item.secret));
+    if (!value) throw std::runtime_error("the secret " + item.secret.id.text() + " does not open");
+    json.begin_object()
+        .field("name", item.secret.name)
+        .field("value", auth::base64_encode(*value))
+        .end_object();
+    OPENSSL_cleanse(value->data(), value->size());
+}
+
+/// What the image is pulled with stands apart from what becomes files, so that it never becomes one.
 Result<http::Reply> give_secrets(JobCall& call) {
     const auto id = call.id<LeaseId>("lease");
     if (!id) return id.error();
     const auto names = names_for(call, *id);
     if (!names) return names.error();
-    const auto stored = store::SecretStore(call.tx, call.author()).read(*names);
-    if (stored.size() != names->size())
+    store::SecretStore secrets(call.tx, call.author());
+    const auto stored = secrets.read(names->files);
+    std::vector<store::StoredSecret> registry;
+    if (names->registry) registry = secrets.read({*names->registry});
+    if (stored.size() != names->files.size() || (names->registry && registry.empty()))
         return refuse(ErrorCode::not_found, "A secret that the job names is no longer there.");
     JsonWriter json;
     json.begin_object().key("items").begin_array();
-    for (const store::StoredSecret& item : stored) {
-        auto value = call.services.vault.open(sealed_of(item.sealed), accounts::binding_of(item.secret));
-        if (!value) throw std::runtime_error("the secret " + item.secret.id.text() + " does not open");
-        json.begin_object()
-            .field("name", item.secret.name)
-            .field("value", auth::base64_encode(*value))
-            .end_object();
-        OPENSSL_cleanse(value->data(), value->size());
-    }
-    json.end_array().end_object();
+    for (const store::StoredSecret& item : stored)
+        write_value(json, call, item);
+    json.end_array();
+    if (!registry.empty()) write_value(json.key("registry"), call, registry.front());
+    json.end_object();
     return json_reply(json.take());
 }
 

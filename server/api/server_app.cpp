@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include "api/bootstrap.hpp"
@@ -24,6 +25,7 @@
 #include "api/version.hpp"
 #include "auth/base64.hpp"
 #include "auth/derived_secret.hpp"
+#include "auth/files.hpp"
 #include "auth/random.hpp"
 #include "engine/follower_thread.hpp"
 #include "http/server.hpp"
@@ -89,7 +91,19 @@ std::vector<std::string> certificate_names(const ops::Config& config) {
     std::vector<std::string> names = config.tls_names;
     if (config.listen_address != "0.0.0.0" && config.listen_address != "::")
         names.push_back(config.listen_address);
+    if (!config.apps_domain.empty() && config.apps_certificate_file.empty())
+        names.push_back("*." + config.apps_domain);
     return names;
+}
+
+http::SubdomainCertificate apps_certificate(const ops::Config& config) {
+    if (config.apps_certificate_file.empty()) return {};
+    const auto chain = auth::read_file(config.apps_certificate_file);
+    const auto key = auth::read_private_file(config.apps_key_file);
+    if (!chain || !key)
+        throw std::runtime_error((chain ? config.apps_key_file : config.apps_certificate_file) +
+                                 " is missing; see apps_certificate_file and apps_key_file");
+    return {config.apps_domain, *chain, *key};
 }
 
 /// The other half of the cores is for the engine's threads and PostgreSQL, when that runs here.
@@ -301,10 +315,14 @@ http::ServerConfig ServerApp::Impl::http_config() {
     http.tls = {certificate.chain_pem, certificate.private_key_pem, keys->authority.certificate_pem(),
                 [] { return system_now().ms / 1000; },
                 auth::derived_secret(keys->signing_key, "fallow tls session tickets")};
+    http.subdomains = apps_certificate(config);
     http.limits.connections_max = static_cast<std::size_t>(config.connections_max);
     http.limits.stream_heartbeat_ms = config.stream_heartbeat_ms;
     http.on_access = [this](const http::AccessRecord& record) {
-        metrics.request(record.method, record.status, record.duration_us);
+        if (record.is_relayed)
+            metrics.app_request(record.status);
+        else
+            metrics.request(record.method, record.status, record.duration_us);
         log.access({record.request_id, record.method, record.path, record.remote_address, record.user_agent,
                     record.traceparent, record.status, static_cast<std::int64_t>(record.bytes_in),
                     static_cast<std::int64_t>(record.bytes_out), record.duration_us});

@@ -49,11 +49,11 @@ Error database_failed() {
 /// One renter's tunnel: found, announced, waited for, and watched while it is open.
 class OpenedTunnel : public std::enable_shared_from_this<OpenedTunnel> {
   public:
-    OpenedTunnel(Services& services, const Exchange& exchange, JobId job, AsyncHandler::Done done)
+    OpenedTunnel(Services& services, const auth::Actor& actor, JobId job, AsyncHandler::Done done)
         : services_(services),
           desk_(services.tunnels),
-          organization_(exchange.actor.organization),
-          key_(exchange.actor.key()),
+          organization_(actor.organization),
+          key_(actor.key()),
           job_(job),
           id_(services.random()),
           done_(std::move(done)) {}
@@ -172,10 +172,7 @@ void open_tunnel(const ExchangePtr& exchange, Services& services, AsyncHandler::
     const auto job = Call{*exchange, services}.id<JobId>("job");
     if (!job) return done(job.error());
     if (const Status good = check_upgrade(exchange->request); !good) return done(good.error());
-    if (exchange->is_frozen)
-        return done(
-            refuse(ErrorCode::frozen, "The organization is frozen by the operator; ask the operator why."));
-    std::make_shared<OpenedTunnel>(services, *exchange, *job, std::move(done))->start();
+    open_tunnel_into(services, {exchange->actor, exchange->is_frozen}, *job, std::move(done));
 }
 
 /// Renters who wait for this host now. The agent has met some of them before.
@@ -248,6 +245,13 @@ void meet_tunnel(const ExchangePtr& exchange, Services& services, AsyncHandler::
 }
 
 }  // namespace
+
+void open_tunnel_into(Services& services, const Identity& identity, JobId job, AsyncHandler::Done done) {
+    if (identity.is_frozen)
+        return done(
+            refuse(ErrorCode::frozen, "The organization is frozen by the operator; ask the operator why."));
+    std::make_shared<OpenedTunnel>(services, identity.actor, job, std::move(done))->start();
+}
 
 void add_tunnel_routes(std::vector<Route>& routes) {
     routes.push_back({post, "/v1/jobs/{job}/tunnels", writes_as_renter(), no_body, not_keyed,

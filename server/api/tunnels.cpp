@@ -23,7 +23,8 @@ std::shared_ptr<http::TunnelEnd> TunnelDesk::meet(TunnelId tunnel, HostId host) 
         waiting = std::move(found->second);
         waiting_.erase(found);
     }
-    auto ends = http::make_tunnel([this, organization = waiting.organization] { leave(organization); });
+    auto ends =
+        http::make_tunnel([this, organization = waiting.organization] { leave(organization); }, bytes_);
     waiting.met(std::move(ends.first));
     return std::move(ends.second);
 }

@@ -45,6 +45,8 @@ class TunnelDesk {
 
     /// Tunnels that wait or are open here.
     [[nodiscard]] int count() const;
+    /// What has passed through them: written by renters first, by hosts second.
+    [[nodiscard]] const http::TunnelBytes& bytes() const { return *bytes_; }
     [[nodiscard]] http::TunnelDialer& dialer() { return dialer_; }
     /// Refuses who waits, ends what was dialled. Tunnels of the server's own connections end with those.
     void stop();
@@ -62,6 +64,7 @@ class TunnelDesk {
     std::unordered_map<TunnelId, Waiting> waiting_;
     std::unordered_map<OrganizationId, int> per_organization_;
     int count_ = 0;
+    const std::shared_ptr<http::TunnelBytes> bytes_ = std::make_shared<http::TunnelBytes>();
     http::TunnelDialer dialer_;
 };
 

@@ -24,4 +24,13 @@ std::string derived_secret(const SigningKey& key, std::string_view label) {
     return secret;
 }
 
+std::string keyed_digest(std::string_view secret, std::string_view text) {
+    std::string digest(32, '\0');
+    unsigned int size = 0;
+    const auto* made = HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), as_bytes(text),
+                            text.size(), as_bytes(digest), &size);
+    check_openssl(made != nullptr && size == digest.size(), "computing an HMAC");
+    return digest;
+}
+
 }  // namespace fallow::auth

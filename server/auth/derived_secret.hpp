@@ -12,4 +12,7 @@ namespace fallow::auth {
 /// raw private key.
 [[nodiscard]] std::string derived_secret(const SigningKey& key, std::string_view label);
 
+/// 32 bytes: HMAC-SHA256 of the text under a secret.
+[[nodiscard]] std::string keyed_digest(std::string_view secret, std::string_view text);
+
 }  // namespace fallow::auth

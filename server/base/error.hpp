@@ -30,6 +30,7 @@ enum class ErrorKind {
     unavailable,
     http_version,
     target_size,
+    bad_gateway,
 };
 
 enum class ErrorCode {

@@ -30,8 +30,9 @@ class Listener : public std::enable_shared_from_this<Listener> {
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
     void start(Callbacks callbacks);
-    /// Once, when it is started, and from any thread but those of `io`, of which one must run: returns when the last connection that the
-    /// system had already established was handed on. One that comes after that is refused.
+    /// Once, when it is started, from any thread but those of `io`, of which one must run: returns when the
+    /// last connection that the system had already established was handed on. One that comes after that is
+    /// refused.
     void close();
 
   private:

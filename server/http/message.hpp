@@ -27,6 +27,8 @@ struct PeerCertificate {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
+class ByteStream;
+
 struct Request {
     Method method = Method::get;
     std::string target;  ///< as received, origin form
@@ -37,6 +39,8 @@ struct Request {
     std::string request_id;  ///< "req_…", made by the session
     std::string remote_address;
     std::optional<PeerCertificate> certificate;
+    /// A guest's link that the connection's last request has left; see guest_link.hpp.
+    std::shared_ptr<ByteStream> kept = {};
 
     [[nodiscard]] const std::string* header(std::string_view lower_case_name) const;
     [[nodiscard]] const std::string* query_value(std::string_view name) const;

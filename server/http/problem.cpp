@@ -51,6 +51,8 @@ int status_of(ErrorKind kind) {
             return 500;
         case ErrorKind::not_supported:
             return 501;
+        case ErrorKind::bad_gateway:
+            return 502;
         case ErrorKind::unavailable:
             return 503;
         case ErrorKind::http_version:

@@ -52,13 +52,13 @@ std::string_view http_date() {
     return cached.text;
 }
 
+}  // namespace
+
 std::string_view reason_of(int status) {
     const auto text = boost::beast::http::obsolete_reason(
         boost::beast::http::int_to_status(static_cast<unsigned>(status)));
     return {text.data(), text.size()};
 }
-
-}  // namespace
 
 bool is_sendable(const Reply& reply) {
     if (tunnel_of(reply)) return true;

@@ -18,6 +18,9 @@ struct ReplyFrame {
 /// False when the status is not a final one or a header could break out of its line: the service's mistake.
 [[nodiscard]] bool is_sendable(const Reply& reply);
 
+/// The phrase that goes with a status.
+[[nodiscard]] std::string_view reason_of(int status);
+
 /// 204 and 304 have neither body nor length.
 [[nodiscard]] bool may_have_body(int status);
 

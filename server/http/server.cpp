@@ -42,12 +42,23 @@ ServerLimits::ServerLimits()
       connections_max(limits::connections_max),
       connections_refused_max(limits::connections_refused_max) {}
 
+namespace {
+
+std::unique_ptr<SubdomainTls> make_subdomain_tls(const SubdomainCertificate& certificate,
+                                                 asio::ssl::context& context) {
+    if (certificate.domain.empty()) return nullptr;
+    return std::make_unique<SubdomainTls>(certificate, context);
+}
+
+}  // namespace
+
 struct Server::Impl {
     Impl(ServerConfig given, Service& given_service)
         : config(std::move(given)),
           service(given_service),
           io(static_cast<int>(thread_count())),
           tls(make_tls_context(config.tls)),
+          subdomains(make_subdomain_tls(config.subdomains, tls)),
           listener(std::make_shared<Listener>(io, config.address, config.port, thread_count() > 1)),
           work(io.get_executor()) {}
 
@@ -65,6 +76,7 @@ struct Server::Impl {
     HandshakeGate handshakes{handshakes_under_way_max};
     asio::io_context io;
     asio::ssl::context tls;
+    const std::unique_ptr<SubdomainTls> subdomains;  ///< perhaps none
     std::shared_ptr<Listener> listener;
     asio::executor_work_guard<asio::io_context::executor_type> work;
     std::vector<std::thread> threads;

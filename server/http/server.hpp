@@ -21,6 +21,13 @@ struct TlsFiles {
     std::string ticket_secret;
 };
 
+/// Another certificate, for the names one level below a domain.
+struct SubdomainCertificate {
+    std::string domain;  ///< in lower case; empty: there is none
+    std::string certificate_chain_pem;
+    std::string private_key_pem;
+};
+
 /// Defaults come from base/limits.hpp; a test may tighten them.
 struct ServerLimits {
     std::size_t header_bytes_max;
@@ -52,6 +59,7 @@ struct AccessRecord {
     std::int64_t duration_us = 0;  ///< from the head's last byte to the reply's
     std::string user_agent;
     std::string traceparent;
+    bool is_relayed = false;  ///< it was for a program in a job, whose status it may be
 };
 
 struct ServerConfig {
@@ -59,6 +67,7 @@ struct ServerConfig {
     std::uint16_t port = 8443;  ///< 0: the system picks; see Server::port()
     unsigned threads = 1;
     TlsFiles tls;
+    SubdomainCertificate subdomains = {};
     ServerLimits limits;
     // Both may be empty. They are called on the server's threads: at once from several when there are
     // several.

@@ -18,6 +18,8 @@ struct BodyLimit {
     bool is_dropped = false;
     std::int64_t body_ms_max = 0;            ///< for the whole body; 0: the least rate alone bounds it
     std::shared_ptr<const void> place = {};  ///< kept until the exchange is over
+    /// The body stays on the connection, for the guest's link that the reply may grant; see guest_link.hpp.
+    bool is_relayed = false;
 };
 
 class Service {

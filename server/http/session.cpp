@@ -97,6 +97,13 @@ asio::awaitable<void> Session::run() {
 asio::awaitable<bool> Session::await_first_byte() {
     if (!connection_->input().empty()) co_return !context_.is_draining;
     is_idle_ = true;
+    if (guest_) {
+        connection_->set_deadline(guest_link_idle_ms);
+        const IoOutcome early = co_await connection_->read_more();
+        is_idle_ = early != IoOutcome::done;
+        if (early != IoOutcome::timed_out) co_return early == IoOutcome::done;
+        guest_.reset();
+    }
     connection_->set_deadline(context_.is_draining ? context_.config.limits.drain_grace_ms
                                                    : context_.config.limits.idle_timeout_ms);
     const IoOutcome outcome = co_await connection_->read_more();
@@ -118,11 +125,12 @@ asio::awaitable<bool> Session::exchange() {
             co_return co_await send_reply();
         }
     }
-    if (!refusal) refusal = co_await receive_body();
+    if (!refusal && !exchange_.limit.is_relayed) refusal = co_await receive_body();
     if (refusal)
         refuse_exchange(*refusal);
     else
         co_await ask_service();
+    leave_relayed_body();
     co_return co_await send_reply();
 }
 
@@ -167,6 +175,8 @@ void Session::make_request() {
     request.request_id = exchange_.record.request_id;
     request.remote_address = exchange_.record.remote_address;
     request.certificate = certificate_;
+    if (guest_ && guest_->is_quiet()) request.kept = guest_;
+    guest_.reset();
     exchange_.keeps_alive = head.keeps_alive;
     exchange_.record.method = name_of(request.method);
     if (!context_.config.on_access) return;
@@ -311,6 +321,8 @@ asio::awaitable<bool> Session::send_reply() {
     bool goes_on = false;
     if (tunnel_of(exchange_.reply))
         goes_on = co_await send_tunnel();
+    else if (guest_of(exchange_.reply))
+        goes_on = co_await send_relayed();
     else if (exchange_.reply.stream)
         goes_on = co_await send_stream();
     else
@@ -347,6 +359,7 @@ asio::awaitable<bool> Session::send_plain_reply() {
 void Session::finish_exchange() {
     AccessRecord& record = exchange_.record;
     record.status = exchange_.reply.status;
+    record.is_relayed = exchange_.limit.is_relayed;
     exchange_.reply = Reply{};  // an idle connection holds no body
     exchange_.limit = BodyLimit{};
     if (!context_.config.on_access) return;

@@ -13,6 +13,7 @@
 
 #include "base/ids.hpp"
 #include "http/connection.hpp"
+#include "http/guest_link.hpp"
 #include "http/handshake_gate.hpp"
 #include "http/head_parser.hpp"
 #include "http/mailbox.hpp"
@@ -75,6 +76,7 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::asio::awaitable<bool> send_plain_reply();
     boost::asio::awaitable<bool> send_stream();
     boost::asio::awaitable<bool> send_tunnel();
+    boost::asio::awaitable<bool> send_relayed();
     boost::asio::awaitable<bool> pump_stream();
     boost::asio::awaitable<bool> await_stream_item();
 
@@ -82,6 +84,7 @@ class Session : public std::enable_shared_from_this<Session> {
     void make_request();
     [[nodiscard]] std::optional<Error> ask_for_limit();
     [[nodiscard]] bool skip_buffered_body();
+    void leave_relayed_body();
     void start_handling();
     void refuse_exchange(const Error& error);
     void write_head_of_reply();
@@ -102,6 +105,7 @@ class Session : public std::enable_shared_from_this<Session> {
     std::string out_;
     std::shared_ptr<ReplyMailbox> answer_;
     std::shared_ptr<StreamMailbox> stream_item_;
+    std::shared_ptr<GuestLink> guest_;  ///< between two requests
     bool is_idle_ = true;
 };
 

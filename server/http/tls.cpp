@@ -12,6 +12,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "http/characters.hpp"
 #include "http/ticket_keys.hpp"
 
 namespace fallow::http {
@@ -50,6 +51,26 @@ int select_alpn(SSL*, const unsigned char** chosen, unsigned char* chosen_bytes,
     const int result =
         SSL_select_next_proto(out, chosen_bytes, ours.data(), ours.size(), offered, offered_bytes);
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+void set_protocol(SSL_CTX* native) {
+    require(SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION) == 1, "TLS 1.2 is not to be had");
+    SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    require(SSL_CTX_set_cipher_list(native, tls12_ciphers) == 1, "no cipher is left");
+    require(SSL_CTX_set1_groups_list(native, "X25519:P-256:P-384") == 1, "no group is left");
+    SSL_CTX_set_alpn_select_cb(native, &select_alpn, nullptr);
+}
+
+void set_certificate(boost::asio::ssl::context& context, const std::string& chain_pem,
+                     const std::string& key_pem) {
+    boost::system::error_code error;
+    context.use_certificate_chain(boost::asio::buffer(chain_pem), error);
+    if (error) throw std::runtime_error("TLS: the certificate chain cannot be read: " + error.message());
+    context.use_private_key(boost::asio::buffer(key_pem), boost::asio::ssl::context::pem, error);
+    if (error) throw std::runtime_error("TLS: the private key cannot be used: " + error.message());
+    require(SSL_CTX_check_private_key(context.native_handle()) == 1,
+            "the private key is not the certificate's");
 }
 
 void trust_client_ca(SSL_CTX* context, const std::string& pem) {
@@ -109,12 +130,7 @@ boost::asio::ssl::context make_tls_context(const TlsFiles& files) {
     namespace ssl = boost::asio::ssl;
     ssl::context context(ssl::context::tls_server);
     SSL_CTX* native = context.native_handle();
-    require(SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION) == 1, "TLS 1.2 is not to be had");
-    SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-    require(SSL_CTX_set_cipher_list(native, tls12_ciphers) == 1, "no cipher is left");
-    require(SSL_CTX_set1_groups_list(native, "X25519:P-256:P-384") == 1, "no group is left");
-    SSL_CTX_set_alpn_select_cb(native, &select_alpn, nullptr);
+    set_protocol(native);
 
     // Tickets carry the session, so the server keeps none; a resumed session skips the check of a client
     // certificate, hence the short life.
@@ -125,17 +141,34 @@ boost::asio::ssl::context make_tls_context(const TlsFiles& files) {
     SSL_CTX_set_session_id_context(native, session_context.data(), session_context.size());
     SSL_CTX_set_timeout(native, ticket_seconds_max);
 
-    boost::system::error_code error;
-    context.use_certificate_chain(boost::asio::buffer(files.certificate_chain_pem), error);
-    if (error) throw std::runtime_error("TLS: the certificate chain cannot be read: " + error.message());
-    context.use_private_key(boost::asio::buffer(files.private_key_pem), ssl::context::pem, error);
-    if (error) throw std::runtime_error("TLS: the private key cannot be used: " + error.message());
-    require(SSL_CTX_check_private_key(native) == 1, "the private key is not the certificate's");
+    set_certificate(context, files.certificate_chain_pem, files.private_key_pem);
     if (!files.client_ca_pem.empty()) trust_client_ca(native, files.client_ca_pem);
     // OpenSSL's signature asks for a pointer that is not const; nothing is written through it.
     if (files.unix_seconds)
         SSL_CTX_set_cert_verify_callback(native, verify_at, const_cast<TlsFiles*>(&files));
     return context;
+}
+
+SubdomainTls::SubdomainTls(const SubdomainCertificate& certificate, boost::asio::ssl::context& context)
+    : suffix_("." + certificate.domain), own_(boost::asio::ssl::context::tls_server) {
+    SSL_CTX* const other = context.native_handle();
+    set_protocol(own_.native_handle());
+    set_certificate(own_, certificate.certificate_chain_pem, certificate.private_key_pem);
+    SSL_CTX_set_tlsext_servername_callback(other, &SubdomainTls::select);
+    SSL_CTX_set_tlsext_servername_arg(other, this);
+}
+
+int SubdomainTls::select(SSL* ssl, int*, void* self) {
+    auto* const tls = static_cast<SubdomainTls*>(self);
+    const char* given = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const std::string_view name = given == nullptr ? std::string_view() : std::string_view(given);
+    if (name.size() <= tls->suffix_.size()) return SSL_TLSEXT_ERR_OK;
+    const std::size_t label = name.size() - tls->suffix_.size();
+    if (name.find('.') != label || !equals_ignoring_case(name.substr(label), tls->suffix_))
+        return SSL_TLSEXT_ERR_OK;
+    SSL_set_verify(ssl, SSL_VERIFY_NONE, nullptr);
+    SSL_set_SSL_CTX(ssl, tls->own_.native_handle());
+    return SSL_TLSEXT_ERR_OK;
 }
 
 std::optional<PeerCertificate> peer_certificate(SSL* ssl) {

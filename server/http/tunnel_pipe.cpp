@@ -16,6 +16,7 @@ struct TunnelEnd::Pipe {
     std::array<Side, 2> sides;
     bool is_closed = false;
     std::function<void()> on_close;
+    std::shared_ptr<TunnelBytes> bytes;
 
     Side& of(int side) { return sides.at(static_cast<std::size_t>(side)); }
     void wake(int side) {
@@ -36,6 +37,7 @@ std::size_t TunnelEnd::write(std::string_view bytes) {
     std::string& there = pipe_->of(1 - side_).incoming;
     const std::size_t count = std::min(bytes.size(), tunnel_buffer_bytes_max - there.size());
     there.append(bytes.substr(0, count));
+    if (pipe_->bytes) (side_ == 0 ? pipe_->bytes->by_first : pipe_->bytes->by_second) += count;
     if (count > 0) pipe_->wake(1 - side_);
     return count;
 }
@@ -74,9 +76,10 @@ std::shared_ptr<TunnelEnd> tunnel_of(const Reply& reply) {
 }
 
 std::pair<std::shared_ptr<TunnelEnd>, std::shared_ptr<TunnelEnd>> make_tunnel(
-    std::function<void()> on_close) {
+    std::function<void()> on_close, std::shared_ptr<TunnelBytes> bytes) {
     const auto pipe = std::make_shared<TunnelEnd::Pipe>();
     pipe->on_close = std::move(on_close);
+    pipe->bytes = std::move(bytes);
     return {std::shared_ptr<TunnelEnd>(new TunnelEnd(pipe, 0)),
             std::shared_ptr<TunnelEnd>(new TunnelEnd(pipe, 1))};
 }

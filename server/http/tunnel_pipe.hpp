@@ -2,7 +2,9 @@
 // bounded number of bytes. It does not look at them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,6 +21,12 @@ inline constexpr std::string_view tunnel_protocol = "fallow-tunnel";
 
 /// Bytes on their way in one direction.
 inline constexpr std::size_t tunnel_buffer_bytes_max = 64 * 1024;
+
+/// What has passed through tunnels, by who wrote it.
+struct TunnelBytes {
+    std::atomic<std::uint64_t> by_first = 0;
+    std::atomic<std::uint64_t> by_second = 0;
+};
 
 /// As the stream of a reply with status 101 it is what the session joins its connection to.
 class TunnelEnd : public ByteStream {
@@ -46,7 +54,7 @@ class TunnelEnd : public ByteStream {
     struct Pipe;
     TunnelEnd(std::shared_ptr<Pipe> pipe, int side);
     friend std::pair<std::shared_ptr<TunnelEnd>, std::shared_ptr<TunnelEnd>> make_tunnel(
-        std::function<void()> on_close);
+        std::function<void()> on_close, std::shared_ptr<TunnelBytes> bytes);
 
     const std::shared_ptr<Pipe> pipe_;
     const int side_;
@@ -55,8 +63,9 @@ class TunnelEnd : public ByteStream {
 /// The end that a reply grants, or nothing.
 [[nodiscard]] std::shared_ptr<TunnelEnd> tunnel_of(const Reply& reply);
 
-/// `on_close` is called once, from any thread, when the tunnel is closed.
+/// The first end and the second. `on_close` is called once, from any thread, when the tunnel is closed;
+/// what passes is added to `bytes`, if there are some.
 [[nodiscard]] std::pair<std::shared_ptr<TunnelEnd>, std::shared_ptr<TunnelEnd>> make_tunnel(
-    std::function<void()> on_close);
+    std::function<void()> on_close, std::shared_ptr<TunnelBytes> bytes = nullptr);
 
 }  // namespace fallow::http

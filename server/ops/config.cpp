@@ -255,6 +255,22 @@ bool is_plain_address(const std::string& text) {
     return false;
 }
 
+/// Labels of lower-case letters, digits and hyphens, so that with the longest label before it the whole is
+/// still a name.
+bool is_domain(std::string_view text) {
+    const auto is_plain = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+    };
+    return text.size() <= 200 && text.find('.') != std::string_view::npos &&
+           text.find("..") == std::string_view::npos && text.front() != '.' && text.back() != '.' &&
+           std::ranges::all_of(text, is_plain);
+}
+
+/// Whether a name of the server's own would lead to a job.
+bool is_of_apps(const Config& c, std::string_view name) {
+    return !c.apps_domain.empty() && (name == c.apps_domain || name.ends_with("." + c.apps_domain));
+}
+
 }  // namespace
 
 Status check(const Config& c) {
@@ -295,6 +311,14 @@ Status check(const Config& c) {
         {!c.listen_address.empty(), "listen_address must not be empty."},
         {std::ranges::all_of(c.proxy_addresses, is_plain_address),
          "proxy_addresses must be addresses like 198.41.0.4 or 2a01:4f8:1:2::3, without a port."},
+        {c.apps_domain.empty() || is_domain(c.apps_domain),
+         "apps_domain must be a name like apps.example.org, in lower case and without a port."},
+        {std::ranges::none_of(c.tls_names, [&](const std::string& name) { return is_of_apps(c, name); }),
+         "tls_names must hold neither apps_domain nor a name below it: programs of jobs answer there."},
+        {c.apps_certificate_file.empty() == c.apps_key_file.empty(),
+         "apps_certificate_file and apps_key_file go together."},
+        {c.apps_certificate_file.empty() || !c.apps_domain.empty(),
+         "apps_certificate_file needs an apps_domain."},
     };
     for (const Relation& relation : relations)
         if (!relation.holds) return refuse(ErrorCode::invalid_field, relation.sentence);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 
 namespace fallow::ops {
 namespace {
@@ -73,6 +74,14 @@ struct Metrics::Impl {
         gauge(registry, "fallow_engine_queue_depth", "Commands waiting for the engine");
     prometheus::Gauge& leases = gauge(registry, "fallow_leases_active", "Leases that have not ended");
     prometheus::Gauge& orders = gauge(registry, "fallow_orders_standing", "Orders waiting for a match");
+    prometheus::Gauge& tunnels = gauge(registry, "fallow_tunnels_open",
+                                       "Tunnels into jobs that wait or are open, whose renters are here");
+    prometheus::Family<prometheus::Counter>& tunnel_bytes = counters(
+        registry, "fallow_tunnel_bytes_total", "Bytes passed through those tunnels, by who sent them");
+    std::mutex tunnel_mutex;
+    std::array<std::uint64_t, 2> tunnel_bytes_told = {};  ///< of renters, of hosts
+    prometheus::Family<prometheus::Counter>& app_requests = counters(
+        registry, "fallow_app_requests_total", "Requests for programs in jobs, by the status of the reply");
     prometheus::Gauge& leader = gauge(registry, "fallow_leader", "1 while this server leads its market");
 };
 
@@ -119,6 +128,24 @@ void Metrics::set_orders_standing(std::size_t orders) {
 }
 void Metrics::set_leader(bool leads) {
     impl_->leader.Set(leads ? 1 : 0);
+}
+
+void Metrics::set_tunnels(std::size_t open, std::uint64_t from_renters, std::uint64_t from_hosts) {
+    impl_->tunnels.Set(static_cast<double>(open));
+    const std::lock_guard lock(impl_->tunnel_mutex);
+    const auto tell = [this](const char* from, std::uint64_t now, std::uint64_t& told) {
+        prometheus::Counter& counter = impl_->tunnel_bytes.Add({{"from", from}});
+        if (now > told) counter.Increment(static_cast<double>(now - told));
+        told = std::max(now, told);
+    };
+    tell("renter", from_renters, impl_->tunnel_bytes_told[0]);
+    tell("host", from_hosts, impl_->tunnel_bytes_told[1]);
+}
+
+void Metrics::app_request(int status) {
+    const bool is_known = status >= 100 && status <= 599;
+    const std::string label = is_known ? std::to_string(status / 100) + "xx" : std::string("other");
+    impl_->app_requests.Add({{"status", label}}).Increment();
 }
 
 std::string Metrics::text() const {

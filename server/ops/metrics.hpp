@@ -36,6 +36,11 @@ class Metrics {
     void set_engine_queue_depth(std::size_t commands);
     void set_leases_active(std::size_t leases);
     void set_orders_standing(std::size_t orders);
+    /// fallow_tunnels_open, and fallow_tunnel_bytes_total{from}: what has passed until now.
+    void set_tunnels(std::size_t open, std::uint64_t from_renters, std::uint64_t from_hosts);
+    /// fallow_app_requests_total{status}: requests for programs in jobs, by "2xx" and so on. Their failures
+    /// are no failures of the server, so that fallow_http_requests_total does not have them.
+    void app_request(int status);
     /// fallow_leader: 1 while this server leads its market.
     void set_leader(bool leads);
 

@@ -71,6 +71,12 @@ Status SecretStore::remove(const std::string& name) {
     return Done{};
 }
 
+Status SecretStore::require_one(const std::string& name, std::string pointer) {
+    if (!tx_.query("SELECT name FROM secrets WHERE name = $1", name).empty()) return Done{};
+    return refuse(ErrorCode::not_found, "The organization has no secret of this name; set it first.",
+                  std::move(pointer));
+}
+
 Status SecretStore::require(const std::vector<std::string>& names, std::string_view prefix) {
     const auto found = tx_.query("SELECT name FROM secrets WHERE name = ANY ($1::text[])", names);
     for (std::size_t i = 0; i < names.size(); ++i) {

@@ -30,6 +30,8 @@ class SecretStore {
     [[nodiscard]] Status remove(const std::string& name);
     /// Whether all of them are there; not_found, with a pointer "/secrets/N" after `prefix`.
     [[nodiscard]] Status require(const std::vector<std::string>& names, std::string_view prefix);
+    /// Whether it is there; not_found, with that pointer.
+    [[nodiscard]] Status require_one(const std::string& name, std::string pointer);
 
     /// Of a host's transaction: what is left out is not for it.
     [[nodiscard]] std::vector<StoredSecret> read(const std::vector<std::string>& names);

@@ -34,7 +34,7 @@ def changed(body):
                          ("price_max_micros", lambda v: v + 1),
                          ("max_duration_ms", lambda v: v - 1),
                          ("amount_micros", lambda v: v + 1), ("note", lambda v: v + "x"), ("reason", lambda v: v + "x"),
-                         ("dry_run", lambda v: not v)):
+                         ("dry_run", lambda v: not v), ("port", lambda v: v + 1)):
         if name in body:
             return json.dumps({**body, name: change(body[name])}).encode()
     return b"{ }"

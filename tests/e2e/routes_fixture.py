@@ -17,7 +17,7 @@ HOUR = 3_600_000
 # A host may state up to one heartbeat more than has passed: with a long one every sum in a test is exact at once, and
 # no simulated host is lost for keeping still.
 SLOW_HEART = ("heartbeat_interval_ms=120000", "heartbeat_timeout_ms=2000", "fence_ms=130000", "host_lost_ms=600000",
-              "host_lost_declared_ms=610000", "pull_ms=600000")
+              "host_lost_declared_ms=610000", "pull_ms=600000", "apps_domain=apps.fallow.test")
 
 
 class RoutesTest(unittest.TestCase):

@@ -38,7 +38,8 @@ def deleteSecret(t):
 
 @example
 def getLeaseSecrets(t):
-    return Example(t.farm, t.on_host("accepted", secrets=[set_one(t)]).path + "/secrets")
+    return Example(t.farm, t.on_host("accepted", secrets=[set_one(t)], registry_secret=set_one(t, "pull")).path
+                   + "/secrets")
 
 
 @example

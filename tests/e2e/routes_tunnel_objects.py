@@ -17,3 +17,8 @@ def listTunnels(t):
 @example
 def meetTunnel(t):
     return Example(t.farm, "/v1/agent/tunnels/tunnel_06zk3v8m2q9xw4t7r1n5p0d8ce", headers=UPGRADE)
+
+
+@example
+def makeAppLink(t):
+    return Example(t.owner, f"/v1/jobs/{t.on_host().job}/app-links", {"port": 8080})

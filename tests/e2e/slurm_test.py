@@ -174,7 +174,11 @@ class Slurm(unittest.TestCase):
         self.assert_nothing_is_left()
 
     def test_what_cannot_be_started(self):
+        self.world.call("PUT", "/v1/secrets/pull", {"value": base64.b64encode(b"user:token").decode()},
+                        key=self.renter["key"], expect=200)
         for how, reason in (({"image": "localhost/no-such-image:1", "command": ["true"]}, "image_pull_failed"),
+                            ({"image": "registry.example/a:1", "registry_secret": "pull", "command": ["true"]},
+                             "start_failed"),
                             ({"command": ["/no/such/program"]}, "start_failed"),
                             ({"command": ["true"], "idle": {"below_percent": 30, "for_ms": 10_000}}, "start_failed")):
             placed = self.order(how.pop("command"), **how)

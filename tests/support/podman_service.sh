@@ -2,7 +2,8 @@
 # A private Podman with its service on a unix socket, for tests and the demo: nothing of it touches the host's own
 # Podman store. Needs root, podman, runc and uidmap.
 #
-#   podman_service.sh start DIR    starts it; its socket is DIR/podman.sock, its process id is in DIR/podman.pid
+#   podman_service.sh start DIR    starts it; its socket is DIR/podman.sock, its process id is in DIR/podman.pid; a
+#                                  DIR/registries.conf that is there already says what it knows of registries
 #   podman_service.sh podman DIR … runs podman on the same store
 #   podman_service.sh stop DIR     removes its containers and ends it
 #
@@ -12,6 +13,7 @@ set -eu
 verb=$1
 dir=$(mkdir -p "$2" && cd "$2" && pwd)
 shift 2
+[ ! -f "$dir/registries.conf" ] || export CONTAINERS_REGISTRIES_CONF="$dir/registries.conf"
 
 # File locks, because Podman's shared-memory locks are one table for all stores of a machine. runc, because crun
 # does not start containers on a cgroup-hybrid host. cgroupfs, because there may be no systemd. Where tests ask for

@@ -160,6 +160,9 @@ class Client {
     /// Over all leases that it was on and that were measured.
     [[nodiscard]] JobEfficiency job_efficiency(std::string_view job_id);
     Job cancel_job(std::string_view job_id, const CallOptions& options = {});
+    /// The page of a web server that listens at this port of the job's loopback.
+    [[nodiscard]] AppLink app_link(std::string_view job_id, std::int64_t port,
+                                   const CallOptions& options = {});
     [[nodiscard]] Page<JobOutput> job_outputs(std::string_view job_id);  ///< all of them
     [[nodiscard]] CheckpointList job_checkpoints(std::string_view job_id);
     [[nodiscard]] CheckpointContent job_checkpoint(std::string_view job_id, std::int64_t number);

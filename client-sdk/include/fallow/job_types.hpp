@@ -37,4 +37,10 @@ struct NewSecret {
     std::string value;  ///< base64
 };
 
+/// Signs a browser in at the name of a port of a job, for a minute from when it was made.
+struct AppLink {
+    std::string url;
+    std::string expires_at;
+};
+
 }  // namespace fallow::sdk

@@ -330,6 +330,7 @@ struct JobSpec {
     std::vector<std::int64_t> retry_exit_codes;  ///< tried again while attempts are left
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
+    std::optional<std::string> registry_secret;  ///< the name of what its image is pulled with
     std::optional<std::string> network;  ///< gang: its containers on several hosts reach each other
 };
 
@@ -472,6 +473,7 @@ struct Job {
     std::vector<std::int64_t> retry_exit_codes;
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
+    std::optional<std::string> registry_secret;
     std::optional<std::string> network;  ///< gang: its containers on several hosts reach each other
 
     [[nodiscard]] bool is_finished() const {

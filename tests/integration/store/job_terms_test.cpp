@@ -69,6 +69,18 @@ TEST_CASE("a secret is told to the host that prepares a job which names it, and 
     CHECK(given(rows, seller_host, {"token"}).empty());
 }
 
+TEST_CASE("the secret that a job's image is pulled with is told to its host as well") {
+    AccountRows rows;
+    prepare_job_with(rows, R"({"secrets": ["token"], "registry_secret": "pull"})");
+    REQUIRE(set(rows, a_secret(1, "token"), 'a').ok());
+    REQUIRE(set(rows, a_secret(2, "pull"), 'b').ok());
+    REQUIRE(set(rows, a_secret(3, "other"), 'c').ok());
+    CHECK(given(rows, seller_host, {"token", "pull", "other"}) == "pull=b token=a ");
+    CHECK(given(rows, other_host, {"token", "pull", "other"}).empty());
+    rows.poke("UPDATE leases SET state = 'running', running_at = 1");
+    CHECK(given(rows, seller_host, {"pull"}).empty());
+}
+
 TEST_CASE("a secret that is set again has another version and keeps its id") {
     AccountRows rows;
     REQUIRE(set(rows, a_secret(1, "token"), 'a').ok());
@@ -82,6 +94,8 @@ TEST_CASE("a secret that is set again has another version and keeps its id") {
         SecretStore store(tx, test_author);
         CHECK(store.require({"token"}, "").ok());
         CHECK(store.require({"token", "gone"}, "/job").error().pointer == "/job/secrets/1");
+        CHECK(store.require_one("token", "/job/registry_secret").ok());
+        CHECK(store.require_one("gone", "/job/registry_secret").error().pointer == "/job/registry_secret");
         CHECK(store.remove("token").ok());
         CHECK(store.remove("token").error().code == ErrorCode::not_found);
     });

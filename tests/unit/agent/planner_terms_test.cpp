@@ -89,6 +89,13 @@ const Row rows[] = {
      },
      "report_accepted"},
 
+    {"so is a login for the image's registry",
+     [](Host& h) {
+         h.want([](DesiredLease& d) { d.spec->registry_secret = "pull"; });
+         h.fresh();
+     },
+     "report_accepted"},
+
     {"outputs are due", with_outputs, "save_outputs"},
     {"outputs were saved a moment ago",
      [](Host& h) {

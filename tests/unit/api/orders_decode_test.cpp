@@ -102,14 +102,16 @@ TEST_CASE("what a job can ask for besides is in its document, with its defaults"
     const auto spec = decode_job_spec(job(
         R"("outputs":["o"],"output_interval_ms":5000,"secrets":["token","db.key"],"shm_bytes":65536,)"
         R"("attempts_max":3,"retry_exit_codes":[75,137],"pull_timeout_ms":1000,"start_timeout_ms":2000,)"
-        R"("health":{"command":["true"]},"idle":{"below_percent":5,"for_ms":60000})"));
+        R"("health":{"command":["true"]},"idle":{"below_percent":5,"for_ms":60000},)"
+        R"("registry_secret":"pull")"));
     REQUIRE(spec.ok());
+    CHECK(spec->registry_secret == "pull");
     const std::string document = job_spec_json(*spec);
     const std::string terms =
         R"("secrets":["token","db.key"],"output_interval_ms":5000,"shm_bytes":65536,"pull_timeout_ms":1000,)"
         R"("start_timeout_ms":2000,"retry_exit_codes":[75,137],"health":{"command":["true"],)"
         R"("interval_ms":30000,"timeout_ms":10000,"start_period_ms":0,"retries":3},)"
-        R"("idle":{"below_percent":5,"for_ms":60000}})";
+        R"("idle":{"below_percent":5,"for_ms":60000},"registry_secret":"pull"})";
     CHECK(document.ends_with(terms));
     const auto again = decode_job_spec(document);
     REQUIRE(again.ok());
@@ -142,6 +144,9 @@ TEST_CASE("what a job cannot ask for") {
     const auto [fields, pointer] = GENERATE(values<std::pair<std::string, std::string>>({
         {R"("secrets":["../passwd"])", "/secrets/0"},
         {R"("secrets":["a","a"])", "/secrets/1"},
+        {R"("registry_secret":"../passwd")", "/registry_secret"},
+        {R"("registry_secret":"")", "/registry_secret"},
+        {R"("registry_secret":7)", "/registry_secret"},
         {R"("output_interval_ms":5000)", "/output_interval_ms"},
         {R"("outputs":["o"],"output_interval_ms":999)", "/output_interval_ms"},
         {R"("shm_bytes":1073741825)", "/shm_bytes"},
@@ -157,6 +162,19 @@ TEST_CASE("what a job cannot ask for") {
     const auto refused = decode_job_spec(job(fields));
     REQUIRE_FALSE(refused.ok());
     CHECK(refused.error().pointer == pointer);
+}
+
+TEST_CASE("an image that is pulled with a login says of which registry it is") {
+    const auto refused_at = [](const std::string& image) {
+        const auto spec = decode_job_spec(R"({"image":")" + image +
+                                          R"(","max_duration_ms":60000,"registry_secret":"pull"})");
+        return spec.ok() ? std::string() : spec.error().pointer;
+    };
+    CHECK(refused_at("docker.io/team/model:1").empty());
+    CHECK(refused_at("127.0.0.1:5000/model@sha256:0123").empty());
+    CHECK(refused_at("busybox:1.36") == "/image");
+    CHECK(refused_at("team/model.v1:1") == "/image");
+    CHECK(refused_at("localhost/made-here:1") == "/image");
 }
 
 TEST_CASE("a bid is a price, and nothing else") {

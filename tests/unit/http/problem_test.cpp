@@ -59,6 +59,7 @@ TEST_CASE("the status of each kind", "[http][problem]") {
         {ErrorCode::header_too_large, 431},
         {ErrorCode::internal, 500},
         {ErrorCode::not_supported, 501},
+        {ErrorCode::app_failed, 502},
         {ErrorCode::queue_full, 503},
         {ErrorCode::http_version, 505},
     };

@@ -57,6 +57,13 @@ TEST_CASE("each broken relation is refused with the settings' names", "[config]"
         {{{"proxy_addresses", "198.41.0.4,balancer.example"}}, {"proxy_addresses"}},
         {{{"proxy_addresses", "198.41.0.4:443"}}, {"proxy_addresses"}},
         {{{"proxy_addresses", "2a01:4f8:1:2:0:0:0:3"}}, {"proxy_addresses", "2a01:4f8:1:2::3"}},
+        {{{"apps_domain", "Apps.example.org"}}, {"apps_domain", "lower case"}},
+        {{{"apps_domain", "apps.example.org:8443"}}, {"apps_domain"}},
+        {{{"apps_domain", "apps"}}, {"apps_domain"}},
+        {{{"apps_domain", "a.example"}, {"tls_names", "x.a.example"}}, {"tls_names"}},
+        {{{"apps_domain", "a.example"}, {"tls_names", "a.example"}}, {"tls_names"}},
+        {{{"apps_domain", "a.example"}, {"apps_key_file", "k"}}, {"apps_certificate_file"}},
+        {{{"apps_certificate_file", "c"}, {"apps_key_file", "k"}}, {"apps_domain"}},
     };
     for (const Row& row : rows) {
         Config config;
@@ -75,6 +82,9 @@ TEST_CASE("at its edge a relation still holds", "[config]") {
     REQUIRE(apply(config, "host_lost_ms", "14001").ok());
     CHECK(check(config).ok());
     REQUIRE(apply(config, "proxy_addresses", "198.41.0.4,2a01:4f8:1:2::3").ok());
+    CHECK(check(config).ok());
+    REQUIRE(apply(config, "apps_domain", "a.example").ok());
+    REQUIRE(apply(config, "tls_names", "example,xa.example").ok());
     CHECK(check(config).ok());
 }
 

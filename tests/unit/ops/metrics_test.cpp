@@ -113,3 +113,19 @@ TEST_CASE("the Prometheus rules speak only of metrics that exist", "[metrics]") 
     }
     CHECK(seen > 5);
 }
+
+TEST_CASE("what passes through tunnels is told as it grows, and apps' failures are not the server's",
+          "[metrics]") {
+    Metrics metrics("0.1.0");
+    metrics.set_tunnels(2, 100, 7);
+    metrics.set_tunnels(1, 150, 7);
+    CHECK(has_line(metrics, "fallow_tunnels_open 1"));
+    CHECK(has_line(metrics, "fallow_tunnel_bytes_total{from=\"renter\"} 150"));
+    CHECK(has_line(metrics, "fallow_tunnel_bytes_total{from=\"host\"} 7"));
+    metrics.app_request(500);
+    metrics.app_request(502);
+    metrics.app_request(0);
+    CHECK(has_line(metrics, "fallow_app_requests_total{status=\"5xx\"} 2"));
+    CHECK(has_line(metrics, "fallow_app_requests_total{status=\"other\"} 1"));
+    CHECK(has_line(metrics, "fallow_http_requests_total{method=\"GET\",status=\"500\"} 0"));
+}

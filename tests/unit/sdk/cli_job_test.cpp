@@ -30,6 +30,7 @@ std::string sent_with(const Words& more) {
 TEST_CASE("what a job asks for itself is sent in the contract's units") {
     CHECK(sent_with({"--secret", "token", "--secret", "db.key", "--shm", "2GiB"}) ==
           R"("secrets":["token","db.key"],"shm_bytes":2147483648})");
+    CHECK(sent_with({"--registry-secret", "pull"}) == R"("registry_secret":"pull"})");
     CHECK(sent_with({"--output", "r", "--output-interval", "1m"}) == R"("output_interval_ms":60000})");
     CHECK(sent_with({"--pull-timeout", "5m", "--start-timeout", "30s"}) ==
           R"("pull_timeout_ms":300000,"start_timeout_ms":30000})");

@@ -284,5 +284,15 @@ TEST_CASE("readiness is asked once, and may be no") {
     CHECK(bench.client.is_ready());
 }
 
+TEST_CASE("a link to a web server in a job is asked for by its port") {
+    Bench bench({json(200, R"({"url":"https://x/","expires_at":"2026-01-01T00:00:00.000Z"})")});
+    const AppLink link = bench.client.app_link("job_1", 8888);
+    CHECK((link.url == "https://x/" && link.expires_at == "2026-01-01T00:00:00.000Z"));
+    const auto sent = bench.server.requests();
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].body == R"({"port":8888})");
+    CHECK(sent[0].header("Idempotency-Key").size() == 32);
+}
+
 }  // namespace
 }  // namespace fallow::sdk
