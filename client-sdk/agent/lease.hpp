@@ -84,7 +84,7 @@ struct JobSpec {
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
     std::string registry_secret = {};  ///< the name of what the image is pulled with; empty: none
-    bool has_gang_network = false;  ///< its containers on several hosts reach each other
+    bool has_gang_network = false;     ///< its containers on several hosts reach each other
     friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 

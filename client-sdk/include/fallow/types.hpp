@@ -331,7 +331,7 @@ struct JobSpec {
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
     std::optional<std::string> registry_secret;  ///< the name of what its image is pulled with
-    std::optional<std::string> network;  ///< gang: its containers on several hosts reach each other
+    std::optional<std::string> network;          ///< gang: its containers on several hosts reach each other
 };
 
 struct NewOrder {
