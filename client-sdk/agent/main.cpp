@@ -218,6 +218,7 @@ void add_gang_options(CLI::App* command, AgentOptions& options) {
                      "example 198.41.0.4:51820-51827. With it the containers of jobs over several hosts "
                      "can have a private network (WireGuard) here")
         ->type_name("ADDRESS:PORT[-PORT]")
+        ->excludes(command->get_option("--slurm-partition"))
         ->check([](const std::string& text) {
             return parse_gang_endpoint(text)
                        ? std::string()
