@@ -326,7 +326,7 @@ std::int64_t Agent::find_cards(std::stop_token stop) {
 void Agent::send_inventory(ServerLink& server) {
     HostDescription host;
     host.boot_id = boot_id_;
-    host.runtime = options_.runtime;
+    host.runtime = runtime_name_;
     host.engine = engine_name_;
     host.cpu_cores = host_cpu_cores();
     host.memory_bytes = host_memory_bytes();

@@ -48,7 +48,7 @@ namespace fallow::agent {
 struct AgentOptions {
     std::string state_folder;
     std::string engine_socket = "/run/podman/podman.sock";
-    std::string runtime = "runc";
+    std::string runtime;  ///< OCI; empty: what the engine takes
     bool user_namespace = true;
     std::optional<StorageKind> storage;  ///< empty: the best that works here
     ProbeOptions probe;
@@ -160,6 +160,7 @@ class Agent {
     ConnectRuntime connect_;             ///< once the engine was reached
     std::unique_ptr<Runtime> runtime_;   ///< of the reconcile loop
     std::string engine_name_;            ///< "podman 4.3.1"
+    std::string runtime_name_ = "runc";  ///< the OCI runtime that guests run under
     std::shared_ptr<NetworkGate> gate_;  ///< nothing: guests have no network, by the owner's word
     bool guests_have_network_ = false;
     bool gate_is_open_ = true;  ///< false: it could not be, at the last try; of the inventory's loop

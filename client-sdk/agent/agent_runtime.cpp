@@ -81,6 +81,7 @@ ConnectRuntime Agent::reach_runtime() {
                          .private_images = std::make_shared<PrivateImages>(
                              std::filesystem::path(options_.state_folder) / "private-images")});
     engine_name_ = std::move(here.name);
+    runtime_name_ = std::move(here.runtime);
     guests_have_network_ = here.has_network;
     if (guests_have_network_) open_gate();
     open_gangs();
@@ -92,10 +93,10 @@ void Agent::reach_engine(std::stop_token stop) {
         try {
             connect_ = reach_runtime();
             runtime_ = connect_();
-            spdlog::info("the container engine is {}", engine_name_);
+            spdlog::info("the container engine is {}, with {}", engine_name_, runtime_name_);
             return;
         } catch (const std::exception& error) {
-            spdlog::warn("the container engine is not there: {}", error.what());
+            spdlog::warn("the container engine cannot be used: {}", error.what());
             wait(retry_ms, stop);
         }
     }
@@ -117,7 +118,7 @@ void Agent::take_over() {
     tunnels_ = std::make_unique<TunnelDesk>(
         TunnelContext{.state = state_,
                       .engine_socket = cluster_ ? std::string() : options_.engine_socket,
-                      .runtime = options_.runtime,
+                      .runtime = runtime_name_,
                       .server_unix_ms = [this] { return server_unix_ms(); },
                       .find = [this](const std::string& lease_id) { return find_lease(lease_id); }});
     std::vector<std::string> unreadable;

@@ -45,6 +45,16 @@ bool has_subordinate_ids() {
     return true;
 }
 
+/// Docker runs each container under the runtime that is asked for; Podman's service runs all under its own,
+/// and says nothing of a request that names another.
+std::string runtime_of(const EngineFacts& facts, const std::string& wanted) {
+    if (facts.flavour == EngineFlavour::docker) return wanted.empty() ? "runc" : wanted;
+    if (wanted.empty() || wanted == facts.runtime) return facts.runtime;
+    throw RuntimeError("its service runs guests under " + facts.runtime + ", and not under " + wanted +
+                       ": start it as `podman --runtime " + wanted +
+                       " system service`, or with runtime = \"" + wanted + "\" in containers.conf");
+}
+
 bool may_have_user_namespace(EngineFlavour flavour, const ContainerOptions& options) {
     if (options.runtime == "runsc") {
         spdlog::warn(
@@ -237,8 +247,10 @@ std::optional<std::int64_t> ContainerRuntime::run_in(const std::string& id,
     return std::nullopt;
 }
 
-ContainersHere containers_here(const ContainerOptions& options) {
-    const EngineFacts facts = Engine(options.socket_path).facts();
+ContainersHere containers_here(const ContainerOptions& wanted) {
+    const EngineFacts facts = Engine(wanted.socket_path).facts();
+    ContainerOptions options = wanted;
+    options.runtime = runtime_of(facts, wanted.runtime);
     const HostFacts host = {.host_id = options.host_id,
                             .runtime = options.runtime,
                             .user_namespace = may_have_user_namespace(facts.flavour, options),
@@ -247,6 +259,7 @@ ContainersHere containers_here(const ContainerOptions& options) {
     const auto gate = may_have_network(facts.flavour, options) ? options.gate : nullptr;
     const auto& private_images = options.private_images;
     return {.name = facts.name,
+            .runtime = options.runtime,
             .user_namespace = host.user_namespace,
             .has_network = gate != nullptr,
             .connect = [socket = options.socket_path, flavour = facts.flavour, host, gate, private_images] {

@@ -78,6 +78,7 @@ class ContainerRuntime final : public Runtime {
 /// What the engine of this host is, and how guests are run with it.
 struct ContainersHere {
     std::string name;             ///< "podman 4.3.1"
+    std::string runtime;          ///< the OCI runtime that guests run under
     bool user_namespace = false;  ///< guests get one
     bool has_network = false;     ///< guests get one, behind the gate
     ConnectRuntime connect;
@@ -85,12 +86,13 @@ struct ContainersHere {
 struct ContainerOptions {
     std::string host_id;
     std::string socket_path;
-    std::string runtime;
+    std::string runtime;         ///< empty: what the engine takes
     bool user_namespace = true;  ///< if the engine can
     std::shared_ptr<NetworkGate> gate = nullptr;
     std::shared_ptr<PrivateImages> private_images = nullptr;
 };
-/// Throws EngineError or sdk::TransportError while the engine does not answer.
-[[nodiscard]] ContainersHere containers_here(const ContainerOptions& options);
+/// Throws EngineError or sdk::TransportError while the engine does not answer, and RuntimeError where it
+/// runs guests under another runtime than is wanted.
+[[nodiscard]] ContainersHere containers_here(const ContainerOptions& wanted);
 
 }  // namespace fallow::agent

@@ -116,7 +116,15 @@ EngineFacts Engine::facts() {
             facts.flavour = EngineFlavour::podman;
     facts.name = facts.flavour == EngineFlavour::podman ? "podman " : "docker ";
     facts.name += version.value("Version", "");
+    if (facts.flavour == EngineFlavour::podman) facts.runtime = podman_runtime();
     return facts;
+}
+
+std::string Engine::podman_runtime() {
+    const sdk::HttpResponse response = line_.call("GET", "/v4.0.0/libpod/info");
+    if (!response.ok()) throw_engine_error(response);
+    const json host = parse_or_throw(response).value("host", json::object());
+    return host.value("ociRuntime", json::object()).value("name", "");
 }
 
 std::vector<ContainerSeen> Engine::list(const std::string& host_id) {

@@ -16,7 +16,8 @@ enum class EngineFlavour { docker, podman };
 
 struct EngineFacts {
     EngineFlavour flavour = EngineFlavour::docker;
-    std::string name;  ///< "podman 4.3.1", "docker 24.0.7"
+    std::string name;     ///< "podman 4.3.1", "docker 24.0.7"
+    std::string runtime;  ///< Podman's alone: what its service runs every container under, "runc" or "crun"
 };
 
 /// One thread at a time, like the HTTP client below it. Everything throws EngineError or
@@ -62,6 +63,7 @@ class Engine {
     void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop);
 
   private:
+    [[nodiscard]] std::string podman_runtime();
     bool act(const std::string& id, const std::string& verb);
 
     EngineLine line_;

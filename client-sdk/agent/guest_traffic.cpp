@@ -20,7 +20,7 @@ constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t bytes_per_mib = 1024 * 1024;
 
 /// It becomes part of a program for nft.
-const std::string& checked(const std::string& lease_id) {
+std::string checked(const std::string& lease_id) {
     constexpr std::size_t name_bytes_max = 64;
     const bool is_name =
         !lease_id.empty() && lease_id.size() <= name_bytes_max && std::ranges::all_of(lease_id, [](char c) {
@@ -111,7 +111,7 @@ std::string uncounted_rules(const std::vector<std::string>& interfaces) {
 }
 
 std::string meter_rules(const TrafficTerms& terms, const GateTraffic& now) {
-    const std::string& name = checked(terms.lease_id);
+    const std::string name = checked(terms.lease_id);
     const auto known = now.leases.find(name);
     if (known == now.leases.end())
         return fmt::format(
@@ -128,7 +128,7 @@ std::string meter_rules(const TrafficTerms& terms, const GateTraffic& now) {
 
 std::string guest_rules(const std::string& interface_name, const std::string& lease_id,
                         const GateTraffic& now) {
-    const std::string& lease = checked(lease_id);
+    const std::string lease = checked(lease_id);
     const auto before = now.lease_at.find(interface_name);
     if (before != now.lease_at.end() && before->second == lease) return {};
     std::string rules;
@@ -140,7 +140,7 @@ std::string guest_rules(const std::string& interface_name, const std::string& le
 }
 
 std::string forget_rules(const std::string& lease_id, const GateTraffic& now) {
-    const std::string& lease = checked(lease_id);
+    const std::string lease = checked(lease_id);
     if (!now.leases.contains(lease)) return {};
     std::string rules;
     for (const auto& [interface_name, at] : now.lease_at)

@@ -251,10 +251,11 @@ void add_run(CLI::App& app, RunArguments& arguments) {
         ->add_option("--engine-socket", arguments.options.engine_socket, "Unix socket of Podman or Docker")
         ->capture_default_str();
     command
-        ->add_option("--runtime", arguments.options.runtime,
-                     "The OCI runtime that guests run under; with runsc and kata they have no network")
-        ->check(CLI::IsMember({"runc", "crun", "runsc", "kata"}))
-        ->capture_default_str();
+        ->add_option(
+            "--runtime", arguments.options.runtime,
+            "The OCI runtime that guests run under; with runsc and kata they have no network. Podman's "
+            "service has one for all: another is refused. Default: Podman's, or runc with Docker")
+        ->check(CLI::IsMember({"runc", "crun", "runsc", "kata"}));
     command
         ->add_option("--userns", arguments.userns,
                      "auto: a user namespace for each guest where the engine can; none: user 65534 instead")

@@ -73,7 +73,7 @@ Moved ServerLink::test_upload(std::int64_t bytes, std::stop_token stop) {
         if (!first) first = Clock::now();
         const std::size_t count =
             std::min({capacity, static_cast<std::size_t>(left), random_block().size()});
-        std::memcpy(buffer, random_block().data(), count);
+        std::copy_n(random_block().begin(), count, buffer);
         left -= static_cast<std::int64_t>(count);
         return count;
     };

@@ -135,9 +135,9 @@ class World:
         self.processes.append(process)
         return process
 
-    def start_engine(self):
+    def start_engine(self, runtime="runc"):
         folder = self.folder / "engine"
-        self.script("podman_service.sh", "start", folder)
+        self.script("podman_service.sh", "start", folder, runtime)
         self.engine = folder
         self.engine_socket = folder / "podman.sock"
 

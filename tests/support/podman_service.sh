@@ -2,8 +2,10 @@
 # A private Podman with its service on a unix socket, for tests and the demo: nothing of it touches the host's own
 # Podman store. Needs root, podman, runc and uidmap.
 #
-#   podman_service.sh start DIR    starts it; its socket is DIR/podman.sock, its process id is in DIR/podman.pid; a
-#                                  DIR/registries.conf that is there already says what it knows of registries
+#   podman_service.sh start DIR [RUNTIME]
+#                                  starts it, with runc unless another runtime is said; its socket is DIR/podman.sock,
+#                                  its process id is in DIR/podman.pid; a DIR/registries.conf that is there already
+#                                  says what it knows of registries
 #   podman_service.sh podman DIR … runs podman on the same store
 #   podman_service.sh stop DIR     removes its containers and ends it
 #
@@ -27,7 +29,7 @@ EOF
     chmod 755 "$dir/runsc"
     cat >"$dir/containers.conf" <<EOF
 [engine]
-runtime = "runc"
+runtime = "$1"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 lock_type = "file"
@@ -57,7 +59,7 @@ ensure_subordinate_ids() {
 start() {
     cd "$dir" # conmon leaves a file named oom in the folder it was started in
     ensure_subordinate_ids
-    write_configuration
+    write_configuration "${1:-runc}"
     rm -f "$dir/podman.sock"
     CONTAINERS_CONF="$dir/containers.conf" setsid podman --root "$dir/root" --runroot "$dir/run" \
         --storage-driver "$(cat "$dir/driver")" system service --time 0 "unix://$dir/podman.sock" \
@@ -89,7 +91,7 @@ stop() {
 }
 
 case $verb in
-start) start ;;
+start) start "$@" ;;
 podman) podman_here "$@" ;;
 stop) stop ;;
 *)

@@ -2,6 +2,7 @@
 #include "agent/engine.hpp"
 
 #include "agent/clock.hpp"
+#include "agent/container_runtime.hpp"
 #include "agent/engine_exec.hpp"
 #include "agent/log_shipper.hpp"
 #include "guard/cgroups.hpp"
@@ -14,6 +15,15 @@ TEST_CASE("the engine says what it is") {
     const EngineFacts facts = Engine(PodmanService::instance().socket()).facts();
     CHECK(facts.flavour == EngineFlavour::podman);
     CHECK(facts.name.starts_with("podman "));
+    CHECK(facts.runtime == "runc");
+}
+
+TEST_CASE("another runtime than Podman's service has is refused, and without a word its own is taken") {
+    ContainerOptions options{
+        .host_id = "host_1", .socket_path = PodmanService::instance().socket(), .runtime = ""};
+    CHECK(containers_here(options).runtime == "runc");
+    options.runtime = "runsc";
+    CHECK_THROWS_WITH(containers_here(options), Catch::Contains("podman --runtime runsc system service"));
 }
 
 TEST_CASE("a socket without an engine is a transport error") {

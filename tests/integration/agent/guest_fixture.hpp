@@ -50,10 +50,11 @@ inline HostFacts host_facts() {
 inline constexpr std::int64_t patience_ms = 60'000;
 
 /// Answered by the engine when the container does not run any more.
-inline void wait_for_end(const std::string& container_id) {
+inline void wait_for_end(const std::string& container_id,
+                         const PodmanService& podman = PodmanService::instance()) {
     sdk::HttpClientOptions options;
     options.base_url = "http://localhost";
-    options.unix_socket_path = PodmanService::instance().socket();
+    options.unix_socket_path = podman.socket();
     sdk::HttpRequest request;
     request.method = "POST";
     request.path = "/v1.41/containers/" + container_id + "/wait?condition=not-running";
@@ -87,8 +88,9 @@ class Guest {
   public:
     explicit Guest(const DesiredLease& lease, EngineFlavour flavour = EngineFlavour::podman,
                    const HostFacts& host = host_facts(), StorageKind kind = storage_kind_here())
-        : engine(PodmanService::instance().socket()),
-          storage(PodmanService::instance().folder() / "leases" / lease.lease_id) {
+        : podman(PodmanService::under(host.runtime)),
+          engine(podman.socket()),
+          storage(podman.folder() / "leases" / lease.lease_id) {
         const auto image = engine.find_image(lease.spec->image);
         REQUIRE(image);
         storage.make(kind, lease.spec->disk_bytes);
@@ -111,7 +113,7 @@ class Guest {
     void start() { engine.start(id); }
 
     ContainerInspection wait_for_end() {
-        testing::wait_for_end(id);
+        testing::wait_for_end(id, podman);
         const auto found = engine.inspect(id);
         REQUIRE(found);
         REQUIRE(found->state == ContainerState::exited);
@@ -144,6 +146,7 @@ class Guest {
         REQUIRE(seen.find(text) != seen.npos);
     }
 
+    PodmanService& podman;
     Engine engine;
     WorkingStorage storage;
     GuestProfile profile;

@@ -21,7 +21,13 @@ inline void run_script(const std::string& command) {
 class PodmanService {
   public:
     static PodmanService& instance() {
-        static PodmanService service;
+        static PodmanService service("runc");
+        return service;
+    }
+    /// Podman's service has one runtime for all its containers.
+    static PodmanService& under(const std::string& runtime) {
+        if (runtime != "runsc") return instance();
+        static PodmanService service("runsc");
         return service;
     }
 
@@ -32,12 +38,12 @@ class PodmanService {
     PodmanService& operator=(const PodmanService&) = delete;
 
   private:
-    PodmanService() {
+    explicit PodmanService(const std::string& runtime) {
         std::string name = "/tmp/fallow-podman-XXXXXX";
         if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("no temporary folder");
         folder_ = name;
         const std::string support = fallow::testing::source_dir() + "/tests/support/";
-        run_script(support + "podman_service.sh start " + name + " >/dev/null");
+        run_script(support + "podman_service.sh start " + name + " " + runtime + " >/dev/null");
         run_script(support + "make_image.sh " + test_image + " " + name + " >/dev/null");
     }
     ~PodmanService() {

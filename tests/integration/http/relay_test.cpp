@@ -295,3 +295,5 @@ TEST_CASE("a client that goes takes its tunnel with it", "[http][relay]") {
     client.vanish();
     guest->await_end();
 }
+
+}  // namespace fallow::http::testing
