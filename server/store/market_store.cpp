@@ -46,6 +46,7 @@ class BatchWriter {
     template <class Row>
     void write(const market::RowWrites<Row>& writes) {
         const RowStatements& statements = statements_of<Row>();
+        only_adds_ = only_adds_ && writes.removes.empty() && writes.updates.empty();
         if (!writes.removes.empty())
             queue(statements.remove_name, statements.remove_sql, column_arrays(writes.removes, true),
                   Row::table, writes.removes.size());
@@ -71,9 +72,24 @@ class BatchWriter {
               "journal", 1);
     }
 
-    /// Runs what was queued, in one round trip.
-    void run() {
-        const std::vector<std::size_t> affected = tx_.run();
+    /// In one round trip where rows are only added: all of them are, or a statement fails. What changes
+    /// rows may reach fewer than it should, which has to be known before the COMMIT.
+    void commit() {
+        if (only_adds_) {
+            tx_.run_and_commit();
+            return;
+        }
+        check(tx_.run());
+        tx_.commit();
+    }
+
+  private:
+    struct Expected {
+        std::string_view table;
+        std::size_t rows;
+    };
+
+    void check(const std::vector<std::size_t>& affected) const {
         for (std::size_t i = 0; i < affected.size(); ++i) {
             if (affected[i] == expected_[i].rows) continue;
             throw DatabaseError(Fault::constraint, {}, {},
@@ -83,12 +99,6 @@ class BatchWriter {
         }
     }
 
-  private:
-    struct Expected {
-        std::string_view table;
-        std::size_t rows;
-    };
-
     void queue(const std::string& name, const std::string& sql, const BinaryParameters& parameters,
                std::string_view table, std::size_t rows) {
         tx_.queue(name, sql, parameters);
@@ -97,6 +107,7 @@ class BatchWriter {
 
     PipelinedTransaction& tx_;
     std::vector<Expected> expected_;
+    bool only_adds_ = true;
 };
 
 CommitOutcome outcome_of(const DatabaseError& error) {
@@ -197,8 +208,7 @@ CommitResult PostgresMarketStore::commit(const Batch& batch) {
         writer.insert(batch.receipts);
         writer.insert(batch.idempotency);
         writer.append(batch.journal);
-        writer.run();
-        tx.commit();
+        writer.commit();
         return {CommitOutcome::committed, {}};
     } catch (const DatabaseError& error) {
         return {outcome_of(error), describe_error(error)};

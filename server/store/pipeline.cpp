@@ -61,9 +61,9 @@ void Pipeline::open() {
     if (broken_) fail_broken();
 }
 
-void Pipeline::fail_broken() {
+void Pipeline::fail_broken(Fault fault) {
     broken_ = true;
-    throw DatabaseError(Fault::connection, "08006", {}, PQerrorMessage(session_.get()));
+    throw DatabaseError(fault, "08006", {}, PQerrorMessage(session_.get()));
 }
 
 void Pipeline::require(bool sent) {
@@ -98,14 +98,20 @@ void Pipeline::queue(const std::string& sql) {
     queued_.emplace_back();
 }
 
-std::vector<std::size_t> Pipeline::flush() {
-    require(PQpipelineSync(session_.get()) == 1);
+std::vector<std::size_t> Pipeline::flush(bool with_commit) {
+    const Fault unanswered = with_commit ? Fault::in_doubt : Fault::connection;
+    if (PQpipelineSync(session_.get()) != 1) fail_broken(unanswered);
     std::vector<std::size_t> affected;
     std::optional<DatabaseError> failure;
+    bool is_decided = false;  // a statement before the last one has failed, so that one is not run
+    std::size_t left = queued_.size();
     for (const std::string& prepares : std::exchange(queued_, {})) {
+        --left;
         const Answer answer(PQgetResult(session_.get()));
         const ExecStatusType status = PQresultStatus(answer.get());
-        if (PQstatus(session_.get()) != CONNECTION_OK) fail_broken();
+        is_decided = is_decided || (left > 0 && !field_of(answer.get(), PG_DIAG_SQLSTATE).empty());
+        if (PQstatus(session_.get()) != CONNECTION_OK)
+            fail_broken(is_decided ? Fault::connection : unanswered);
         const bool fine = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
         if (!fine && status != PGRES_PIPELINE_ABORTED && !failure) failure = error_of(answer.get());
         if (!fine) prepared_.erase(prepares);
@@ -115,8 +121,10 @@ std::vector<std::size_t> Pipeline::flush() {
         }
     }
     const Answer sync(PQgetResult(session_.get()));
-    if (PQresultStatus(sync.get()) != PGRES_PIPELINE_SYNC) fail_broken();
-    if (failure && failure->fault() == Fault::connection) broken_ = true;
+    if (PQresultStatus(sync.get()) != PGRES_PIPELINE_SYNC)
+        fail_broken(is_decided ? Fault::connection : unanswered);
+    if (failure && failure->fault() == Fault::connection)
+        fail_broken(is_decided ? Fault::connection : unanswered);
     if (failure) throw DatabaseError(*failure);
     return affected;
 }
@@ -145,16 +153,18 @@ std::vector<std::size_t> PipelinedTransaction::run() {
 void PipelinedTransaction::commit() {
     FALLOW_ASSERT(open_);
     open_ = false;
-    try {
-        pipeline_.queue("COMMIT");
-        pipeline_.flush();
-    } catch (const DatabaseError& error) {
-        // A session that broke here may have committed first. A refusal that came as an answer is a
-        // rollback.
-        if (pipeline_.is_broken())
-            throw DatabaseError(Fault::in_doubt, error.sqlstate(), error.constraint(), error.what());
-        throw;
-    }
+    pipeline_.queue("COMMIT");
+    pipeline_.flush(true);  // a refusal that comes as an answer is a rollback
+}
+
+std::vector<std::size_t> PipelinedTransaction::run_and_commit() {
+    FALLOW_ASSERT(open_);
+    pipeline_.queue("COMMIT");
+    std::vector<std::size_t> affected = pipeline_.flush(true);  // a failure leaves it open
+    open_ = false;
+    affected.erase(affected.begin());
+    affected.pop_back();
+    return affected;
 }
 
 }  // namespace fallow::store

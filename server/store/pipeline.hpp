@@ -28,8 +28,9 @@ class Pipeline {
     /// One that is not worth preparing.
     void queue(const std::string& sql);
     /// Sends what was queued and waits for the answers: the rows each statement affected. Throws
-    /// DatabaseError for the first that failed; those after it were not run.
-    std::vector<std::size_t> flush();
+    /// DatabaseError for the first that failed; those after it were not run. `with_commit`: the last one is
+    /// a COMMIT, and Fault::in_doubt tells that the session broke without an answer that says more.
+    std::vector<std::size_t> flush(bool with_commit = false);
 
     [[nodiscard]] bool is_broken() const { return broken_; }
     void mark_broken() { broken_ = true; }
@@ -43,7 +44,7 @@ class Pipeline {
 
     void open();
     void require(bool sent);
-    [[noreturn]] void fail_broken();
+    [[noreturn]] void fail_broken(Fault fault = Fault::connection);
 
     ConnectionSettings settings_;
     std::unique_ptr<pg_conn, Closer> session_;
@@ -68,6 +69,8 @@ class PipelinedTransaction {
     std::vector<std::size_t> run();
     /// Throws DatabaseError with Fault::in_doubt when the session breaks while it waits for the answer.
     void commit();
+    /// Both in one round trip, for statements of which none can reach fewer rows than it should.
+    std::vector<std::size_t> run_and_commit();
 
   private:
     Pipeline& pipeline_;

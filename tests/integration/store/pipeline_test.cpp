@@ -78,6 +78,65 @@ TEST_CASE_METHOD(PipelineFixture, "what follows a failed statement is not run, a
     CHECK(pieces() == "1renamed");
 }
 
+TEST_CASE_METHOD(PipelineFixture, "statements and their commit in one round trip: all of it, or nothing",
+                 "[pipeline]") {
+    {
+        PipelinedTransaction tx(pipeline);
+        insert(tx, 1, "a");
+        insert(tx, 2, "b");
+        CHECK(tx.run_and_commit() == std::vector<std::size_t>{1, 1});
+    }
+    CHECK(pieces() == "1a,2b");
+    {
+        PipelinedTransaction tx(pipeline);
+        insert(tx, 3, "c");
+        insert(tx, 1, "twice");
+        try {
+            tx.run_and_commit();
+            FAIL("a violated constraint went unnoticed");
+        } catch (const DatabaseError& error) {
+            CHECK(error.fault() == store::Fault::constraint);
+        }
+    }
+    CHECK(pieces() == "1a,2b");
+    CHECK_FALSE(pipeline.is_broken());
+    PipelinedTransaction again(pipeline);
+    insert(again, 3, "c");
+    again.run_and_commit();
+    CHECK(pieces() == "1a,2b,3c");
+}
+
+TEST_CASE_METHOD(PipelineFixture,
+                 "a session that ends before its commit is run is no doubt, in one round trip",
+                 "[pipeline]") {
+    superuser.exec(
+        "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM 1; RETURN NULL; END $$;"
+        "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON pieces DEFERRABLE INITIALLY IMMEDIATE "
+        "FOR EACH ROW EXECUTE FUNCTION die()");
+    const auto fault_of_commit = [&] {
+        try {
+            PipelinedTransaction tx(pipeline);
+            insert(tx, 1, "a");
+            tx.run_and_commit();
+            FAIL("it has ended nevertheless");
+        } catch (const DatabaseError& error) {
+            CHECK(pipeline.is_broken());
+            return error.fault();
+        }
+        return store::Fault::constraint;
+    };
+    CHECK(fault_of_commit() == store::Fault::connection);
+    // Now its COMMIT ends it.
+    superuser.exec("DROP TRIGGER die ON pieces");
+    superuser.exec(
+        "CREATE CONSTRAINT TRIGGER die AFTER INSERT ON pieces DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION die()");
+    pipeline.reconnect();
+    CHECK(fault_of_commit() == store::Fault::in_doubt);
+    CHECK(pieces().empty());
+}
+
 TEST_CASE_METHOD(PipelineFixture, "a transaction that is left open is rolled back", "[pipeline]") {
     {
         PipelinedTransaction tx(pipeline);
