@@ -23,6 +23,7 @@ constexpr std::int64_t idle_round_ms = 1000;  ///< else
 constexpr std::int64_t retry_ms = 1000;
 constexpr std::int64_t idle_return_ms = 10'000;  ///< for idle hosts to come back to a server that was gone
 constexpr std::int64_t long_poll_ms = 20'000;
+constexpr std::int64_t gang_poll_ms = 2000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
 constexpr std::int64_t gate_retry_ms = 60'000;
 constexpr std::int64_t silent_driver_retry_ms = 60 * 1000;
@@ -226,6 +227,14 @@ bool Agent::has_lease() {
     return !tasks_.empty();
 }
 
+bool Agent::has_waiting_gang() {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(tasks_, [](const auto& entry) {
+        const LeaseRecord record = entry.second->seen().record;
+        return record.desired.run && !record.started && !record.failure && awaits_gang(record);
+    });
+}
+
 bool Agent::asked_to_poll_at_once() {
     const std::lock_guard lock(mutex_);
     return poll_at_once_;
@@ -252,7 +261,9 @@ void Agent::run_desired(std::stop_token stop) {
     std::string version;
     while (!stop.stop_requested()) {
         try {
-            const std::int64_t most_ms = has_lease() ? long_poll_ms : turns_.poll_ms(long_poll_ms, stop);
+            // Another server than the one that we listen to may hear first that a gang is whole.
+            const std::int64_t leased_ms = has_waiting_gang() ? gang_poll_ms : long_poll_ms;
+            const std::int64_t most_ms = has_lease() ? leased_ms : turns_.poll_ms(long_poll_ms, stop);
             std::stop_source poll_stop;
             {
                 const std::lock_guard lock(mutex_);

@@ -61,10 +61,14 @@ struct AgentOptions {
     std::string slurm_program;  ///< fallow-agent as the nodes see it
     std::string policy_file;    ///< empty: every card is offered until the owner takes it
     std::string metrics_address;  ///< a loopback address and port; empty: none
+    std::string gang_endpoint;    ///< where other hosts reach this one; empty: no private network for gangs
+    std::vector<std::string> gang_peers;  ///< private networks in which those hosts may be
+    bool gang_wireguard_go = false;       ///< although the kernel could
     /// After the start, within which the network is measured first.
     std::int64_t network_spread_ms = 3600LL * 1000;
 };
 
+class GangTunnels;
 class Telemetry;
 struct MeasuredLease;
 
@@ -90,6 +94,7 @@ class Agent {
     void run_desired(std::stop_token stop);
     [[nodiscard]] bool asked_to_poll_at_once();
     [[nodiscard]] bool has_lease();
+    [[nodiscard]] bool has_waiting_gang();
     void poll_at_once();
     void heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
     void ask_about_frozen(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
@@ -122,6 +127,7 @@ class Agent {
 
     void reach_engine(std::stop_token stop);
     void open_gate();
+    void open_gangs();
     void close_gate();
     void describe_guests(HostDescription& host);
     [[nodiscard]] ConnectRuntime reach_runtime();
@@ -158,6 +164,7 @@ class Agent {
     std::shared_ptr<NetworkGate> gate_;  ///< nothing: guests have no network, by the owner's word
     bool guests_have_network_ = false;
     bool gate_is_open_ = true;  ///< false: it could not be, at the last try; of the inventory's loop
+    std::shared_ptr<GangTunnels> gangs_;  ///< nothing: gangs have no private network here
     GuardLink guard_;
     std::unique_ptr<SlurmCluster> cluster_;      ///< with --slurm-partition
     std::unique_ptr<SlurmCards> cluster_cards_;  ///< with it

@@ -7,6 +7,7 @@
 
 #include "agent/agent.hpp"
 #include "agent/container_runtime.hpp"
+#include "agent/gang_tunnels.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -29,6 +30,29 @@ void Agent::open_gate() {
     }
 }
 
+/// Where it cannot be, the inventory says so, and no gang comes that needs it.
+void Agent::open_gangs() {
+    if (options_.gang_endpoint.empty() || gangs_) return;
+    if (!guests_have_network_)
+        return spdlog::error(
+            "gangs have no private network here although --gang-endpoint is given: it takes guests that "
+            "have a network");
+    GangOptions options;
+    options.endpoint = *parse_gang_endpoint(options_.gang_endpoint);
+    for (const std::string& network : options_.gang_peers)
+        options.opened.push_back(*parse_destination(network));
+    options.may_be_of_kernel = !options_.gang_wireguard_go;
+    try {
+        auto made = std::make_shared<GangTunnels>(std::move(options));
+        made->check();
+        gangs_ = std::move(made);
+        spdlog::info("gangs have private networks at {}, by {}", options_.gang_endpoint,
+                     gangs_->is_of_kernel() ? "the kernel" : "wireguard-go");
+    } catch (const std::exception& error) {
+        spdlog::error("gangs have no private network here: {}", error.what());
+    }
+}
+
 void Agent::close_gate() {
     if (gate_) gate_->close();
 }
@@ -36,6 +60,7 @@ void Agent::close_gate() {
 void Agent::describe_guests(HostDescription& host) {
     if (guests_have_network_) open_gate();  // or put in order again, where it is
     host.guest_network = guests_have_network_ && gate_is_open_ ? "internet" : "none";
+    host.gang_network = gangs_ != nullptr && gate_is_open_;
     const StorageKind storage = options_.storage.value_or(storage_kind_here());
     host.working_storage = cluster_ ? "wiped" : end_of_storage(storage);
 }
@@ -59,6 +84,7 @@ ConnectRuntime Agent::reach_runtime() {
     runtime_name_ = std::move(here.runtime);
     guests_have_network_ = here.has_network;
     if (guests_have_network_) open_gate();
+    open_gangs();
     return std::move(here.connect);
 }
 
@@ -87,7 +113,8 @@ void Agent::take_over() {
         .boot_id = boot_id_,
         .server_unix_ms = [this] { return server_unix_ms(); },
         .wake = [this] { wake(); },
-        .card_use = [this](const std::vector<LeaseCard>& cards) { return card_use_->percent(cards); }});
+        .card_use = [this](const std::vector<LeaseCard>& cards) { return card_use_->percent(cards); },
+        .gangs = gangs_});
     tunnels_ = std::make_unique<TunnelDesk>(
         TunnelContext{.state = state_,
                       .engine_socket = cluster_ ? std::string() : options_.engine_socket,

@@ -219,6 +219,7 @@ std::string encode_inventory(const HostDescription& host, const std::vector<Card
                 {"guest_network", text_or_null(host.guest_network)},
                 {"working_storage", text_or_null(host.working_storage)},
                 {"network_speed", network_speed_json(host.network_speed)},
+                {"gang_network", host.gang_network},
                 {"cards", items}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
 }

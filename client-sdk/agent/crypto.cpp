@@ -1,17 +1,21 @@
 #include "agent/crypto.hpp"
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <array>
 #include <stdexcept>
 #include <vector>
 
 namespace fallow::agent {
 namespace {
+
+constexpr std::size_t tunnel_key_bytes = 32;
 
 [[noreturn]] void fail(const char* what) {
     char text[256] = "no reason given";
@@ -131,6 +135,22 @@ CertificateLife certificate_life(std::string_view pem) {
 
 std::int64_t renewal_moment(const CertificateLife& life) {
     return life.not_before_ms + (life.not_after_ms - life.not_before_ms) / 3 * 2;
+}
+
+TunnelKeys generate_tunnel_keys() {
+    const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+        EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"), &EVP_PKEY_free);
+    if (!key) fail("no X25519 key could be made");
+    std::array<unsigned char, tunnel_key_bytes> half{};
+    const auto text = [&](auto get) {
+        std::size_t length = half.size();
+        if (get(key.get(), half.data(), &length) != 1 || length != half.size())
+            fail("an X25519 key cannot be read");
+        return base64_encode({reinterpret_cast<const char*>(half.data()), half.size()});
+    };
+    TunnelKeys keys = {text(EVP_PKEY_get_raw_private_key), text(EVP_PKEY_get_raw_public_key)};
+    OPENSSL_cleanse(half.data(), half.size());
+    return keys;
 }
 
 std::string base64_encode(std::string_view octets) {

@@ -33,6 +33,13 @@ class PrivateKey {
     std::shared_ptr<evp_pkey_st> key_;
 };
 
+/// A key pair for one tunnel of WireGuard's (X25519), both halves in base64.
+struct TunnelKeys {
+    std::string private_key;
+    std::string public_key;
+};
+[[nodiscard]] TunnelKeys generate_tunnel_keys();
+
 /// Lifetime of the first certificate in a PEM chain, in milliseconds since 1970.
 struct CertificateLife {
     std::int64_t not_before_ms = 0;

@@ -48,12 +48,6 @@ bool overlaps_any(const Destination& destination, const List& networks) {
         networks, [&](const char* network) { return overlap(destination, *parse_destination(network)); });
 }
 
-bool is_public(const Destination& one) {
-    if (is_closed_for_good(one)) return false;
-    return one.is_ipv6 ? overlap(one, *parse_destination(public_ipv6)) && !overlaps_any(one, private_ipv6)
-                       : !overlaps_any(one, private_ipv4);
-}
-
 std::string network_of(const Destination& destination) {
     std::array<char, INET6_ADDRSTRLEN> text{};
     ::inet_ntop(destination.is_ipv6 ? AF_INET6 : AF_INET, destination.address.data(), text.data(),
@@ -141,6 +135,17 @@ bool is_closed_for_good(const Destination& destination) {
                                : overlaps_any(destination, never_ipv4);
 }
 
+bool is_public(const Destination& one) {
+    if (is_closed_for_good(one)) return false;
+    return one.is_ipv6 ? overlap(one, *parse_destination(public_ipv6)) && !overlaps_any(one, private_ipv6)
+                       : !overlaps_any(one, private_ipv4);
+}
+
+bool lies_within(const Destination& one, const Destination& network) {
+    return one.is_ipv6 == network.is_ipv6 && one.prefix >= network.prefix &&
+           same_bits(one, network, network.prefix) && (network.port == 0 || network.port == one.port);
+}
+
 std::string guest_resolv_conf(const EgressPolicy& policy, std::string_view host_resolv_conf) {
     std::vector<std::string> resolvers = policy.dns;
     if (resolvers.empty()) {
@@ -191,7 +196,7 @@ chain forward {{
 type filter hook forward priority 0; policy drop;
 ct state established,related accept
 iifname "{0}" drop
-ip saddr != 198.19.0.0/16 drop
+ip saddr != 198.19.0.0/18 drop
 ip6 saddr != fd66:6c77:1::/48 drop
 oifname "{0}" jump leaving
 {1}}}

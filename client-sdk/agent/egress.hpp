@@ -29,6 +29,11 @@ struct Destination {
 /// Whether nothing that a policy says opens part of it.
 [[nodiscard]] bool is_closed_for_good(const Destination& destination);
 
+/// Of the internet that everybody reaches.
+[[nodiscard]] bool is_public(const Destination& one);
+/// Whether all of it is part of the other.
+[[nodiscard]] bool lies_within(const Destination& one, const Destination& network);
+
 struct EgressPolicy {
     bool has_network = true;         ///< false: a guest has its loopback and nothing else
     std::vector<Destination> allow;  ///< beside the public internet
@@ -46,7 +51,7 @@ struct EgressPolicy {
 inline constexpr std::string_view gate_uplink = "uplink";
 inline constexpr std::string_view host_uplink_prefix = "fwup";
 inline constexpr int uplinks_max = 1024;
-inline constexpr int guests_max = 4096;
+inline constexpr int guests_max = 4096;  ///< so that their addresses are of 198.19.0.0/18
 
 /// A link of two addresses in 198.18.0.0/15 (RFC 2544: neither public nor anybody's own network) and in
 /// fd66:6c77::/32.

@@ -58,6 +58,7 @@ json podman_mounts(const GuestProfile& profile) {
     mounts.push_back(bind("/work/out", profile.outputs_folder, "rw"));
     mounts.push_back(bind("/work/notice", profile.notices_folder, "ro"));
     if (!profile.resolv_conf.empty()) mounts.push_back(bind("/etc/resolv.conf", profile.resolv_conf, "ro"));
+    if (!profile.hosts_file.empty()) mounts.push_back(bind("/etc/hosts", profile.hosts_file, "ro"));
     if (!profile.secrets_folder.empty())
         mounts.push_back(bind("/run/secrets", profile.secrets_folder, "ro"));
     return mounts;
@@ -141,6 +142,7 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
     profile.outputs_folder = folders.outputs;
     profile.notices_folder = folders.notices;
     profile.secrets_folder = folders.secrets;
+    profile.hosts_file = folders.hosts;
     // It lies in memory and counts against the memory limit, like /tmp.
     profile.shm_bytes =
         spec.shm_bytes > 0 ? spec.shm_bytes : std::min(shm_bytes_default, spec.memory_bytes / 2);

@@ -55,6 +55,7 @@ struct GuestProfile {
     std::string
         resolv_conf;  ///< on the host; read-only at /etc/resolv.conf. Empty: no network, none needed
     std::string secrets_folder;  ///< on the host, in memory; read-only at /run/secrets; empty: none
+    std::string hosts_file;      ///< on the host; read-only at /etc/hosts; empty: the engine's own
     std::int64_t shm_bytes = 0;  ///< of /dev/shm
     std::vector<std::string> hidden_volumes;  ///< paths covered with a tiny read-only tmpfs
     std::vector<std::string> cdi_devices;     ///< "nvidia.com/gpu=UUID"
@@ -74,6 +75,7 @@ struct GuestFolders {
     std::string outputs;
     std::string notices;
     std::string secrets = {};  ///< empty: the job names none
+    std::string hosts = {};    ///< the file /etc/hosts; empty: the engine's own
 };
 
 [[nodiscard]] GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image,

@@ -75,6 +75,7 @@ struct HostDescription {
     std::string guest_network;    ///< none, internet; empty: it is not said
     std::string working_storage;  ///< encrypted, wiped, memory; empty: it is not said
     std::optional<NetworkSpeed> network_speed;
+    bool gang_network = false;  ///< gangs can have a private network here
 };
 
 struct Processor {

@@ -32,4 +32,10 @@ StopCause stop_cause_named(std::string_view name) {
     return StopCause::none;
 }
 
+bool awaits_gang(const LeaseRecord& record) {
+    const DesiredLease& lease = record.desired;
+    if (!lease.spec || !lease.spec->has_gang_network) return false;
+    return !record.gang_reported || !lease.gang || !lease.gang->is_whole();
+}
+
 }  // namespace fallow::agent

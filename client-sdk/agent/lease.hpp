@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string>
@@ -45,6 +46,23 @@ struct IdleSpec {
     friend bool operator==(const IdleSpec&, const IdleSpec&) = default;
 };
 
+/// One host's end of a gang's private network.
+struct GangMember {
+    std::int64_t rank = 0;
+    std::string public_key;
+    std::string endpoint;
+    friend bool operator==(const GangMember&, const GangMember&) = default;
+};
+
+/// Which of several leases of an order it is, and the ends that are known so far.
+struct Gang {
+    std::int64_t rank = 0;
+    std::int64_t hosts = 0;
+    std::vector<GangMember> members;
+    [[nodiscard]] bool is_whole() const { return std::ssize(members) == hosts; }
+    friend bool operator==(const Gang&, const Gang&) = default;
+};
+
 struct JobSpec {
     std::string image;
     std::vector<std::string> command;
@@ -66,6 +84,7 @@ struct JobSpec {
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
     std::string registry_secret = {};  ///< the name of what the image is pulled with; empty: none
+    bool has_gang_network = false;     ///< its containers on several hosts reach each other
     friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 
@@ -106,6 +125,7 @@ struct DesiredLease {
     std::int64_t price_micros_per_hour = 0;        ///< of a card
     std::int64_t thousandths = 0;                  ///< of all its cards together
     std::optional<std::int64_t> egress_bytes_max;  ///< that its guests may send out; nothing: any number
+    std::optional<Gang> gang;
     friend bool operator==(const DesiredLease&, const DesiredLease&) = default;
 };
 
@@ -154,6 +174,9 @@ struct LeaseRecord {
     std::int64_t prepare_boot_ms = 0;          ///< when the job's own deadlines began; 0: it has none
     std::int64_t image_boot_ms = 0;            ///< when its image was here
     std::string container_id;                  ///< created
+    std::string gang_public_key;               ///< of this host's end; its private one is in a file
+    std::int64_t gang_port = 0;
+    std::string gang_endpoint;
     bool started = false;
     std::int64_t started_boot_ms = 0;
     StopCause stop_cause = StopCause::none;
@@ -177,6 +200,7 @@ struct LeaseRecord {
 
     // What the server has acknowledged.
     bool accepted = false;
+    bool gang_reported = false;
     bool running_reported = false;
     bool reclaim_reported = false;
     bool final_usage_stated = false;
@@ -196,5 +220,8 @@ struct LeaseRecord {
 
     friend bool operator==(const LeaseRecord&, const LeaseRecord&) = default;
 };
+
+/// Its container has to wait: not all hosts of its gang are ready, or this one has not said so.
+[[nodiscard]] bool awaits_gang(const LeaseRecord& record);
 
 }  // namespace fallow::agent

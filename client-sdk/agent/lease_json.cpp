@@ -81,6 +81,26 @@ json idle_json(const std::optional<IdleSpec>& idle) {
     return {{"below_percent", idle->below_percent}, {"for_ms", idle->for_ms}};
 }
 
+std::optional<Gang> gang_from(const json& object) {
+    const auto found = object.find("gang");
+    if (found == object.end() || found->is_null()) return std::nullopt;
+    Gang gang = {found->at("rank").get<std::int64_t>(), found->at("hosts").get<std::int64_t>(), {}};
+    for (const json& member : found->at("members"))
+        gang.members.push_back({member.at("rank").get<std::int64_t>(),
+                                member.at("public_key").get<std::string>(),
+                                member.at("endpoint").get<std::string>()});
+    return gang;
+}
+
+json gang_json(const std::optional<Gang>& gang) {
+    if (!gang) return nullptr;
+    json members = json::array();
+    for (const GangMember& member : gang->members)
+        members.push_back(
+            {{"rank", member.rank}, {"public_key", member.public_key}, {"endpoint", member.endpoint}});
+    return {{"rank", gang->rank}, {"hosts", gang->hosts}, {"members", members}};
+}
+
 JobSpec spec_from(const json& object) {
     JobSpec spec;
     spec.image = object.at("image").get<std::string>();
@@ -105,6 +125,7 @@ JobSpec spec_from(const json& object) {
     spec.health = health_from(object);
     spec.idle = idle_from(object);
     spec.registry_secret = value_or(object, "registry_secret", std::string());
+    spec.has_gang_network = text_or_empty(object, "network") == "gang";
     return spec;
 }
 
@@ -131,7 +152,8 @@ json spec_json(const JobSpec& spec) {
             {"retry_exit_codes", spec.retry_exit_codes},
             {"health", health_json(spec.health)},
             {"idle", idle_json(spec.idle)},
-            {"registry_secret", spec.registry_secret}};
+            {"registry_secret", spec.registry_secret},
+            {"network", spec.has_gang_network ? json("gang") : json(nullptr)}};
 }
 
 std::vector<LeaseCard> cards_from(const json& array) {
@@ -167,6 +189,7 @@ DesiredLease common_from(const json& object) {
     lease.price_micros_per_hour = value_or<std::int64_t>(object, "price_micros_per_hour", 0);
     lease.thousandths = value_or<std::int64_t>(object, "thousandths", 0);
     lease.egress_bytes_max = maybe_number(object, "egress_bytes_max");
+    lease.gang = gang_from(object);
     return lease;
 }
 
@@ -198,7 +221,8 @@ json desired_json(const DesiredLease& lease) {
             {"reclaim_notice_ms", lease.reclaim_notice_ms},
             {"price_micros_per_hour", lease.price_micros_per_hour},
             {"thousandths", lease.thousandths},
-            {"egress_bytes_max", optional_json(lease.egress_bytes_max)}};
+            {"egress_bytes_max", optional_json(lease.egress_bytes_max)},
+            {"gang", gang_json(lease.gang)}};
 }
 
 json exit_json(const ContainerExit& exit) {
@@ -271,6 +295,10 @@ std::string encode_record(const LeaseRecord& r) {
                          {"own_stop", name_of(r.own_stop)},
                          {"own_stop_boot_ms", r.own_stop_boot_ms},
                          {"container_id", r.container_id},
+                         {"gang_public_key", r.gang_public_key},
+                         {"gang_port", r.gang_port},
+                         {"gang_endpoint", r.gang_endpoint},
+                         {"gang_reported", r.gang_reported},
                          {"started", r.started},
                          {"started_boot_ms", r.started_boot_ms},
                          {"stop_cause", name_of(r.stop_cause)},
@@ -331,6 +359,10 @@ LeaseRecord parse_record(std::string_view text) {
         r.own_stop = stop_cause_named(value_or<std::string>(object, "own_stop", "none"));
         r.own_stop_boot_ms = value_or<std::int64_t>(object, "own_stop_boot_ms", 0);
         r.egress_bytes = value_or<std::int64_t>(object, "egress_bytes", 0);
+        r.gang_public_key = text_or_empty(object, "gang_public_key");
+        r.gang_port = value_or<std::int64_t>(object, "gang_port", 0);
+        r.gang_endpoint = text_or_empty(object, "gang_endpoint");
+        r.gang_reported = value_or(object, "gang_reported", false);
         read_outcome(object, r);
         r.logs_drained = flag("logs_drained");
         r.outputs_uploaded = flag("outputs_uploaded");

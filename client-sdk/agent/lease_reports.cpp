@@ -33,6 +33,10 @@ void LeaseTask::report(const char* phase, const Change& acknowledged) {
     });
 }
 
+void LeaseTask::say(const char* phase, bool LeaseRecord::*reported) {
+    report(phase, [=](LeaseRecord& r) { r.*reported = true; });
+}
+
 void LeaseTask::report_accepted() {
     // Here a refusal is not the end: the lease may still wait for its job, or be stopped in a moment.
     const LeaseRecord r = record();

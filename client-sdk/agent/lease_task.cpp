@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "agent/clock.hpp"
+#include "agent/gang_tunnels.hpp"
 #include "agent/oom.hpp"
 #include "agent/transfer.hpp"
 #include "agent/usage.hpp"
@@ -82,6 +83,8 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
       checkpoints_(context.state, context.server_unix_ms) {
     forget_moments_of_another_boot(record_, context_.boot_id);
     context_.state.save_record(record_);
+    if (context_.gangs && record_.gang_port != 0 && !record_.removed)
+        context_.gangs->keep_port(record_.desired.lease_id, static_cast<std::uint16_t>(record_.gang_port));
     if (record_.started && !record_.logs_drained) ship_logs();
     const std::string& id = record_.desired.lease_id;
     engine_lane_ = std::make_unique<Lane>(id, context_.wake);
@@ -154,9 +157,6 @@ void LeaseTask::carry_out(const Action& action) {
     const auto on = [&](const std::unique_ptr<Lane>& lane, std::function<void(std::stop_token)> work) {
         lane->post(std::string(name_of(action.kind)), std::move(work));
     };
-    const auto say = [this](const char* phase, bool LeaseRecord::*reported) {
-        report(phase, [=](LeaseRecord& r) { r.*reported = true; });
-    };
     switch (action.kind) {
         case ActionKind::stop_own:
             return stop_own(action.cause);
@@ -190,13 +190,16 @@ void LeaseTask::carry_out(const Action& action) {
             return on(engine_lane_, [this](std::stop_token) { discard(); });
         case ActionKind::report_accepted:
             return on(server_lane_, [this](std::stop_token) { report_accepted(); });
+        case ActionKind::report_gang:
+            return on(server_lane_, [this](std::stop_token) { report_gang(); });
         case ActionKind::report_running:
             return on(server_lane_, [this](std::stop_token) { report_running(); });
         case ActionKind::report_exited:
-            return on(server_lane_, [say](std::stop_token) { say("exited", &LeaseRecord::exit_reported); });
+            return on(server_lane_,
+                      [this](std::stop_token) { say("exited", &LeaseRecord::exit_reported); });
         case ActionKind::report_failed:
             return on(server_lane_,
-                      [say](std::stop_token) { say("failed", &LeaseRecord::failure_reported); });
+                      [this](std::stop_token) { say("failed", &LeaseRecord::failure_reported); });
         case ActionKind::report_gone:
             return on(server_lane_, [this](std::stop_token) { report_gone(); });
         case ActionKind::report_reclaimed:
@@ -265,9 +268,10 @@ void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, s
         fill_storage(lease, stop);
     }
     if (stop.stop_requested()) return;
-    const GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
-                                  storage_.notices().string(),
-                                  spec.secrets.empty() ? "" : storage_.secrets().string()};
+    GuestFolders folders = {storage_.inputs().string(), storage_.outputs().string(),
+                            storage_.notices().string(),
+                            spec.secrets.empty() ? "" : storage_.secrets().string()};
+    if (spec.has_gang_network) prepare_gang(lease, folders);
     const std::string id = runtime_->create(lease, image, folders, stop);
     if (is_filled_here) storage.get();
     if (id.empty()) return;
@@ -347,6 +351,7 @@ void LeaseTask::start(std::int64_t planned_boot_ms, bool is_fresh) {
     const std::string id = record().container_id;
     if (!is_fresh && !is_to_be_started(id)) return;
     watch({});  // before it runs: nothing computes unguarded
+    if (!join_gang(id)) return;
     // This process may have stood still since the plan, and the server have given the lease up.
     if (boot_clock_ms() - planned_boot_ms > start_late_ms) throw std::runtime_error("the plan is too old");
     try {
@@ -479,6 +484,7 @@ void LeaseTask::remove() {
     log_shipper_.reset();
     end_at_guard();
     if (!id.empty()) runtime_->remove(id);
+    leave_gang();
     forget_traffic();
     storage_.wipe();
     change([](LeaseRecord& r) { r.removed = true; });
@@ -490,6 +496,7 @@ void LeaseTask::discard() {
     log_shipper_.reset();
     end_at_guard();
     if (!r.container_id.empty()) runtime_->remove(r.container_id);
+    leave_gang();
     forget_traffic();
     storage_.wipe();
     context_.state.forget(r.desired.lease_id);

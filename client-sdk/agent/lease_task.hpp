@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <memory>
@@ -28,6 +29,8 @@
 
 namespace fallow::agent {
 
+class GangTunnels;
+
 /// What every lease of a host shares. References outlive the tasks.
 struct TaskContext {
     const StateFolder& state;
@@ -40,6 +43,7 @@ struct TaskContext {
     std::function<void()> wake;  ///< plan again soon
     /// How busy cards are that are no processors, in percent; nothing when it is not known. Any thread.
     std::function<std::optional<std::int64_t>(const std::vector<LeaseCard>&)> card_use = {};
+    std::shared_ptr<GangTunnels> gangs = {};  ///< nothing: this host offers gangs no private network
 };
 
 class LeaseTask {
@@ -91,6 +95,7 @@ class LeaseTask {
 
     // The server's lane.
     void report(const char* phase, const Change& acknowledged);
+    void say(const char* phase, bool LeaseRecord::*reported);
     void report_accepted();
     void report_running();
     void report_reclaimed();
@@ -115,6 +120,13 @@ class LeaseTask {
     [[nodiscard]] GuestTraffic look_at_traffic();
     [[nodiscard]] std::optional<TrafficNotice> due_notice();
     void forget_traffic();
+
+    // The private network of its gang.
+    [[nodiscard]] std::filesystem::path gang_key_file() const;
+    void prepare_gang(DesiredLease& lease, GuestFolders& folders);
+    void report_gang();
+    [[nodiscard]] bool join_gang(const std::string& container_id);
+    void leave_gang();
 
     void watch(const std::optional<ContainerInspection>& inspection);
     void ask_guard();

@@ -15,8 +15,10 @@
 
 #include "agent/agent.hpp"
 #include "agent/card_json.hpp"
+#include "agent/egress.hpp"
 #include "agent/engine.hpp"
 #include "agent/enroll.hpp"
+#include "agent/gang_network.hpp"
 #include "agent/gpu_reading.hpp"
 #include "agent/json_log.hpp"
 #include "agent/owner_commands.hpp"
@@ -209,6 +211,37 @@ struct RunArguments {
     bool no_measure = false;
 };
 
+void add_gang_options(CLI::App* command, AgentOptions& options) {
+    command
+        ->add_option("--gang-endpoint", options.gang_endpoint,
+                     "Where other hosts reach this one: an address and UDP ports, one for each card, for "
+                     "example 198.41.0.4:51820-51827. With it the containers of jobs over several hosts "
+                     "can have a private network (WireGuard) here")
+        ->type_name("ADDRESS:PORT[-PORT]")
+        ->excludes(command->get_option("--slurm-partition"))
+        ->check([](const std::string& text) {
+            return parse_gang_endpoint(text)
+                       ? std::string()
+                       : std::string(
+                             "give an address in figures and at most 64 UDP ports, like "
+                             "198.41.0.4:51820-51827 or [2001:db8::4]:51820");
+        });
+    command
+        ->add_option("--gang-peers", options.gang_peers,
+                     "A private network in which those other hosts may be, like 10.0.0.0/8; may be "
+                     "repeated. Without it they have to be at public addresses")
+        ->type_name("NETWORK")
+        ->allow_extra_args(false)
+        ->check([](const std::string& text) {
+            const auto network = parse_destination(text);
+            return network && !is_closed_for_good(*network)
+                       ? std::string()
+                       : std::string("give a network like 10.0.0.0/8 or fd12::/48");
+        });
+    command->add_flag("--gang-wireguard-go", options.gang_wireguard_go,
+                      "Use wireguard-go for it although the kernel knows WireGuard");
+}
+
 void add_run(CLI::App& app, RunArguments& arguments) {
     CLI::App* const command = app.add_subcommand("run", "Run leases on this host until SIGTERM or SIGINT");
     command->add_option("--state", arguments.options.state_folder, "The folder given to enroll")
@@ -274,6 +307,7 @@ void add_run(CLI::App& app, RunArguments& arguments) {
         ->capture_default_str();
     command->add_flag("--no-measure", arguments.no_measure,
                       "List cards without measuring; they cannot be rented then");
+    add_gang_options(command, arguments.options);
     add_probe_options(command, arguments.options.probe);
 }
 

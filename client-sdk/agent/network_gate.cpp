@@ -1,10 +1,8 @@
 #include "agent/network_gate.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -16,14 +14,13 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
-#include <thread>
 
+#include "agent/network_space.hpp"
 #include "agent/run_program.hpp"
 
 namespace fallow::agent {
@@ -37,53 +34,7 @@ constexpr long nsfs_magic = 0x6e736673;
     throw std::system_error(errno, std::generic_category(), what);
 }
 
-class Descriptor {
-  public:
-    explicit Descriptor(const std::string& path) : number_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-        if (number_ < 0) fail("cannot open " + path);
-    }
-    ~Descriptor() { ::close(number_); }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    [[nodiscard]] int number() const { return number_; }
-
-  private:
-    int number_;
-};
-
-/// A thread has a network namespace of its own, and what it starts has the same.
-void in_thread(const std::function<void()>& act) {
-    std::exception_ptr problem;
-    std::thread([&] {
-        try {
-            act();
-        } catch (...) {
-            problem = std::current_exception();
-        }
-    }).join();
-    if (problem) std::rethrow_exception(problem);
-}
-
-constexpr int here = -1;
 constexpr std::string_view guest_prefix = "g";
-
-void within(int network, const std::function<void()>& act) {
-    if (network == here) return act();
-    in_thread([&] {
-        if (::setns(network, CLONE_NEWNET) != 0) fail("cannot enter a network namespace");
-        act();
-    });
-}
-
-std::set<std::string> interface_names() {
-    std::set<std::string> names;
-    const std::unique_ptr<struct if_nameindex, decltype(&::if_freenameindex)> all(::if_nameindex(),
-                                                                                  &::if_freenameindex);
-    if (!all) fail("cannot list network interfaces");
-    for (const struct if_nameindex* one = all.get(); one->if_index != 0; ++one)
-        names.emplace(one->if_name);
-    return names;
-}
 
 int lowest_free(const std::set<std::string>& names, std::string_view prefix, int max) {
     for (int index = 0; index < max; ++index)
@@ -210,7 +161,7 @@ void NetworkGate::make_uplink(int gate) const {
     const LinkAddresses link = uplink_addresses(index);
     batch(gate, "link set lo up\n" + fmt::format("link add {} type veth peer name {} netns {}\n",
                                                  gate_uplink, name, ::getpid()));
-    batch(here, link_commands(name, link.near_ipv4, link.near_ipv6));
+    batch(this_network, link_commands(name, link.near_ipv4, link.near_ipv6));
     batch(gate, link_commands(gate_uplink, link.far_ipv4, link.far_ipv6) +
                     default_routes(link.near_ipv4, link.near_ipv6));
 }
@@ -242,8 +193,8 @@ void NetworkGate::make_rules(int gate) {
         return fs::exists(options_.run_folder / (std::string("forwarding-was-off-") + family)) ||
                read_text(setting).starts_with('0');
     };
-    load_rules(here, host_rules({was_off("ipv4", "/proc/sys/net/ipv4/ip_forward"),
-                                 was_off("ipv6", "/proc/sys/net/ipv6/conf/all/forwarding")}));
+    load_rules(this_network, host_rules({was_off("ipv4", "/proc/sys/net/ipv4/ip_forward"),
+                                         was_off("ipv6", "/proc/sys/net/ipv6/conf/all/forwarding")}));
     within(gate, [] {
         write_text("/proc/sys/net/ipv4/ip_forward", "1");
         if (has_ipv6()) write_text("/proc/sys/net/ipv6/conf/all/forwarding", "1");
@@ -253,7 +204,7 @@ void NetworkGate::make_rules(int gate) {
 
 void NetworkGate::open_locked() {
     make_namespace();
-    const Descriptor gate(handle().string());
+    const NetworkSpace gate(handle().string());
     make_rules(gate.number());
     make_uplink(gate.number());
 }
@@ -266,8 +217,8 @@ void NetworkGate::open() {
 void NetworkGate::connect(std::int64_t pid, const TrafficTerms& terms) {
     const std::lock_guard lock(mutex_);
     if (metered_.erase(terms.lease_id) == 0) open_locked();
-    const Descriptor gate(handle().string());
-    const Descriptor guest(fmt::format("/proc/{}/ns/net", pid));
+    const NetworkSpace gate(handle().string());
+    const NetworkSpace guest(network_path_of(pid));
     int index = 0;
     within(gate.number(), [&] { index = lowest_free(interface_names(), guest_prefix, guests_max); });
     const std::string name = fmt::format("{}{}", guest_prefix, index);
@@ -283,7 +234,7 @@ void NetworkGate::connect(std::int64_t pid, const TrafficTerms& terms) {
 void NetworkGate::meter(const TrafficTerms& terms) {
     const std::lock_guard lock(mutex_);
     open_locked();
-    const Descriptor gate(handle().string());
+    const NetworkSpace gate(handle().string());
     const std::string rules = meter_rules(terms, read_traffic(gate.number()));
     if (!rules.empty()) load_rules(gate.number(), rules);
     metered_.insert(terms.lease_id);
@@ -292,7 +243,7 @@ void NetworkGate::meter(const TrafficTerms& terms) {
 std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id) {
     const std::lock_guard lock(mutex_);
     if (!is_open()) return std::nullopt;
-    const Descriptor gate(handle().string());
+    const NetworkSpace gate(handle().string());
     const GateTraffic now = read_traffic(gate.number());
     const auto found = now.leases.find(lease_id);
     return found == now.leases.end() ? std::nullopt : std::optional(found->second);
@@ -302,7 +253,7 @@ void NetworkGate::forget(const std::string& lease_id) {
     const std::lock_guard lock(mutex_);
     metered_.erase(lease_id);
     if (!is_open()) return;
-    const Descriptor gate(handle().string());
+    const NetworkSpace gate(handle().string());
     const std::string rules = forget_rules(lease_id, read_traffic(gate.number()));
     if (!rules.empty()) load_rules(gate.number(), rules);
 }

@@ -151,7 +151,7 @@ std::optional<Action> plan_engine(const Situation& s) {
         const bool may_prepare = r.accepted || needs_only_this_host(*r.desired.spec);
         return may_prepare ? std::optional(act(ActionKind::prepare)) : std::nullopt;
     }
-    const bool may_start = r.accepted && !r.started && s.is_confirmed;
+    const bool may_start = r.accepted && !r.started && s.is_confirmed && !awaits_gang(r);
     if (!may_start) return std::nullopt;
     Action start = act(ActionKind::start);
     start.is_fresh = s.container->state == ContainerState::created;
@@ -164,6 +164,12 @@ bool usage_due(const Situation& s) {
     const bool runs = s.container != nullptr && s.container->state == ContainerState::running;
     return runs && s.record.running_reported && s.record.meter.counting &&
            s.now - s.record.usage_stated_boot_ms >= s.record.desired.usage_interval_ms;
+}
+
+/// The others of a gang wait for it: it is ready as far as it can be alone.
+bool is_gang_due(const LeaseRecord& r) {
+    const bool is_made = !r.container_id.empty() && !r.started && !r.exit;
+    return is_made && is_wanted(r) && awaits_gang(r) && !r.gang_reported;
 }
 
 std::optional<Action> plan_server(const Situation& s) {
@@ -181,6 +187,7 @@ std::optional<Action> plan_server(const Situation& s) {
         return ready ? std::optional(act(ActionKind::report_accepted)) : std::nullopt;
     }
     if (r.failure) return r.failure_reported ? std::nullopt : std::optional(act(ActionKind::report_failed));
+    if (is_gang_due(r)) return act(ActionKind::report_gang);
     if (r.started && !r.running_reported) return act(ActionKind::report_running);
     if (!r.exit) return usage_due(s) ? std::optional(act(ActionKind::state_usage)) : std::nullopt;
     if (!r.logs_drained) return std::nullopt;
@@ -370,6 +377,8 @@ std::string_view name_of(ActionKind kind) {
             return "discard";
         case ActionKind::report_accepted:
             return "report_accepted";
+        case ActionKind::report_gang:
+            return "report_gang";
         case ActionKind::report_running:
             return "report_running";
         case ActionKind::report_exited:

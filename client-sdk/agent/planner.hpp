@@ -83,6 +83,7 @@ enum class ActionKind {
     discard,        ///< a lease taken from us: kill, remove, wipe and drop, with no word to the server
     // Of the server lane.
     report_accepted,
+    report_gang,  ///< this host's end of the private network, once the container is made
     report_running,
     report_exited,
     report_failed,

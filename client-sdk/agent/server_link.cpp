@@ -213,6 +213,18 @@ std::string ServerLink::report(const std::string& lease_id, const Report& report
     return reply.contains("nonce") && reply["nonce"].is_string() ? reply["nonce"].get<std::string>() : "";
 }
 
+void ServerLink::put_gang_member(const std::string& lease_id, std::int64_t lease_epoch,
+                                 const std::string& public_key, const std::string& endpoint) {
+    const json body = {{"lease_epoch", lease_epoch}, {"public_key", public_key}, {"endpoint", endpoint}};
+    sdk::HttpRequest request;
+    request.method = "PUT";
+    request.path = lease_path(lease_id, "/network");
+    request.body = body.dump();
+    request.content_type = "application/json";
+    request.timeout_ms = call_timeout_ms;
+    send(std::move(request));
+}
+
 UsageReply ServerLink::state_usage(const std::string& lease_id, const std::string& statement,
                                    const std::string& signature) {
     const json body = {{"statement", statement}, {"signature", signature}};

@@ -163,6 +163,9 @@ class ServerLink {
 
     /// The server's nonce for the next usage statement.
     std::string report(const std::string& lease_id, const Report& report);
+    /// Where this host's end of a gang's private network is, and by which key it is known.
+    void put_gang_member(const std::string& lease_id, std::int64_t lease_epoch,
+                         const std::string& public_key, const std::string& endpoint);
     [[nodiscard]] UsageReply state_usage(const std::string& lease_id, const std::string& statement,
                                          const std::string& signature);
     /// The sequence that the server expects next.

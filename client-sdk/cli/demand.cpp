@@ -161,6 +161,12 @@ void add_term_options(CLI::App& command, JobArguments& arguments) {
                        "End the job when it uses less than so many percent of its cards, of its cores on a "
                        "CPU device, for --idle-for");
     add_duration(command, "--idle-for", arguments.idle_ms, "See --idle-below");
+    command
+        .add_option(
+            "--network", spec.network,
+            "gang: the containers of its hosts (--hosts) reach each other as rank-0, rank-1, … on an "
+            "encrypted network of their own")
+        ->check(CLI::IsMember({"gang"}));
 }
 
 std::int64_t exit_code_of(const std::string& word) {

@@ -44,6 +44,10 @@ Columns<Host> host_fields() {
                       }});
     fields.push_back({"rack", [](const Host& host) { return or_dash(host.rack); }});
     fields.push_back({"guest network", [](const Host& host) { return or_dash(host.guest_network); }});
+    fields.push_back({"gang network", [](const Host& host) {
+                          return host.gang_network ? std::string(*host.gang_network ? "yes" : "no")
+                                                   : std::string("-");
+                      }});
     fields.push_back({"working storage", [](const Host& host) { return or_dash(host.working_storage); }});
     fields.push_back({"maintenance", [](const Host& host) {
                           return host.maintenance

@@ -34,6 +34,7 @@ void visit_terms(const Visit& visit, T& value) {
     visit("health", value.health);
     visit("idle", value.idle);
     visit("registry_secret", value.registry_secret);
+    visit("network", value.network);
 }
 
 template <>

@@ -124,6 +124,7 @@ struct Fields<Host> {
         visit("drained_at", value.drained_at);
         visit("guest_network", value.guest_network);
         visit("working_storage", value.working_storage);
+        visit("gang_network", value.gang_network);
         visit("network_speed", value.network_speed);
         visit("address", value.address);
         visit("address_since", value.address_since);

@@ -83,6 +83,7 @@ void read_host_details(FieldReader& reader, market::HostDetails& details) {
     details.rack = reader.optional_text("rack", short_text);
     details.guest_network = reader.optional_named<market::GuestNetwork>("guest_network");
     details.working_storage = reader.optional_named<market::WorkingStorage>("working_storage");
+    if (reader.has("gang_network")) details.gang_network = reader.boolean("gang_network");
     if (auto speed = reader.optional_object("disk_speed")) {
         details.disk_write_bytes_per_s = speed->integer("write_bytes_per_s", 0, INT64_MAX);
         details.disk_read_bytes_per_s = speed->integer("read_bytes_per_s", 0, INT64_MAX);

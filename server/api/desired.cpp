@@ -65,6 +65,33 @@ void write_environment(JsonWriter& json, const market::Lease& lease) {
     json.end_object();
 }
 
+/// Which of several leases it is, and what is known of the private network among them, if they have one.
+void write_gang(JsonWriter& json, const DesiredLease& desired) {
+    json.key("gang");
+    if (!desired.lease.is_member()) {
+        json.null();
+        return;
+    }
+    json.begin_object().field("rank", desired.lease.rank).field("hosts", desired.lease.hosts);
+    json.key("members").begin_array();
+    for (const GangMember& member : desired.gang)
+        json.begin_object()
+            .field("rank", member.rank)
+            .field("public_key", member.public_key)
+            .field("endpoint", member.endpoint)
+            .end_object();
+    json.end_array().end_object();
+}
+
+void read_gangs(store::Transaction& tx, std::vector<DesiredLease>& leases) {
+    std::vector<OrderId> gangs;
+    for (const DesiredLease& item : leases)
+        if (item.lease.is_member() && !wants_stop(item.lease)) gangs.push_back(item.lease.order);
+    for (const GangMember& member : read_gang_members(tx, gangs))
+        for (DesiredLease& item : leases)
+            if (item.lease.order == member.order && !wants_stop(item.lease)) item.gang.push_back(member);
+}
+
 std::vector<DesiredLease> read_desired(store::Transaction& tx, HostId host) {
     std::vector<DesiredLease> found;
     for (auto& lease : store::read_all<market::Lease>(
@@ -96,6 +123,7 @@ std::vector<DesiredLease> read_desired(store::Transaction& tx, HostId host) {
                 item.spec = store::read_cell<std::string>(row[1]);
                 item.max_duration = store::read_cell<Millis>(row[2]);
             }
+    read_gangs(tx, found);
     return found;
 }
 
@@ -221,8 +249,9 @@ void write(JsonWriter& json, const DesiredLease& desired, const ops::Config& con
         .field("reclaim_notice_ms", lease.reclaim_notice)
         .field("price_micros_per_hour", lease.price)
         .field("thousandths", lease.thousandths)
-        .field("egress_bytes_max", egress_bytes_max(lease))
-        .end_object();
+        .field("egress_bytes_max", egress_bytes_max(lease));
+    write_gang(json, desired);
+    json.end_object();
 }
 
 void desired(const ExchangePtr& exchange, Services& services, AsyncHandler::Done done) {

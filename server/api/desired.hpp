@@ -2,6 +2,7 @@
 // reconcile towards it, so a lost answer costs a delay and nothing else.
 #pragma once
 
+#include "api/gang_members.hpp"
 #include "api/json_writer.hpp"
 #include "api/route.hpp"
 #include "market/card.hpp"
@@ -19,6 +20,7 @@ struct DesiredLease {
     std::vector<market::Card> cards;
     std::optional<std::string> spec;  ///< the job's document, while it is this host's to run
     std::optional<Millis> max_duration;
+    std::vector<GangMember> gang = {};  ///< of its order, as far as they were told
 };
 
 /// One item of the reply, as it is at `now`.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/field_decode.hpp"
+#include "base/enum.hpp"
 #include "market/commands.hpp"
 
 namespace fallow::api {
@@ -40,6 +41,9 @@ struct IdleSpec {
     Millis duration;
 };
 
+/// What the job's containers reach beside what every guest does: gang, each other.
+FALLOW_ENUM(JobNetwork, gang)
+
 struct JobSpec {
     std::string image;
     std::vector<std::string> command;
@@ -62,6 +66,7 @@ struct JobSpec {
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
     std::optional<std::string> registry_secret;  ///< the name of what the image is pulled with
+    std::optional<JobNetwork> network;
 };
 
 /// Reads the fields of a JobSpec and finishes the reader's object; errors stay in the reader.

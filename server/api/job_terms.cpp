@@ -145,6 +145,7 @@ void read_job_terms(FieldReader& reader, JobSpec& spec) {
     spec.health = read_health(reader);
     spec.idle = read_idle(reader);
     spec.registry_secret = read_registry_secret(reader, spec);
+    spec.network = reader.optional_named<JobNetwork>("network");
 }
 
 void write_job_terms(JsonWriter& json, const JobSpec& spec) {
@@ -157,6 +158,7 @@ void write_job_terms(JsonWriter& json, const JobSpec& spec) {
     if (spec.health) write(json, *spec.health);
     if (spec.idle) write(json, *spec.idle);
     if (spec.registry_secret) json.field("registry_secret", *spec.registry_secret);
+    if (spec.network) json.field("network", *spec.network);
 }
 
 }  // namespace fallow::api

@@ -1,6 +1,6 @@
 // The part of a JobSpec that says what a job is given besides its files, and what ends it or has it tried
 // again: secrets, a login for its image's registry, how often outputs are saved, deadlines, retries,
-// health, idleness.
+// health, idleness, and its network.
 #pragma once
 
 #include "api/field_decode.hpp"

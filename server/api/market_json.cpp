@@ -58,6 +58,7 @@ void write(JsonWriter& json, const market::Host& host) {
         .field("drained_at", host.drained_at)
         .field("guest_network", host.details.guest_network)
         .field("working_storage", host.details.working_storage)
+        .field("gang_network", host.details.gang_network)
         .key("network_speed");
     if (host.details.network_measured_at) {
         json.begin_object()

@@ -97,6 +97,11 @@ DecodedOrder read_order(FieldReader& reader, const auth::SigningKey& key) {
     order.end_use = reader.optional_named<market::EndUse>("end_use");
     if (auto job = reader.optional_object("job")) {
         const JobSpec spec = read_job_spec(*job);
+        order.requirements.gang_network = spec.network == JobNetwork::gang;
+        if (order.requirements.gang_network && order.hosts == 1)
+            reader.fail(ErrorCode::invalid_field, "job/network",
+                        "A network among its containers is for an order over several hosts: give hosts, or "
+                        "leave it out.");
         if (!reader.has_failed()) {
             decoded.inputs = artifacts_of(spec);
             decoded.secrets = spec.secrets;

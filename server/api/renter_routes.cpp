@@ -50,6 +50,11 @@ Result<Decoded> decode_attach_job(const Call& call) {
     if (!lease) return lease.error();
     const auto spec = decode_job_spec(call.request().body);
     if (!spec) return spec.error();
+    if (spec->network)
+        return refuse(ErrorCode::invalid_field,
+                      "A network among a job's containers is had with an order over several hosts that "
+                      "brings the job.",
+                      "/network");
     Decoded decoded;
     market::JobRequest job = job_request(*spec);
     decoded.inputs = artifacts_of(*spec);

@@ -32,6 +32,7 @@ std::vector<Route> make_routes() {
     add_saved_output_routes(routes);
     add_network_test_routes(routes);
     add_app_routes(routes);
+    add_gang_routes(routes);
     return routes;
 }
 

@@ -83,6 +83,11 @@ bool is_a_share_it_gives(const Pairing& p) {
     return !p.order.is_for_share() || p.order.thousandths >= p.listing.share_min;
 }
 
+/// One that says nothing of it offers none.
+bool has_wanted_gang_network(const Pairing& p) {
+    return !wanted(p).gang_network || p.host.details.gang_network.value_or(false);
+}
+
 bool is_wanted_class(const Pairing& p, const Card& card) {
     return !wanted(p).device_class || *wanted(p).device_class == card.device_class;
 }
@@ -144,6 +149,7 @@ constexpr std::array all_listing_rules{
     ListingRule{Constraint::country, is_in_wanted_country},
     ListingRule{Constraint::bundle, is_a_whole_bundle},
     ListingRule{Constraint::share, is_a_share_it_gives},
+    ListingRule{Constraint::gang_network, has_wanted_gang_network},
 };
 constexpr std::array all_card_rules{
     CardRule{Constraint::device_class, is_wanted_class},

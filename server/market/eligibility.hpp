@@ -14,8 +14,9 @@ namespace fallow::market {
 /// What can keep a listing or a card from an order, in the order in which it is asked: first what the
 /// listing says, then what each card is, last whether enough cards are left, and enough hosts with them.
 FALLOW_ENUM(Constraint, listing, host, listing_state, host_state, frozen, price, storage_price,
-            egress_price, term, window, maintenance, renter, image, country, bundle, share, device_class,
-            product, vram, query, missing, in_use, tenant, booked, claimed, policy, nvlink, cards, hosts)
+            egress_price, term, window, maintenance, renter, image, country, bundle, share, gang_network,
+            device_class, product, vram, query, missing, in_use, tenant, booked, claimed, policy, nvlink,
+            cards, hosts)
 
 /// One order beside one listing: what the rules look at.
 struct Pairing {

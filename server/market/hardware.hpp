@@ -87,6 +87,8 @@ struct HostDetails {
     std::optional<std::int64_t> network_up_bytes_per_s;
     std::optional<std::int64_t> network_down_bytes_per_s;
     std::optional<Time> network_measured_at;
+    /// The containers of a gang can have a network of their own here: others reach the host for it.
+    std::optional<bool> gang_network = {};
     friend bool operator==(const HostDetails&, const HostDetails&) = default;
 
     template <class Row, class Visitor>
@@ -102,6 +104,7 @@ struct HostDetails {
         visit.field("network_up_bytes_per_s", row.network_up_bytes_per_s);
         visit.field("network_down_bytes_per_s", row.network_down_bytes_per_s);
         visit.field("network_measured_at", row.network_measured_at);
+        visit.field("gang_network", row.gang_network);
     }
 };
 

@@ -38,6 +38,7 @@ struct Requirements {
     std::optional<HostId> host;
     std::optional<std::string> query;  ///< conditions in the query language; see search/query.hpp
     std::shared_ptr<const search::Query> compiled;  ///< of `query`; State keeps it so
+    bool gang_network = false;  ///< of its hosts: its job's containers speak to each other
 };
 
 /// What earlier attempts of an order's job have used of the traffic that it may cause on each host.
@@ -139,6 +140,7 @@ struct Order {
         visit.field("overage_micros_max", row.overage_max);
         visit.field("egress_mib_used", row.traffic_used.mib);
         visit.field("overage_micros_used", row.traffic_used.overage);
+        visit.field("gang_network", row.requirements.gang_network);
     }
 };
 

@@ -30,6 +30,7 @@ class HostBuilder {
         return set(groups_, std::move(groups));
     }
     HostBuilder& rack(std::string value) { return set(rack_, std::optional(std::move(value))); }
+    HostBuilder& gang_network(bool value = true) { return set(gang_network_, std::optional(value)); }
 
     [[nodiscard]] market::EnrollHost enrollment(HostId id) const {
         market::EnrollHost command;
@@ -54,6 +55,7 @@ class HostBuilder {
         report.cpu_cores = 64;
         report.memory_bytes = gib(512);
         report.details.rack = rack_;
+        report.details.gang_network = gang_network_;
         for (int i = 0; i < cards_; ++i)
             report.cards.push_back(card(i, measured_at));
         return report;
@@ -90,6 +92,7 @@ class HostBuilder {
     market::DeviceClass device_class_ = market::DeviceClass::gpu;
     std::vector<std::optional<std::int32_t>> groups_;
     std::optional<std::string> rack_;
+    std::optional<bool> gang_network_;
 };
 
 class ListingBuilder {
@@ -211,6 +214,10 @@ class OrderBuilder {
     }
     OrderBuilder& hosts(std::int32_t count) {
         command_.hosts = count;
+        return *this;
+    }
+    OrderBuilder& gang_network() {
+        command_.requirements.gang_network = true;
         return *this;
     }
     OrderBuilder& linked() {

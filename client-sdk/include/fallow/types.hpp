@@ -138,6 +138,7 @@ struct Host {
     std::optional<std::string> drained_at;
     std::optional<std::string> guest_network;    ///< none, internet
     std::optional<std::string> working_storage;  ///< encrypted, wiped, memory
+    std::optional<bool> gang_network;  ///< containers of a job over several hosts can have one here
     std::optional<NetworkSpeed> network_speed;
     std::optional<std::string> address;  ///< public, that the server hears the host from
     std::optional<std::string> address_since;
@@ -330,6 +331,7 @@ struct JobSpec {
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
     std::optional<std::string> registry_secret;  ///< the name of what its image is pulled with
+    std::optional<std::string> network;          ///< gang: its containers on several hosts reach each other
 };
 
 struct NewOrder {
@@ -472,6 +474,7 @@ struct Job {
     std::optional<HealthSpec> health;
     std::optional<IdleSpec> idle;
     std::optional<std::string> registry_secret;
+    std::optional<std::string> network;  ///< gang: its containers on several hosts reach each other
 
     [[nodiscard]] bool is_finished() const {
         return state == "succeeded" || state == "failed" || state == "cancelled";

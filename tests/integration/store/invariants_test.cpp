@@ -127,6 +127,7 @@ const std::vector<Refusal>& refusals() {
         {"orders_device_class_known", "UPDATE orders SET device_class = 'tpu'"},
         {"orders_filled_by_lease", "UPDATE orders SET lease_id = NULL"},
         {"orders_hosts_within_limit", "UPDATE orders SET hosts = 17"},
+        {"orders_gang_network_of_gang", "UPDATE orders SET hosts = 1, gang_network = true"},
         {"orders_price_within_limit", "UPDATE orders SET price_max_micros_per_hour = 1000000000001"},
         {"orders_pricing_known", "UPDATE orders SET pricing = 'barter'"},
         {"orders_query_length", "UPDATE orders SET query = ''"},
@@ -443,6 +444,13 @@ const std::vector<Refusal>& refusals() {
          "INSERT INTO output_chunks VALUES ({job}, repeat('a', 64), {renter}, 2, 'x')", "fallow_agent"},
         {"output_heads_sequence_not_negative",
          "INSERT INTO output_heads VALUES ({job}, 1, {renter}, {lease}, -1)", "fallow_agent"},
+        {"gang_members_public_key_form",
+         "INSERT INTO gang_members VALUES ({lease}, {order}, 0, {renter}, {host}, 'key', 'a:1', 1)",
+         "fallow_agent"},
+        {"gang_members_endpoint_length",
+         "INSERT INTO gang_members VALUES ({lease}, {order}, 0, {renter}, {host}, repeat('A', 43) || '=', "
+         "'', 1)",
+         "fallow_agent"},
     };
     return all;
 }

@@ -59,7 +59,9 @@ void fill_the_rest(Connection& superuser, const World& world) {
         "INSERT INTO telemetry_cards VALUES (" + sql(world.lease) + ", " + sql(world.card) + ", " + renter +
         ", " + sql(world.seller) + ", NULL, 'nvml', false, NULL, NULL, 1);" +
         "INSERT INTO telemetry_minutes VALUES (" + sql(world.lease) + ", " + sql(world.card) + ", 0, " +
-        renter + ", " + sql(world.seller) + ", 1);" + "UPDATE listings SET state = 'paused'");
+        renter + ", " + sql(world.seller) + ", 1);" + "INSERT INTO gang_members VALUES (" +
+        sql(world.lease) + ", " + sql(world.order) + ", 0, " + renter + ", " + sql(world.host) +
+        ", repeat('A', 43) || '=', '198.41.0.4:51820', 1);" + "UPDATE listings SET state = 'paused'");
 }
 
 /// Rows of `table` that `actor` sees; nothing where it may not even look.

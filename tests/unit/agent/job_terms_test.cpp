@@ -47,6 +47,20 @@ TEST_CASE("shared memory and secrets in a guest's profile") {
     CHECK(last["options"][0] == "ro");
 }
 
+TEST_CASE("a guest with a hosts file of its own cannot write it") {
+    DesiredLease lease;
+    lease.spec = JobSpec{};
+    const auto mounts = [&](const std::string& hosts) {
+        const GuestFolders folders = {"/l/in", "/l/out", "/l/notice", "", hosts};
+        return nlohmann::json::parse(podman_create_body(guest_profile(lease, {}, {}, folders)))["mounts"];
+    };
+    CHECK(mounts("").dump().find("/etc/hosts") == std::string::npos);
+    const auto with = mounts("/l/notice/hosts");
+    CHECK(with.back()["destination"] == "/etc/hosts");
+    CHECK(with.back()["source"] == "/l/notice/hosts");
+    CHECK(with.back()["options"][0] == "ro");
+}
+
 TEST_CASE("how busy a container was since the look before") {
     CpuUse use;
     CHECK_FALSE(use.percent(0, 1000, 500));

@@ -14,13 +14,15 @@ const char* const reply = R"({
     "spec": {"image": "busybox", "command": ["sh", "-c", "true"], "env": {"A": "b"},
              "inputs": [{"path": "in.txt", "artifact_id": "artifact_1"}], "outputs": ["out.txt"],
              "max_duration_ms": 60000, "memory_bytes": 1, "cpu_millis": 2, "pids_max": 3, "disk_bytes": 4,
-             "checkpoint": {"path": "saved", "interval_ms": 5000, "bytes_max": 6}},
+             "checkpoint": {"path": "saved", "interval_ms": 5000, "bytes_max": 6}, "network": "gang"},
     "cards": [{"card_id": "card_1", "uuid": "GPU-1", "backend": "nvml", "index": 3, "device_class": "gpu"}],
     "nonce": "0123456789abcdef0123456789abcdef", "usage_sequence": 4,
     "paid_until": "2026-01-02T03:05:05.250Z", "run_until": null, "max_duration_ms": 60000,
     "pull_deadline": "2026-01-02T03:24:05.000Z", "start_deadline": "2026-01-02T03:06:05.000Z",
     "usage_interval_ms": 5000, "fence_ms": 610000, "reclaim_notice_ms": 90000, "price_micros_per_hour": 2500000, "thousandths": 250,
-    "environment": {"FALLOW_THOUSANDTHS": "250"}, "egress_bytes_max": 1048576
+    "environment": {"FALLOW_THOUSANDTHS": "250"}, "egress_bytes_max": 1048576,
+    "gang": {"rank": 1, "hosts": 2,
+             "members": [{"rank": 0, "public_key": "k0", "endpoint": "198.41.0.4:51820"}]}
   }, {
     "lease_id": "lease_00000000000000000000000002", "lease_epoch": 12, "want": "run", "stop_reason": null,
     "grace_ms": 0, "attempt": 1, "job_id": null, "spec": null, "cards": [], "nonce": "", "usage_sequence": 0,
@@ -59,6 +61,11 @@ TEST_CASE("the desired state's moments become moments of the boot clock") {
     CHECK(lease.spec->command == std::vector<std::string>{"sh", "-c", "true"});
     CHECK(lease.spec->inputs == std::vector<JobInput>{{"in.txt", "artifact_1"}});
     CHECK(lease.spec->checkpoint == CheckpointSpec{"saved", 5000, 6});
+    CHECK(lease.spec->has_gang_network);
+    REQUIRE(lease.gang);
+    CHECK(*lease.gang == Gang{1, 2, {{0, "k0", "198.41.0.4:51820"}}});
+    CHECK_FALSE(lease.gang->is_whole());
+    CHECK_FALSE(desired.leases[1].gang);
     REQUIRE(lease.cards.size() == 1);
     CHECK(lease.cards[0].uuid == "GPU-1");
     CHECK(lease.environment.at("FALLOW_THOUSANDTHS") == "250");
@@ -119,6 +126,10 @@ TEST_CASE("a record comes back from disk as it was written") {
     record.usage_stated_boot_ms = 8;
     record.paid_until_boot_ms = 9;
     record.egress_bytes = 11;
+    record.gang_public_key = "k1";
+    record.gang_port = 12;
+    record.gang_endpoint = "198.41.0.5:12";
+    record.gang_reported = true;
     CHECK(parse_record(encode_record(record)) == record);
     CHECK(parse_record(encode_record(LeaseRecord{})) == LeaseRecord{});
     CHECK_THROWS_AS(parse_record("{}"), std::runtime_error);

@@ -254,14 +254,15 @@ TEST_CASE("what an agent tells of host and card is bounded, and none of it is ne
     const auto told = decode_inventory(
         body(R"(,"cpu_model":"m","cpu_clock_mhz":3500,"rack":"r","disk_speed":{"write_bytes_per_s":1,)"
              R"("read_bytes_per_s":2,"measured_at":"1970-01-01T00:00:01Z"},"guest_network":"none",)"
-             R"("working_storage":"wiped","network_speed":{"up_bytes_per_s":3,"down_bytes_per_s":4,)"
+             R"("working_storage":"wiped","gang_network":true,)"
+             R"("network_speed":{"up_bytes_per_s":3,"down_bytes_per_s":4,)"
              R"("measured_at":"1970-01-01T00:00:02Z"})",
              R"(,"clock_mhz":1,"ecc":false,"ecc_errors":2,"nvlink_links":3,"nvlink_bytes_per_s":4,)"
              R"("nvlink_group":5,"mig_profile":"1g.5gb","mig_parent":"p","verification":)"
              R"({"state":"refused","reason":"why","at":"1970-01-01T00:00:01Z"})"));
     REQUIRE(told.ok());
     CHECK(told->details == market::HostDetails{"m", 3500, "r", 1, 2, Time(1000), market::GuestNetwork::none,
-                                               market::WorkingStorage::wiped, 3, 4, Time(2000)});
+                                               market::WorkingStorage::wiped, 3, 4, Time(2000), true});
     CHECK(told->cards[0].details == market::CardDetails{1, false, 2, 3, 4, 5, "1g.5gb", "p"});
     REQUIRE(told->cards[0].verdict);
     CHECK(*told->cards[0].verdict == market::CardVerdict{market::Verification::refused, "why", Time(1000)});
@@ -270,6 +271,7 @@ TEST_CASE("what an agent tells of host and card is bounded, and none of it is ne
         {{body(R"(,"rack":"")", ""), ErrorCode::invalid_field, "/rack"},
          {body(R"(,"guest_network":"lan")", ""), ErrorCode::invalid_field, "/guest_network"},
          {body(R"(,"working_storage":"paper")", ""), ErrorCode::invalid_field, "/working_storage"},
+         {body(R"(,"gang_network":"yes")", ""), ErrorCode::invalid_field, "/gang_network"},
          {body(R"(,"cpu_clock_mhz":-1)", ""), ErrorCode::invalid_field, "/cpu_clock_mhz"},
          {body(R"(,"disk_speed":{"write_bytes_per_s":1})", ""), ErrorCode::missing_field,
           "/disk_speed/read_bytes_per_s"},

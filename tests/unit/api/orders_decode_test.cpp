@@ -118,6 +118,28 @@ TEST_CASE("what a job can ask for besides is in its document, with its defaults"
     CHECK(job_spec_json(*again) == document);
 }
 
+TEST_CASE("a job's network asks for hosts that offer one, and for more than one of them") {
+    const std::string gang = R"("job":)" + job(R"("network":"gang")");
+    const auto decoded = decode(order(R"("hosts":2,)" + gang));
+    REQUIRE(decoded.ok());
+    CHECK(decoded->command.requirements.gang_network);
+    REQUIRE(decoded->command.job);
+    CHECK(decoded->command.job->document.ends_with(R"(,"network":"gang"})"));
+    const auto spec = decode_job_spec(decoded->command.job->document);
+    REQUIRE(spec.ok());
+    CHECK(spec->network == JobNetwork::gang);
+    const auto without = decode(order(R"("hosts":2,"job":)" + job("")));
+    REQUIRE(without.ok());
+    CHECK_FALSE(without->command.requirements.gang_network);
+    for (const std::string& body :
+         {order(gang), order(R"("hosts":2,"job":)" + job(R"("network":"lan")"))}) {
+        const auto refused = decode(body);
+        REQUIRE_FALSE(refused.ok());
+        CHECK(refused.error().code == ErrorCode::invalid_field);
+        CHECK(refused.error().pointer == "/job/network");
+    }
+}
+
 TEST_CASE("what a job cannot ask for") {
     const auto [fields, pointer] = GENERATE(values<std::pair<std::string, std::string>>({
         {R"("secrets":["../passwd"])", "/secrets/0"},

@@ -1,6 +1,8 @@
 // Orders over several hosts: filled whole or not at all, stopped whole, tried again whole.
+#include <algorithm>
 #include <random>
 
+#include "market/explain.hpp"
 #include "support/market_world.hpp"
 #include "support/text_table.hpp"
 
@@ -87,6 +89,41 @@ TEST_CASE("A gang is filled whole or not at all") {
     poor.world.deposit(other, usd(1));
     CHECK(poor.world.attempt(PlaceOrder(an_order().hosts(1)), World::by(other)) == "ok");
     CHECK(poor.world.attempt(PlaceOrder(an_order().hosts(2)), World::by(other)) == "insufficient_funds");
+}
+
+TEST_CASE("A gang whose job has a network takes hosts that offer one, however dear") {
+    World world;
+    const OrganizationId seller = world.organization("seller");
+    const OrganizationId renter = world.rich("renter");
+    const auto add = [&](const char* name, const HostBuilder& host, std::int64_t cents) {
+        return world.listing(world.host(seller, HostBuilder(host).name(name)),
+                             a_listing().ask(usd(1, cents)));
+    };
+    add("silent", a_host(), 1);
+    add("without", a_host().gang_network(false), 2);
+    const ListingId first = add("first", a_host().gang_network(), 3);
+    const auto order = [] { return an_order().hosts(2).gang_network().job().fill_or_kill(); };
+    CHECK(world.attempt(PlaceOrder(order()), World::by(renter)) == "no_match");
+
+    Order unmatched;
+    unmatched.organization = renter;
+    unmatched.requirements.gang_network = true;
+    unmatched.hosts = 2;
+    unmatched.price_max = ledger::Price(usd(2).count);
+    unmatched.term = hours(1);
+    const Explanation explanation = explain(world.state(), unmatched, world.now());
+    CHECK(explanation.left == 0);
+    const ConstraintCount removed{Constraint::gang_network, {}, 2, 2};
+    CHECK(std::ranges::count(explanation.constraints, removed) == 1);
+
+    const ListingId second = add("second", a_host().gang_network(), 90);
+    const OrderPlaced placed = world.place(renter, order());
+    REQUIRE(placed.members.size() == 2);
+    CHECK(placed.members[0].listing == first);
+    CHECK(placed.members[1].listing == second);
+    // It is asked for anew with each attempt.
+    CHECK(world.order(placed.order.id).requirements.gang_network);
+    CHECK(world.attempt(PlaceOrder(an_order().hosts(2).fill_or_kill()), World::by(renter)) == "ok");
 }
 
 TEST_CASE("A standing gang waits for the last of its hosts") {

@@ -85,6 +85,7 @@ TEST_CASE("Each constraint refuses what it should, at its boundary") {
         {"any but another country", "fits", fitting().not_in("FR")},
         {"fewer than the bundle", "bundle", fitting().cards(1)},
         {"a part of a card that is not shared", "bundle", fitting().cards(1).share(500)},
+        {"a network among hosts that it does not offer", "gang_network", fitting().gang_network()},
         {"all cards", "fits", fitting().cards(4)},
         {"more cards than there are", "cards", fitting().cards(5)},
         {"its product", "fits", fitting().product("A100").product("H100")},

@@ -40,6 +40,7 @@ TEST_CASE("what a job asks for itself is sent in the contract's units") {
           R"("health":{"command":["sh","-c","test -e /tmp/ok"],"interval_ms":10000,"retries":2}})");
     CHECK(sent_with({"--idle-below", "5", "--idle-for", "30m"}) ==
           R"("idle":{"below_percent":5,"for_ms":1800000}})");
+    CHECK(sent_with({"--network", "gang"}) == R"("network":"gang"})");
     const std::string all = sent_with({"--retry", "1"});
     CHECK(all.starts_with(R"("attempts_max":2,"retry_exit_codes":[1,2,3,)"));
     CHECK(all.ends_with(",254,255]}"));
@@ -52,7 +53,8 @@ TEST_CASE("what a job asks for in words that do not fit together is a mistake of
                                               {"--retry", "2", "--attempts", "3"},
                                               {"--health-retries", "2"},
                                               {"--idle-below", "5"},
-                                              {"--idle-for", "5m"}}));
+                                              {"--idle-for", "5m"},
+                                              {"--network", "lan"}}));
     CAPTURE(more);
     Bench bench;
     Words arguments = job;
