@@ -20,8 +20,6 @@ namespace {
 
 constexpr std::int64_t round_ms = 500;        ///< between two rounds while there is a lease
 constexpr std::int64_t idle_round_ms = 1000;  ///< else
-constexpr std::int64_t retry_ms = 1000;
-constexpr std::int64_t idle_return_ms = 10'000;  ///< for idle hosts to come back to a server that was gone
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t gang_poll_ms = 2000;
 constexpr std::int64_t inventory_every_ms = 3600 * 1000;
@@ -34,13 +32,19 @@ std::mt19937_64& generator() {
     return own;
 }
 
-/// Up to a tenth earlier or later, so that hosts started together do not beat together.
-std::int64_t with_jitter(std::int64_t ms) {
-    return ms + std::uniform_int_distribution<std::int64_t>(-ms / 10, ms / 10)(generator());
+std::int64_t random_ms(Pause pause) {
+    return std::uniform_int_distribution<std::int64_t>(pause.least_ms, pause.most_ms)(generator());
 }
 
-std::int64_t random_ms(std::int64_t most_ms) {
-    return std::uniform_int_distribution<std::int64_t>(0, most_ms)(generator());
+std::int64_t with_jitter(std::int64_t ms) {
+    return random_ms(about(ms));
+}
+
+Failure failure_of(const std::exception& error) {
+    if (dynamic_cast<const ServerError*>(&error) != nullptr) return Failure::answered;
+    const auto* transport = dynamic_cast<const sdk::TransportError*>(&error);
+    const bool is_refused = transport != nullptr && transport->kind() == sdk::TransportErrorKind::refused;
+    return is_refused ? Failure::refused : Failure::unanswered;
 }
 
 Identity enrolled(const StateFolder& state) {
@@ -185,26 +189,36 @@ void Agent::beat(ServerLink& server, std::int64_t timeout_ms, Rhythm& rhythm) {
     rhythm = {std::max<std::int64_t>(1, reply.next_heartbeat_ms),
               std::max<std::int64_t>(1, reply.idle_heartbeat_ms),
               std::max<std::int64_t>(1, reply.timeout_ms)};
+    idle_return_ms_ = reply.idle_return_ms;
+}
+
+std::int64_t Agent::next_try_ms(Failure failure, int in_a_row) {
+    return random_ms(pause_after({.failure = failure,
+                                  .in_a_row = in_a_row,
+                                  .has_lease = has_lease(),
+                                  .idle_return_ms = idle_return_ms_.load()}));
 }
 
 void Agent::run_heartbeat(std::stop_token stop) {
     ServerLink own(state_, [this] { return server_unix_ms(); });
     Rhythm rhythm;
     rhythm.interval_ms = rhythm.idle_interval_ms = state_.identity().heartbeat_interval_ms;
+    int failures = 0;
     while (!stop.stop_requested()) {
-        std::int64_t next_ms = retry_ms;
-        bool is_acknowledged = false;
+        std::int64_t next_ms = 0;
         try {
             const bool is_idle = !has_lease();
             const auto turn = is_idle ? turns_.try_take() : std::unique_lock<std::mutex>();
             beat(turn.owns_lock() ? *link_ : own, is_idle ? rhythm.idle_interval_ms : rhythm.timeout_ms,
                  rhythm);
-            is_acknowledged = true;
+            failures = 0;
             next_ms = with_jitter(has_lease() ? rhythm.interval_ms : rhythm.idle_interval_ms);
         } catch (const std::exception& error) {
             spdlog::warn("a heartbeat was not acknowledged: {}", error.what());
+            failures = std::min(failures, 1) + 1;  // more than two are no other case
+            next_ms = next_try_ms(failure_of(error), failures);
         }
-        turns_.beaten(boot_clock_ms() + next_ms, is_acknowledged);
+        turns_.beaten(boot_clock_ms() + next_ms, failures == 0);
         wait_to_beat(next_ms, stop);
     }
 }
@@ -287,16 +301,19 @@ void Agent::run_desired(std::stop_token stop) {
             version.clear();
             if (asked_to_poll_at_once()) continue;
             spdlog::warn("the desired state could not be read: {}", error.what());
-            if (has_lease()) {
-                wait(with_jitter(retry_ms), stop);
-                continue;
-            }
-            const auto acknowledged = turns_.acknowledged();
-            wait(random_ms(idle_return_ms), stop);
-            beat_at_once();
-            turns_.wait_for_contact(acknowledged, long_poll_ms, stop);
+            await_contact(failure_of(error), stop);
         }
     }
+}
+
+/// After a long-poll that failed. A heartbeat finds out at once whether the server is gone or just that
+/// connection; while it is gone the heartbeats alone try.
+void Agent::await_contact(Failure failure, std::stop_token stop) {
+    if (failure == Failure::answered) return wait(next_try_ms(failure, 1), stop);
+    const auto acknowledged = turns_.acknowledged();
+    beat_at_once();
+    wait(with_jitter(try_again_ms), stop);
+    turns_.wait_for_contact(acknowledged, stop);
 }
 
 /// By a renter, or by the owner: the numbers would be wrong, and whoever has it would pay for them.
@@ -379,7 +396,7 @@ void Agent::run_inventory(std::stop_token stop) {
             rest(server, gate_is_open_ ? find_again_ms : std::min(find_again_ms, gate_retry_ms), stop);
         } catch (const std::exception& error) {
             spdlog::warn("the inventory was not taken: {}", error.what());
-            static_cast<void>(wait_for_offers(with_jitter(retry_ms * 2), stop));
+            static_cast<void>(wait_for_offers(with_jitter(try_again_ms * 2), stop));
         }
     }
 }

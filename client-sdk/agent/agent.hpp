@@ -38,6 +38,7 @@
 #include "agent/owner_socket.hpp"
 #include "agent/owner_words.hpp"
 #include "agent/planner.hpp"
+#include "agent/return_policy.hpp"
 #include "agent/runtime.hpp"
 #include "agent/slurm_cards.hpp"
 #include "agent/state.hpp"
@@ -91,7 +92,9 @@ class Agent {
         std::int64_t timeout_ms = 2000;
     };
     void beat(ServerLink& server, std::int64_t timeout_ms, Rhythm& rhythm);
+    [[nodiscard]] std::int64_t next_try_ms(Failure failure, int in_a_row);
     void run_desired(std::stop_token stop);
+    void await_contact(Failure failure, std::stop_token stop);
     [[nodiscard]] bool asked_to_poll_at_once();
     [[nodiscard]] bool has_lease();
     [[nodiscard]] bool has_waiting_gang();
@@ -175,6 +178,7 @@ class Agent {
     std::unique_ptr<TaskContext> context_;
     std::unique_ptr<ServerLink> link_;  ///< of long-polls, and of heartbeats while there is no lease
     LinkTurns turns_;
+    std::atomic<std::int64_t> idle_return_ms_ = idle_return_ms_unknown;
 
     std::mutex mutex_;
     std::condition_variable_any changed_;

@@ -36,10 +36,9 @@ std::uint64_t LinkTurns::acknowledged() {
     return acknowledged_;
 }
 
-void LinkTurns::wait_for_contact(std::uint64_t seen, std::int64_t most_ms, std::stop_token stop) {
+void LinkTurns::wait_for_contact(std::uint64_t seen, std::stop_token stop) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, stop, std::chrono::milliseconds(most_ms),
-                      [&] { return acknowledged_ != seen; });
+    changed_.wait(lock, stop, [&] { return acknowledged_ != seen; });
 }
 
 }  // namespace fallow::agent

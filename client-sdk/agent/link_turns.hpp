@@ -33,8 +33,8 @@ class LinkTurns {
     /// How many heartbeats were acknowledged.
     [[nodiscard]] std::uint64_t acknowledged();
     /// After a failure: until more than `seen` heartbeats were acknowledged. While the server is out of
-    /// reach one of the two tries.
-    void wait_for_contact(std::uint64_t seen, std::int64_t most_ms, std::stop_token stop);
+    /// reach one of the two tries, and it never ceases to.
+    void wait_for_contact(std::uint64_t seen, std::stop_token stop);
 
   private:
     std::mutex link_;  ///< of the shared connection

@@ -11,6 +11,7 @@
 #include "agent/clock.hpp"
 #include "agent/crypto.hpp"
 #include "agent/lease_json.hpp"
+#include "agent/return_policy.hpp"
 #include "fallow/url.hpp"
 
 namespace fallow::agent {
@@ -172,9 +173,12 @@ HeartbeatReply ServerLink::heartbeat(const std::string& boot_id, std::int64_t se
     request.timeout_ms = timeout_ms;
     const json reply = parse_or_throw(send(std::move(request)));
     const auto next_ms = member<std::int64_t>(reply, "next_heartbeat_ms");
-    return {member<std::int64_t>(reply, "epoch"), time_member(reply, "server_time"), next_ms,
+    return {member<std::int64_t>(reply, "epoch"),
+            time_member(reply, "server_time"),
+            next_ms,
             reply.value("idle_heartbeat_ms", next_ms),  // not every server says it
-            member<std::int64_t>(reply, "timeout_ms")};
+            member<std::int64_t>(reply, "timeout_ms"),
+            reply.value("idle_return_ms", idle_return_ms_unknown)};
 }
 
 Desired ServerLink::desired(const std::string& known_version, std::int64_t wait_ms,

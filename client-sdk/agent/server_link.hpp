@@ -70,6 +70,7 @@ struct HeartbeatReply {
     std::int64_t next_heartbeat_ms = 0;
     std::int64_t idle_heartbeat_ms = 0;  ///< the same while the host has no lease
     std::int64_t timeout_ms = 0;         ///< of the next one
+    std::int64_t idle_return_ms = 0;     ///< for hosts without a lease to come back, were the server gone
 };
 
 /// What a report says beyond its phase; only the fields of that phase are sent.

@@ -5,6 +5,7 @@
 #include "api/agent_decode.hpp"
 #include "api/desired.hpp"
 #include "api/enrollment.hpp"
+#include "api/host_count.hpp"
 #include "api/json_writer.hpp"
 #include "api/outcomes.hpp"
 #include "api/public_address.hpp"
@@ -14,6 +15,7 @@
 #include "api/usage_statement.hpp"
 #include "auth/base64.hpp"
 #include "auth/sha256.hpp"
+#include "engine/presence.hpp"
 
 namespace fallow::api {
 namespace {
@@ -54,6 +56,7 @@ Result<http::Reply> heartbeat(const Call& call) {
         .field("next_heartbeat_ms", config.heartbeat_interval_ms)
         .field("idle_heartbeat_ms", config.heartbeat_interval_ms + config.heartbeat_timeout_ms)
         .field("timeout_ms", config.heartbeat_timeout_ms)
+        .field("idle_return_ms", engine::idle_return(call.services.hosts.online()))
         .end_object();
     return json_reply(json.take());
 }

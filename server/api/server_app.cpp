@@ -14,6 +14,7 @@
 #include "api/bootstrap.hpp"
 #include "api/data_folder.hpp"
 #include "api/gateway.hpp"
+#include "api/host_count.hpp"
 #include "api/housekeeping.hpp"
 #include "api/identity_watch.hpp"
 #include "api/json_writer.hpp"
@@ -182,6 +183,7 @@ struct ServerApp::Impl {
     std::atomic<bool> draining = false;  ///< and the leadership is handed over
     engine::Hub hub;
     std::optional<engine::SearchIndex> search;
+    std::optional<HostCount> host_count;
     std::optional<IdentityWatch> identity_watch;
     KeyFilter key_filter;
     StreamLimits stream_limits;
@@ -288,7 +290,8 @@ void ServerApp::Impl::open_engine() {
     beat_store = store::make_market_store(connection_settings("beat"));
     const engine::EngineConfig settings = engine_config(config);
     search.emplace(settings.rules);
-    identity_watch.emplace(*search);
+    host_count.emplace(*search);
+    identity_watch.emplace(*host_count);
     journal_source = store::make_journal_source(connection_settings("follower"));
     follower.emplace(
         follower_config(settings),
@@ -356,7 +359,8 @@ void ServerApp::Impl::open_http() {
                               auth::random_id,
                               tunnels,
                               *keys->vault,
-                              network_tests});
+                              network_tests,
+                              *host_count});
     gateway.emplace(*services, &*identity_watch);
     server.emplace(http_config(), *gateway);
     server->start();

@@ -24,6 +24,7 @@
 
 namespace fallow::api {
 
+class HostCount;
 class NetworkTests;
 class TunnelDesk;
 
@@ -51,6 +52,7 @@ struct Services {
     TunnelDesk& tunnels;
     const auth::Vault& vault;  ///< of organizations' secrets
     NetworkTests& network_tests;
+    const HostCount& hosts;
 
     /// The epoch under which the market is led, here or elsewhere, as the database has just confirmed it.
     [[nodiscard]] std::optional<std::int64_t> confirmed_epoch() const {

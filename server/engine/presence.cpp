@@ -3,15 +3,39 @@
 #include <algorithm>
 #include <utility>
 
-namespace fallow::engine {
+#include "market/host.hpp"
 
-void Presence::expect(HostId host, Time now) {
+namespace fallow::engine {
+namespace {
+
+/// A handshake, a look at who it is, a heartbeat and the first look at the desired state, beside all else.
+constexpr std::int64_t return_ms_per_host = 4;
+/// What takes less than that need not be spread.
+constexpr Millis return_min = seconds(1);
+/// A lease that was just made waits for its host no longer than accept_ms.
+constexpr Millis return_max = seconds(45);
+
+}  // namespace
+
+bool is_believed_online(const market::Host& host) {
+    const bool is_served =
+        host.state == market::HostState::online || host.state == market::HostState::draining;
+    return is_served && !host.unreachable_since;
+}
+
+Millis idle_return(std::size_t hosts) {
+    constexpr auto hosts_max = static_cast<std::size_t>(return_max.count / return_ms_per_host);
+    const Millis all(static_cast<std::int64_t>(std::min(hosts, hosts_max)) * return_ms_per_host);
+    return all < return_min ? Millis() : all;
+}
+
+void Presence::expect(HostId host, Time since) {
     const std::lock_guard lock(mutex_);
     Seen& seen = hosts_[host];
-    seen.at = now;
+    seen.at = since;
     seen.online = true;
     seen.back = false;
-    heard_since_ = std::min(heard_since_, now);
+    heard_since_ = std::min(heard_since_, since);
 }
 
 bool Presence::heard(HostId host, Time now) {
@@ -27,7 +51,7 @@ bool Presence::heard(HostId host, Time now) {
 void Presence::excuse(Millis deaf, Time now) {
     const std::lock_guard lock(mutex_);
     for (auto& [host, seen] : hosts_)
-        seen.at = std::min(now, seen.at + deaf);
+        seen.at = std::max(seen.at, std::min(now, seen.at + deaf));
     heard_since_ = std::min(heard_since_, now);
 }
 

@@ -2,6 +2,7 @@
 // return and a change of address become commands.
 #pragma once
 
+#include <cstddef>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -11,15 +12,29 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 
+namespace fallow::market {
+struct Host;
+}
+
 namespace fallow::engine {
+
+/// Whether the market believes that it is heard from.
+[[nodiscard]] bool is_believed_online(const market::Host& host);
+
+/// How long hosts without leases may take to come back to a server that was gone, so that it takes that
+/// many of them in while those with leases are within their fences. Agents are told with each heartbeat,
+/// and none is lost for it.
+[[nodiscard]] Millis idle_return(std::size_t hosts);
 
 class Presence {
   public:
-    /// A host that the market believes to be online; a new leader gives each a full lost-window from `now`.
-    void expect(HostId host, Time now);
+    /// A host that the market believes to be online; a new leader gives each a full lost-window from
+    /// `since`, which may be to come.
+    void expect(HostId host, Time since);
     /// True when the host was not believed to be online: the market should be told.
     [[nodiscard]] bool heard(HostId host, Time now);
-    /// For that long nobody listened: it does not count as silence.
+    /// For that long nobody listened: it does not count as silence, and adds nothing to a time that is yet
+    /// to come.
     void excuse(Millis deaf, Time now);
     /// Hosts believed online and silent for longer than `window`; they are no longer believed online.
     [[nodiscard]] std::vector<HostId> lost(Time now, Millis window);

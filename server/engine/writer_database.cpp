@@ -1,5 +1,7 @@
 // The half of the Writer that talks to the database: the leader row, the market's first reading, the
 // commits.
+#include <algorithm>
+
 #include "engine/journal.hpp"
 #include "engine/writer.hpp"
 
@@ -14,6 +16,22 @@ std::vector<CommittedRow> committed_rows(const DecidedBatch& batch) {
         if (market::search::is_indexed(row)) rows.push_back({row, !entry.after});
     }
     return rows;
+}
+
+/// Its agent knows of a lease, and comes back within the fence. One that has not accepted its only lease
+/// may take its time like an idle one, for which it still takes itself.
+bool is_at_work(const market::State& state, HostId host) {
+    return std::ranges::any_of(state.live_leases_of(host), [&](LeaseId id) {
+        const market::LeaseState at = state.at<market::Lease>(id).state;
+        return at != market::LeaseState::allocated && at != market::LeaseState::ended;
+    });
+}
+
+/// By when hosts without leases have had the time to come back.
+Time idle_back_by(const market::State& state, Time now) {
+    const auto expected = std::ranges::count_if(
+        state.table<market::Host>(), [](const auto& entry) { return is_believed_online(entry.second); });
+    return now + idle_return(static_cast<std::size_t>(expected));
 }
 
 }  // namespace
@@ -56,10 +74,10 @@ void Writer::load() {
     presence_.clear();
     const Time now = deps_.now();
     last_timers_ = now;
+    const Time idle_by = idle_back_by(*state_, now);
     for (const auto& [id, host] : state_->table<market::Host>()) {
-        const bool expected =
-            host.state == market::HostState::online || host.state == market::HostState::draining;
-        if (expected && !host.unreachable_since) presence_.expect(id, now);
+        const Time since = is_at_work(*state_, id) ? now : idle_by;
+        if (is_believed_online(host)) presence_.expect(id, since);
         if (host.address) presence_.believe(id, *host.address);
     }
     last_now_ = std::max(last_now_, leadership_.last_journal_at);

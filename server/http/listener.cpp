@@ -20,6 +20,8 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 constexpr std::chrono::milliseconds pause_after_error{50};
+/// Before those that were accepted earlier have their turn.
+constexpr int accepted_at_once_max = 256;
 
 void require(const error_code& error, const std::string& address, std::uint16_t port) {
     if (error) throw std::system_error(error, fmt::format("cannot listen on {} port {}", address, port));
@@ -60,7 +62,8 @@ void Listener::start(Callbacks callbacks) {
 void Listener::close() {
     std::promise<void> closed;
     asio::post(strand_, [this, &closed] {
-        accept_waiting();
+        // To their peers these are connected: closing the acceptor would reset them.
+        accept_waiting(asio::socket_base::max_listen_connections);
         error_code ignored;
         acceptor_.close(ignored);
         pause_timer_.cancel();
@@ -70,11 +73,12 @@ void Listener::close() {
     ended_.get_future().wait();  // one that was accepted just before is handed over
 }
 
-/// To their peers these are connected: closing the acceptor would reset them.
-void Listener::accept_waiting() {
+/// Those that the system has connected. Its queue is first in, first out, with no room for all agents, and
+/// one accepted in each turn of a busy thread would leave them in it until they have given up.
+void Listener::accept_waiting(int count_max) {
     error_code error;
     acceptor_.non_blocking(true, error);
-    for (int i = 0; i < asio::socket_base::max_listen_connections && !error; ++i) {
+    for (int i = 0; i < count_max && !error; ++i) {
         tcp::socket socket(make_executor());
         acceptor_.accept(socket, error);
         if (!error) callbacks_.on_connection(std::move(socket));
@@ -94,6 +98,7 @@ asio::awaitable<void> Listener::accept_all() {
         co_await acceptor_.async_accept(socket, token);
         if (!error) {
             callbacks_.on_connection(std::move(socket));
+            accept_waiting(accepted_at_once_max);
         } else if (acceptor_.is_open() && error != asio::error::connection_aborted) {
             // Out of file descriptors, most likely: trying again at once would only burn the processor.
             callbacks_.on_error(fmt::format("A connection could not be accepted: {}", error.message()));

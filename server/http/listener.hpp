@@ -38,7 +38,7 @@ class Listener : public std::enable_shared_from_this<Listener> {
   private:
     boost::asio::awaitable<void> accept_all();
     boost::asio::awaitable<void> pause();
-    void accept_waiting();
+    void accept_waiting(int count_max);
     [[nodiscard]] boost::asio::any_io_executor make_executor();
 
     boost::asio::io_context& io_;

@@ -480,7 +480,7 @@ class Agents(RoutesTest):
         self.bring_online(self.seller, host)
         beat = host.heartbeat()
         self.assertEqual([beat["next_heartbeat_ms"], beat["idle_heartbeat_ms"] - beat["timeout_ms"]], [120_000] * 2)
-        self.assertEqual(beat["epoch"], self.admin.get("/v1/admin/scheduler")["epoch"])
+        self.assertEqual([beat["epoch"], beat["idle_return_ms"]], [self.admin.get("/v1/admin/scheduler")["epoch"], 0])
         self.assertEqual(beat["epoch"], host.desired()["epoch"])
         self.assertEqual(self.seller.get("/v1/hosts/" + host.id)["state"], "online")
 

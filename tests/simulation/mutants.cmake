@@ -41,7 +41,7 @@ mutant(guessed_outcome server/engine/writer_database.cpp
   "result_ = CommitResult{deps_.store.resolve(rows_.journal), \"resolved from the journal\"};"
   "result_ = CommitResult{CommitOutcome::committed, {}};")
 mutant(impatient_new_leader server/engine/writer_database.cpp
-  "presence_.expect(id, now);" "presence_.expect(id, now - config_.host_lost);")
+  "presence_.expect(id, since);" "presence_.expect(id, since - config_.host_lost);")
 mutant(no_leader_row tests/simulation/database.cpp
   "return journal.epoch == epoch_ && journal.sequence == sequence_ + 1;" "return journal.sequence > 0;")
 

@@ -4,17 +4,18 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "agent/return_policy.hpp"
+
 namespace fallow::bench {
 namespace {
 
 using nlohmann::json;
 
-// Those of fallow-agent.
+// Those of fallow-agent, beside what return_policy.hpp says.
 constexpr std::int64_t heartbeat_ms = 5000;
 constexpr std::int64_t heartbeat_timeout_ms = 2000;
 constexpr std::int64_t idle_heartbeat_ms = heartbeat_ms + heartbeat_timeout_ms;  // as the server says
-constexpr std::int64_t retry_ms = 1000;
-constexpr std::int64_t idle_return_ms = 10'000;
+using agent::try_again_ms;
 constexpr std::int64_t long_poll_ms = 20'000;
 constexpr std::int64_t long_poll_slack_ms = 10'000;
 constexpr std::int64_t shared_poll_margin_ms = 250;
@@ -48,7 +49,20 @@ milliseconds Agent::with_spread(std::int64_t least_ms, std::int64_t most_ms) {
 }
 
 milliseconds Agent::with_jitter(std::int64_t ms) {
-    return with_spread(ms - ms / 10, ms + ms / 10);
+    return within(agent::about(ms));
+}
+
+milliseconds Agent::within(agent::Pause pause) {
+    return with_spread(pause.least_ms, pause.most_ms);
+}
+
+/// After a try that got `status`, 0 being none.
+milliseconds Agent::pause_after(int status, bool was_refused, int in_a_row) {
+    const auto silent = was_refused ? agent::Failure::refused : agent::Failure::unanswered;
+    return within(agent::pause_after({.failure = status == 0 ? silent : agent::Failure::answered,
+                                      .in_a_row = in_a_row,
+                                      .has_lease = !is_idle(),
+                                      .idle_return_ms = swarm_.idle_return_ms}));
 }
 
 milliseconds Agent::timeout() const {
@@ -90,6 +104,7 @@ void Agent::look() {
     auto next = beating_ != nullptr ? beat_sent_ + timeout() : next_beat_;
     if (is_polling_) next = std::min(next, poll_ends_);
     if (!reports_.empty() && !is_reporting_) next = std::min(next, next_report_);
+    if (next_poll_ > now && !is_polling_ && !waits_for_contact_) next = std::min(next, next_poll_);
     if (next > now) wake_at(next);
     if (is_idle() && reports_.empty() && !second_.is_busy()) second_.close();
 }
@@ -106,8 +121,8 @@ void Agent::beat(Link& link) {
               [this](int status, std::string_view text) { on_beat(status, text); });
 }
 
-void Agent::on_beat(int status, std::string_view /*body*/) {
-    beating_ = nullptr;
+void Agent::on_beat(int status, std::string_view body) {
+    const bool was_refused = std::exchange(beating_, nullptr)->was_refused();
     const auto now = Clock::now();
     const auto gap = std::chrono::duration_cast<milliseconds>(now - acknowledged_at_).count();
     Tally& tally = swarm_.tally;
@@ -118,6 +133,8 @@ void Agent::on_beat(int status, std::string_view /*body*/) {
         if (!is_idle()) tally.longest_leased_gap_ms = std::max(tally.longest_leased_gap_ms, gap);
         acknowledged_at_ = beat_sent_;
         waits_for_contact_ = false;
+        failed_beats_ = 0;
+        swarm_.idle_return_ms = json::parse(body).value("idle_return_ms", swarm_.idle_return_ms);
         if (tally.heartbeat_ms.size() < noted_max)
             tally.heartbeat_ms.push_back(
                 std::chrono::duration<float, std::milli>(now - beat_sent_).count());
@@ -125,13 +142,13 @@ void Agent::on_beat(int status, std::string_view /*body*/) {
     } else {
         ++tally.missed_heartbeats;
         ++tally.statuses[status];
-        next_beat_ = now + milliseconds(retry_ms);
+        next_beat_ = now + pause_after(status, was_refused, ++failed_beats_);
     }
     look();
 }
 
 void Agent::poll() {
-    if (is_polling_ || main_.is_busy() || waits_for_contact_) return;
+    if (is_polling_ || main_.is_busy() || waits_for_contact_ || Clock::now() < next_poll_) return;
     std::int64_t wait_ms = long_poll_ms;
     if (is_idle()) {
         wait_ms = std::min(wait_ms, ms_until(next_beat_) - shared_poll_margin_ms);
@@ -154,9 +171,12 @@ void Agent::on_poll(int status, std::string_view body) {
         ++swarm_.tally.failed_polls;
         ++swarm_.tally.statuses[status];
         version_.clear();
-        waits_for_contact_ = true;
-        const auto back = Clock::now() + with_spread(0, is_idle() ? idle_return_ms : 0);
-        next_beat_ = std::min(next_beat_, back);
+        const auto now = Clock::now();
+        next_poll_ = now + (status == 0 ? with_jitter(try_again_ms) : pause_after(status, false, 1));
+        if (status == 0) {
+            waits_for_contact_ = true;
+            next_beat_ = std::min(next_beat_, now);
+        }
     }
     look();
 }
@@ -194,7 +214,7 @@ void Agent::on_report(int status) {
     const auto now = Clock::now();
     next_report_ = now;
     if (status == 0 || status >= 500) {
-        next_report_ = now + milliseconds(retry_ms);  // the same again
+        next_report_ = now + milliseconds(try_again_ms);  // the same again
     } else {
         const Report done = std::move(reports_.front());
         reports_.pop_front();

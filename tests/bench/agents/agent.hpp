@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/return_policy.hpp"
 #include "bench/agents/enrolment.hpp"
 #include "bench/agents/link.hpp"
 
@@ -44,6 +45,7 @@ struct Swarm {
     Tally tally;
     std::mt19937_64 random{1};
     std::int64_t fence_ms = 10'000;
+    std::int64_t idle_return_ms = agent::idle_return_ms_unknown;  ///< as the server has said last
 
     struct Alarm {
         Clock::time_point at;
@@ -84,6 +86,8 @@ class Agent {
     void wake_at(Clock::time_point when);
     [[nodiscard]] milliseconds with_jitter(std::int64_t ms);
     [[nodiscard]] milliseconds with_spread(std::int64_t least_ms, std::int64_t most_ms);
+    [[nodiscard]] milliseconds within(agent::Pause pause);
+    [[nodiscard]] milliseconds pause_after(int status, bool was_refused, int in_a_row);
     [[nodiscard]] milliseconds timeout() const;
     [[nodiscard]] bool is_idle() const { return leases_.empty(); }
     Link& other(Link& link) { return &link == &main_ ? second_ : main_; }
@@ -100,6 +104,7 @@ class Agent {
     Clock::time_point poll_ends_;
     Clock::time_point acknowledged_at_;  ///< when the last acknowledged heartbeat was sent
     Link* beating_ = nullptr;
+    int failed_beats_ = 0;  ///< since the last that was acknowledged
     bool is_polling_ = false;
     bool is_reporting_ = false;
     bool is_fenced_ = false;

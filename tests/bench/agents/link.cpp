@@ -91,7 +91,11 @@ void Link::send(std::string request, Done done) {
     request_ = std::move(request);
     reply_.clear();
     done_ = std::move(done);
-    if (socket_ < 0 && !connect()) return finish(0);
+    was_refused_ = false;
+    if (socket_ < 0 && !connect()) {
+        was_refused_ = true;
+        return finish(0);
+    }
     if (state_ == State::idle) {
         state_ = State::writing;
         step();
@@ -112,6 +116,7 @@ void Link::step() {
         int error = 0;
         socklen_t size = sizeof error;
         ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
+        was_refused_ = error == ECONNREFUSED;
         if (error != 0 || !make_tls()) return finish(0);
         state_ = State::handshaking;
     }

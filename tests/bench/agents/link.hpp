@@ -47,6 +47,8 @@ class Link {
 
     [[nodiscard]] bool is_busy() const { return state_ != State::idle && state_ != State::closed; }
     [[nodiscard]] bool is_open() const { return socket_ >= 0; }
+    /// Whether the last request failed because nobody listened.
+    [[nodiscard]] bool was_refused() const { return was_refused_; }
     /// Connects first if it has to. Not while busy. `done` may be called from within.
     void send(std::string request, Done done);
     /// Whatever is under way fails.
@@ -71,6 +73,7 @@ class Link {
     Owned<SSL_SESSION> session_;
     int socket_ = -1;
     State state_ = State::closed;
+    bool was_refused_ = false;
     std::string request_;
     std::string reply_;
     Done done_;

@@ -1,6 +1,9 @@
 // The engine's parts: presence, kept replies, the hub, the journal's text.
+#include <cstdint>
 #include <future>
 #include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
 
 #include "engine/hub.hpp"
 #include "engine/journal.hpp"
@@ -38,6 +41,31 @@ TEST_CASE("Presence: who is new, who is silent, who is back") {
     presence.clear();
     CHECK(presence.lost(Time(99'000), seconds(15)).empty());
     CHECK(presence.heard(a, Time(99'000)));
+}
+
+TEST_CASE("Presence: a host that may take its time is lost a window after it") {
+    Presence presence;
+    const HostId a(RawId{1, 1});
+    const HostId b(RawId{1, 2});
+    using Hosts = std::vector<HostId>;
+    presence.expect(a, Time(40'000));
+    presence.expect(b, Time(40'000));
+    // Once it is heard it is a host like any other.
+    CHECK_FALSE(presence.heard(b, Time(10'000)));
+    presence.excuse(seconds(5), Time(12'000));
+    CHECK(presence.lost(Time(27'000), seconds(15)).empty());
+    CHECK(presence.lost(Time(27'001), seconds(15)) == Hosts{b});
+    CHECK(presence.lost(Time(55'000), seconds(15)).empty());
+    CHECK(presence.lost(Time(55'001), seconds(15)) == Hosts{a});
+}
+
+TEST_CASE("The more hosts there are, the longer idle ones may take to come back") {
+    const std::pair<std::size_t, std::int64_t> rows[] = {
+        {0, 0}, {249, 0}, {250, 1000}, {10'000, 40'000}, {11'250, 45'000}, {SIZE_MAX, 45'000}};
+    for (const auto& [hosts, ms] : rows) {
+        INFO(hosts);
+        CHECK(idle_return(hosts).count == ms);
+    }
 }
 
 TEST_CASE("Presence: a host that is heard from elsewhere has moved, and not more often than is told") {

@@ -102,6 +102,40 @@ TEST_CASE("A leader that stood still blames no host for its own silence") {
     }
 }
 
+TEST_CASE("A new leader gives idle hosts the time to come back, and those with leases none") {
+    World world;
+    const OrganizationId seller = world.organization("seller");
+    const HostId working = world.host(seller, HostBuilder().name("working"));
+    world.listing(working);
+    world.run(world.rent(world.rich("renter"), an_order().job()));
+    const HostId idle = world.host(seller, HostBuilder().name("idle"));
+    // Its agent may not have heard of its lease.
+    const HostId chosen = world.host(seller, HostBuilder().name("chosen"));
+    world.listing(chosen);
+    static_cast<void>(world.rent(world.rich("another"), an_order().job()));
+    MemoryDatabase rows = world.database();
+    for (std::uint64_t i = 1; i <= 300; ++i) {
+        market::Host more = rows.rows<market::Host>().at(idle);
+        more.id = HostId(RawId{1, i});
+        more.name = "more-" + std::to_string(i);
+        rows.rows<market::Host>().emplace(more.id, more);
+    }
+    Stepped stepped(rows);
+    stepped.lead();
+    const auto is_lost_after = [&](HostId host, Millis span) {
+        stepped.now = stepped.now + span;
+        stepped.writer->run_timers();
+        stepped.run();
+        return stepped.database.rows().rows<market::Host>().at(host).unreachable_since.has_value();
+    };
+    CHECK_FALSE(is_lost_after(working, seconds(15)));
+    CHECK(is_lost_after(working, Millis(1)));
+    CHECK_FALSE(is_lost_after(idle, idle_return(303) - Millis(1)));
+    CHECK_FALSE(is_lost_after(chosen, Millis()));
+    CHECK(is_lost_after(idle, Millis(1)));
+    CHECK(is_lost_after(chosen, Millis()));
+}
+
 TEST_CASE("A new leader goes on from the market that it followed, and reads nothing") {
     World world;
     world.organization("known");
