@@ -6,7 +6,8 @@ state, and takes, runs and ends the leases that it finds there, which a renter o
 `cpu_cores` is the server process's processor time over the minute (PostgreSQL's is beside it). Then the server is
 killed with every agent connected and started again at once: `fenced_after_restart` counts those with a lease
 (`leased_at_kill`) that heard nothing for longer than the fence, which runs from when the last acknowledged heartbeat
-was sent, as fallow-guard counts it.
+was sent, as fallow-guard counts it. Agents come back by the policy of fallow-agent: those with a lease as soon as they
+can, the others as late as the server has told them, up to 40 s of 10,000, which `longest_gap_ms` shows.
 """
 import argparse
 import json
