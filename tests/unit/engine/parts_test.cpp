@@ -2,7 +2,6 @@
 #include <cstdint>
 #include <future>
 #include <nlohmann/json.hpp>
-#include <utility>
 #include <vector>
 
 #include "engine/hub.hpp"
@@ -60,11 +59,15 @@ TEST_CASE("Presence: a host that may take its time is lost a window after it") {
 }
 
 TEST_CASE("The more hosts there are, the longer idle ones may take to come back") {
-    const std::pair<std::size_t, std::int64_t> rows[] = {
-        {0, 0}, {249, 0}, {250, 1000}, {10'000, 40'000}, {11'250, 45'000}, {SIZE_MAX, 45'000}};
-    for (const auto& [hosts, ms] : rows) {
-        INFO(hosts);
-        CHECK(idle_return(hosts).count == ms);
+    struct Row {
+        std::size_t hosts;
+        std::int64_t ms;
+    };
+    const Row rows[] = {{0, 0},           {249, 0},         {250, 1000},
+                        {10'000, 40'000}, {11'250, 45'000}, {SIZE_MAX, 45'000}};
+    for (const Row& row : rows) {
+        INFO(row.hosts);
+        CHECK(idle_return(row.hosts).count == row.ms);
     }
 }
 
