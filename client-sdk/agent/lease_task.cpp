@@ -441,6 +441,9 @@ void LeaseTask::resume() {
         r.paused_boot_ms = 0;
         r.meter.resume(at);
     });
+    // Nobody looked meanwhile, and what is not known counts as busy.
+    const std::lock_guard lock(mutex_);
+    looks_.busy_boot_ms = boot_clock_ms();
 }
 
 /// What a guest on another host has written lies in an image file, until it is to be uploaded.
