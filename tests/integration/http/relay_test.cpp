@@ -12,6 +12,7 @@
 #include "http/guest_head.hpp"
 #include "http/guest_link.hpp"
 #include "integration/http/support.hpp"
+#include "support/tunnel_frames.hpp"
 
 namespace fallow::http::testing {
 namespace {
@@ -64,7 +65,7 @@ class Guest {
         }
     }
     void open() {
-        CHECK(receive().payload == R"({"kind":"port","port":8080})");
+        CHECK(receive().payload == fallow::testing::open_port_8080);
         send(GuestFrameKind::opened);
     }
     /// In one piece, so that the relay has both at once.
