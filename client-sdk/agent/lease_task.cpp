@@ -435,15 +435,13 @@ void LeaseTask::kill(StopCause cause) {
 
 void LeaseTask::resume() {
     const std::string id = record().container_id;
+    forget_looks();  // before it runs: they were at something that stood still
     const std::int64_t at = context_.guard.thaw(id);
     runtime_->resume(id);  // no harm where the guard froze it without the engine
     change([&](LeaseRecord& r) {
         r.paused_boot_ms = 0;
         r.meter.resume(at);
     });
-    // Nobody looked meanwhile, and what is not known counts as busy.
-    const std::lock_guard lock(mutex_);
-    looks_.busy_boot_ms = boot_clock_ms();
 }
 
 /// What a guest on another host has written lies in an image file, until it is to be uploaded.

@@ -154,6 +154,7 @@ void Agent::resume(const std::string& lease) {
             r.meter.resume(thawed);
         });
         lanes_[lease].busy_boot_ms = now();
+        lanes_[lease].health_failures = 0;
         leave(Side::engine, lease);
     });
 }
