@@ -45,16 +45,6 @@ bool has_subordinate_ids() {
     return true;
 }
 
-/// Docker runs each container under the runtime that is asked for; Podman's service runs all under its own,
-/// and says nothing of a request that names another.
-std::string runtime_of(const EngineFacts& facts, const std::string& wanted) {
-    if (facts.flavour == EngineFlavour::docker) return wanted.empty() ? "runc" : wanted;
-    if (wanted.empty() || wanted == facts.runtime) return facts.runtime;
-    throw RuntimeError("its service runs guests under " + facts.runtime + ", and not under " + wanted +
-                       ": start it as `podman --runtime " + wanted +
-                       " system service`, or with runtime = \"" + wanted + "\" in containers.conf");
-}
-
 bool may_have_user_namespace(EngineFlavour flavour, const ContainerOptions& options) {
     if (options.runtime == "runsc") {
         spdlog::warn(
@@ -245,6 +235,16 @@ std::optional<std::int64_t> ContainerRuntime::run_in(const std::string& id,
     if (const auto container = engine_.inspect(id))
         signal_exec(exec_.inspect(process), container->pid, SIGKILL);
     return std::nullopt;
+}
+
+/// Docker runs each container under the runtime that is asked for; Podman's service runs all under its own,
+/// and says nothing of a request that names another.
+std::string runtime_of(const EngineFacts& facts, const std::string& wanted) {
+    if (facts.flavour == EngineFlavour::docker) return wanted.empty() ? "runc" : wanted;
+    if (wanted.empty() || wanted == facts.runtime) return facts.runtime;
+    throw RuntimeError("Podman's service runs guests under " + facts.runtime + ", and not under " + wanted +
+                       ": start it as `podman --runtime " + wanted +
+                       " system service`, or with runtime = \"" + wanted + "\" in containers.conf");
 }
 
 ContainersHere containers_here(const ContainerOptions& wanted) {

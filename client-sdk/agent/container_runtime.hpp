@@ -75,6 +75,10 @@ class ContainerRuntime final : public Runtime {
     Prepared prepared_;
 };
 
+/// The OCI runtime that guests run under; `wanted` empty: what the engine takes. Throws RuntimeError where
+/// it is another than is wanted.
+[[nodiscard]] std::string runtime_of(const EngineFacts& facts, const std::string& wanted);
+
 /// What the engine of this host is, and how guests are run with it.
 struct ContainersHere {
     std::string name;             ///< "podman 4.3.1"

@@ -1,8 +1,12 @@
 #include "agent/enroll.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 
+#include "agent/container_runtime.hpp"
 #include "agent/crypto.hpp"
 
 namespace fallow::agent {
@@ -15,7 +19,23 @@ PrivateKey load_or_make(const std::filesystem::path& path, PrivateKey (*make)())
     return key;
 }
 
+std::optional<EngineFacts> ask_engine(const std::string& socket_path) {
+    try {
+        return Engine(socket_path).facts();
+    } catch (const std::exception& error) {
+        spdlog::warn("the container engine is not there yet: {}", error.what());
+        return std::nullopt;
+    }
+}
+
 }  // namespace
+
+void describe_engine(HostDescription& host, const std::string& socket_path,
+                     const std::string& wanted_runtime) {
+    const std::optional<EngineFacts> facts = ask_engine(socket_path);
+    host.engine = facts ? facts->name : "unknown";
+    host.runtime = facts ? runtime_of(*facts, wanted_runtime) : "";
+}
 
 std::string enroll_host(const StateFolder& state, const EnrollOptions& options) {
     if (state.is_enrolled()) throw std::runtime_error("this state folder is enrolled already");

@@ -18,6 +18,11 @@ struct EnrollOptions {
     HostDescription host;
 };
 
+/// What can be said of this host's engine by now: the first inventory says the rest. Throws RuntimeError
+/// where it answers and runs guests under another runtime than is wanted (empty: any).
+void describe_engine(HostDescription& host, const std::string& socket_path,
+                     const std::string& wanted_runtime);
+
 /// The host's id. Keys made by an attempt that did not come through are used again by the next.
 /// Throws std::runtime_error when the host is enrolled already, and what ServerLink throws.
 std::string enroll_host(const StateFolder& state, const EnrollOptions& options);

@@ -435,6 +435,7 @@ void LeaseTask::kill(StopCause cause) {
 
 void LeaseTask::resume() {
     const std::string id = record().container_id;
+    forget_looks();  // before it runs: they were at something that stood still
     const std::int64_t at = context_.guard.thaw(id);
     runtime_->resume(id);  // no harm where the guard froze it without the engine
     change([&](LeaseRecord& r) {

@@ -114,6 +114,7 @@ class LeaseTask {
     void sample_use();
     [[nodiscard]] std::optional<std::int64_t> use_percent();
     void stop_own(StopCause cause);
+    void forget_looks();
 
     // What its guests send to the internet.
     void meter_traffic();
@@ -153,6 +154,7 @@ class LeaseTask {
         std::int64_t health_failures = 0;
         std::int64_t use_sampled_boot_ms = 0;
         std::int64_t busy_boot_ms = 0;
+        std::int64_t forgotten_boot_ms = 0;  ///< what began before counts for nothing
     };
     Looks looks_;                              ///< under the mutex
     std::unique_ptr<LogShipper> log_shipper_;  ///< touched by the engine's lane and at construction only

@@ -132,6 +132,13 @@ void LeaseTask::stop_own(StopCause cause) {
     spdlog::info("lease {} is {}: it is ended, as its job asks", r.desired.lease_id, name_of(cause));
 }
 
+/// Nobody looks while it is frozen, and what is not known counts as well and as busy.
+void LeaseTask::forget_looks() {
+    const std::lock_guard lock(mutex_);
+    looks_.forgotten_boot_ms = looks_.busy_boot_ms = boot_clock_ms();
+    looks_.health_failures = 0;
+}
+
 void LeaseTask::check_health(std::stop_token stop) {
     const LeaseRecord r = record();
     if (!r.desired.spec || !r.desired.spec->health) return;
@@ -147,8 +154,9 @@ void LeaseTask::check_health(std::stop_token stop) {
                       error.what());
     }
     if (stop.stop_requested()) return;
-    const bool is_counted = began - r.started_boot_ms >= health.start_period_ms;
     const std::lock_guard lock(mutex_);
+    const bool is_counted =
+        began - r.started_boot_ms >= health.start_period_ms && began >= looks_.forgotten_boot_ms;
     looks_.health_checked_boot_ms = began;
     if (code == 0)
         looks_.health_failures = 0;
@@ -156,7 +164,7 @@ void LeaseTask::check_health(std::stop_token stop) {
         ++looks_.health_failures;
     if (code != 0)
         spdlog::info("lease {} has failed a health check{}: {}", r.desired.lease_id,
-                     is_counted ? "" : ", which does not count yet",
+                     is_counted ? "" : ", which does not count",
                      code ? "exit code " + std::to_string(*code) : "it did not end in time");
 }
 

@@ -16,7 +16,6 @@
 #include "agent/agent.hpp"
 #include "agent/card_json.hpp"
 #include "agent/egress.hpp"
-#include "agent/engine.hpp"
 #include "agent/enroll.hpp"
 #include "agent/gang_network.hpp"
 #include "agent/gpu_reading.hpp"
@@ -35,7 +34,7 @@ struct EnrollArguments {
     std::string token_file = "-";
     std::string state_folder;
     std::string engine_socket = "/run/podman/podman.sock";
-    std::string runtime = "runc";
+    std::string runtime;
 };
 
 /// The token is never an argument: arguments can be read by every user of the host.
@@ -54,23 +53,13 @@ std::string read_token(const std::string& file) {
     return token;
 }
 
-std::string engine_name(const std::string& socket) {
-    try {
-        return Engine(socket).facts().name;
-    } catch (const std::exception& error) {
-        spdlog::warn("the container engine is not there yet: {}", error.what());
-        return "unknown";
-    }
-}
-
 int enroll(const EnrollArguments& arguments) {
     const StateFolder state(arguments.state_folder);
     EnrollOptions options;
     options.url = arguments.url;
     options.ca_file = arguments.ca_file;
     options.token = read_token(arguments.token_file);
-    options.host.runtime = arguments.runtime;
-    options.host.engine = engine_name(arguments.engine_socket);
+    describe_engine(options.host, arguments.engine_socket, arguments.runtime);
     options.host.cpu_cores = host_cpu_cores();
     options.host.memory_bytes = host_memory_bytes();
     std::cout << enroll_host(state, options) << std::endl;
@@ -132,9 +121,12 @@ void add_enroll(CLI::App& app, EnrollArguments& arguments) {
         ->required();
     command->add_option("--engine-socket", arguments.engine_socket, "Unix socket of Podman or Docker")
         ->capture_default_str();
-    command->add_option("--runtime", arguments.runtime, "The OCI runtime that guests will run under")
-        ->check(CLI::IsMember({"runc", "crun", "runsc", "kata"}))
-        ->capture_default_str();
+    command
+        ->add_option(
+            "--runtime", arguments.runtime,
+            "The OCI runtime that guests will run under, as for run. The engine is asked; while it "
+            "does not answer nothing is said of it, and the first inventory says it")
+        ->check(CLI::IsMember({"runc", "crun", "runsc", "kata"}));
 }
 
 void add_probe_options(CLI::App* command, ProbeOptions& options) {

@@ -14,6 +14,9 @@ using nlohmann::json;
 __extension__ using Wide = __int128;
 
 constexpr std::int64_t thousandths_per_card = 1000;
+// As the market counts it: `fallow host score --explain` shows the sums.
+constexpr std::int64_t reclaimed_ms_max = 24 * 3'600'000;
+constexpr std::int64_t reclaimed_share = 4;
 
 json number_or_null(const std::optional<std::int64_t>& value) {
     return value ? json(*value) : json(nullptr);
@@ -85,7 +88,10 @@ std::string name_of(const CardStatus& card) {
 
 std::string cost_of_lease(const LeaseOnCard& lease, bool at_once) {
     if (!lease.runs)
-        return fmt::format("  {} has not started: it ends at once, and nobody pays.\n", lease.lease_id);
+        return fmt::format(
+            "  {} has not started: it ends at once, and nobody pays. A quarter of its term, of {} at "
+            "most,\n    counts as failed in this host's reliability.\n",
+            lease.lease_id, span(reclaimed_ms_max));
     std::string text = fmt::format("  {} has run for {}.\n", lease.lease_id, span(lease.running_ms));
     if (lease.ends_in_ms)
         text += fmt::format("    It has been told to stop already, and ends within {}.\n",
@@ -100,6 +106,10 @@ std::string cost_of_lease(const LeaseOnCard& lease, bool at_once) {
     if (lease.paid_ahead_ms)
         text += fmt::format(": {} of what is held goes back", money(lease, *lease.paid_ahead_ms));
     text += ".\n";
+    if (lease.term_left_ms)
+        text += fmt::format(
+            "    In this host's reliability {} count as failed, a quarter of what its term has left.\n",
+            span(std::min(*lease.term_left_ms, reclaimed_ms_max) / reclaimed_share));
     if (lease.term_left_ms)
         text += fmt::format("    You forgo up to {}, for the {} that its term has left.\n",
                             money(lease, *lease.term_left_ms), span(*lease.term_left_ms));

@@ -125,15 +125,15 @@ sdk::HttpResponse ServerLink::post(const std::string& path, std::string body) {
 }
 
 EnrollReply ServerLink::enroll(const EnrollRequest& request) {
-    const json body = {{"token", request.token},
-                       {"csr", request.csr},
-                       {"signing_key", request.signing_key},
-                       {"proof", request.proof},
-                       {"agent_version", agent_version},
-                       {"runtime", request.runtime},
-                       {"engine", request.engine},
-                       {"cpu_cores", request.cpu_cores},
-                       {"memory_bytes", request.memory_bytes}};
+    json body = {{"token", request.token},
+                 {"csr", request.csr},
+                 {"signing_key", request.signing_key},
+                 {"proof", request.proof},
+                 {"agent_version", agent_version},
+                 {"engine", request.engine},
+                 {"cpu_cores", request.cpu_cores},
+                 {"memory_bytes", request.memory_bytes}};
+    if (!request.runtime.empty()) body["runtime"] = request.runtime;
     const json reply = parse_or_throw(post("/v1/agent/enroll", body.dump()));
     EnrollReply result;
     result.identity.host_id = member<std::string>(reply, "host_id");

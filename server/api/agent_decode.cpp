@@ -39,7 +39,7 @@ Enrollment read_enrollment(FieldReader& reader) {
     enrollment.signing_key = reader.base64("signing_key", auth::public_key_bytes);
     enrollment.proof = reader.base64("proof", auth::signature_bytes);
     enrollment.agent_version = reader.text("agent_version", short_text);
-    enrollment.runtime = read_runtime(reader);
+    if (reader.has("runtime")) enrollment.runtime = read_runtime(reader);
     enrollment.engine = reader.text("engine", short_text);
     enrollment.cpu_cores = reader.integer32("cpu_cores", 1, cpu_cores_max);
     enrollment.memory_bytes = reader.integer("memory_bytes", 1, INT64_MAX);

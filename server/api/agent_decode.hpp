@@ -17,7 +17,7 @@ struct Enrollment {
     std::string signing_key;  ///< base64 of 32 bytes
     std::string proof;        ///< base64 of 64 bytes
     std::string agent_version;
-    std::string runtime;
+    std::string runtime = "unknown";  ///< until the first inventory says it
     std::string engine;
     std::int32_t cpu_cores = 0;
     std::int64_t memory_bytes = 0;

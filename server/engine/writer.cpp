@@ -3,6 +3,7 @@
 #include "engine/writer.hpp"
 
 #include "market/decide.hpp"
+#include "market/matching.hpp"
 
 namespace fallow::engine {
 namespace {
@@ -360,9 +361,7 @@ void Writer::submit_ticks(Time now) {
         return;
     }
     const bool is_due = !due.empty() && due.begin()->first <= now;
-    const bool has_pair = (!state_->demands().empty() && !state_->offers().empty()) ||
-                          (!state_->bids().empty() && !state_->spot_offers().empty());
-    const bool may_match = has_pair && now - last_tick_ >= match_every;
+    const bool may_match = now - last_tick_ >= match_every && market::has_pair(*state_);
     if (!is_due && !may_match) return;
     last_tick_ = now;
     submit_internal(market::Tick{});

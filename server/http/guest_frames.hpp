@@ -1,5 +1,7 @@
 // The frames of a tunnel, as far as the server speaks through one itself: to a port of a job. What a frame
-// is says client-sdk/include/fallow/tunnel.hpp; what others send through a tunnel is carried unread.
+// is says client-sdk/include/fallow/tunnel.hpp; what others send through a tunnel is carried unread. These
+// few lines are the SDK's again, because the server and the SDK know each other by the contract alone; the
+// unit tests of both hold them to the same bytes (tests/support/tunnel_frames.hpp).
 #pragma once
 
 #include <cstddef>

@@ -21,10 +21,12 @@ constexpr std::string_view continue_head = "HTTP/1.1 100 Continue\r\n\r\n";
 }  // namespace
 
 GuestRelay::GuestRelay(std::shared_ptr<Connection> connection, std::shared_ptr<GuestLink> link,
-                       RelayedBody body, bool keeps_alive, const std::atomic<bool>& is_stopping)
+                       RelayedBody body, bool keeps_alive, const GuestLimits& limits,
+                       const std::atomic<bool>& is_stopping)
     : connection_(std::move(connection)),
       link_(std::move(link)),
       keeps_alive_(keeps_alive),
+      limits_(limits),
       is_stopping_(is_stopping),
       body_left_(body.length.value_or(0)),
       begun_at_(Clock::now()),
@@ -277,8 +279,8 @@ void GuestRelay::flush() {
 
 void GuestRelay::check_limits() {
     if (is_settled() && to_client_.empty() && !connection_->is_sending()) return;
-    const std::int64_t idle_ms_max = stage_ == Stage::opening ? guest_open_ms_max : guest_idle_ms_max;
-    if (ms_since(moved_at_) < idle_ms_max && ms_since(begun_at_) < guest_total_ms_max) return;
+    const std::int64_t idle_ms_max = stage_ == Stage::opening ? limits_.open_ms_max : limits_.idle_ms_max;
+    if (ms_since(moved_at_) < idle_ms_max && ms_since(begun_at_) < limits_.total_ms_max) return;
     fail(ErrorCode::app_failed, stage_ == Stage::opening
                                     ? "The job's host did not open the port in time."
                                     : "The program in the job did not answer in time.");

@@ -23,9 +23,6 @@
 namespace fallow::http {
 
 inline constexpr std::size_t guest_buffer_bytes_max = 64 * 1024;  ///< each way, beside the tunnel's own
-inline constexpr std::int64_t guest_open_ms_max = 45'000;         ///< the agent, and its engine
-inline constexpr std::int64_t guest_idle_ms_max = 600'000;        ///< without a byte either way
-inline constexpr std::int64_t guest_total_ms_max = 86'400'000;
 inline constexpr std::int64_t guest_ping_ms = 20'000;  ///< what the agent hears when nobody says anything
 inline constexpr int guest_interim_replies_max = 8;
 
@@ -39,7 +36,7 @@ struct RelayedBody {
 class GuestRelay {
   public:
     GuestRelay(std::shared_ptr<Connection> connection, std::shared_ptr<GuestLink> link, RelayedBody body,
-               bool keeps_alive, const std::atomic<bool>& is_stopping);
+               bool keeps_alive, const GuestLimits& limits, const std::atomic<bool>& is_stopping);
 
     /// Leaves the connection without a transfer under way, and a link that cannot be used again closed.
     boost::asio::awaitable<void> run();
@@ -94,6 +91,7 @@ class GuestRelay {
     const std::shared_ptr<Connection> connection_;
     const std::shared_ptr<GuestLink> link_;
     const bool keeps_alive_;
+    const GuestLimits limits_;
     const std::atomic<bool>& is_stopping_;
 
     Stage stage_ = Stage::opening;

@@ -28,6 +28,13 @@ struct SubdomainCertificate {
     std::string private_key_pem;
 };
 
+/// How long one exchange with a program in a job may take.
+struct GuestLimits {
+    std::int64_t open_ms_max = 45'000;   ///< the agent, and its engine
+    std::int64_t idle_ms_max = 600'000;  ///< without a byte either way
+    std::int64_t total_ms_max = 86'400'000;
+};
+
 /// Defaults come from base/limits.hpp; a test may tighten them.
 struct ServerLimits {
     std::size_t header_bytes_max;
@@ -44,6 +51,7 @@ struct ServerLimits {
     std::size_t linger_bytes_max;
     std::size_t connections_max;
     std::size_t connections_refused_max;  ///< so many more are told 503 over TLS; beyond them TCP is closed
+    GuestLimits guest;
     ServerLimits();
 };
 

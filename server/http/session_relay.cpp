@@ -19,7 +19,8 @@ asio::awaitable<bool> Session::send_relayed() {
     const RequestHead& head = exchange_.head;
     const RelayedBody body{head.content_length, head.is_chunked, head.expects_continue};
     const std::shared_ptr<GuestLink> link = guest_of(exchange_.reply);
-    GuestRelay relay(connection_, link, body, exchange_.keeps_alive, context_.is_draining);
+    const GuestLimits& limits = context_.config.limits.guest;
+    GuestRelay relay(connection_, link, body, exchange_.keeps_alive, limits, context_.is_draining);
     co_await relay.run();
     exchange_.record.bytes_in += relay.bytes_in();
     exchange_.record.bytes_out += relay.bytes_out();

@@ -203,6 +203,11 @@ void match_fixed_orders(Transaction& tx) {
 
 }  // namespace
 
+bool has_pair(const State& state) {
+    return (!state.demands().empty() && lowest_ask(state)) ||
+           (!state.bids().empty() && !state.spot_offers().empty());
+}
+
 void match_standing_orders(Transaction& tx) {
     if (tx.state().is_frozen(FreezeKind::market, tx.state().rules().market)) return;
     match_fixed_orders(tx);

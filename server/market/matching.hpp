@@ -71,6 +71,11 @@ void each_candidate(const State& state, const Order& order, Visit&& visit) {
 /// Whether renter and image may still have a standing order filled.
 [[nodiscard]] bool may_be_filled(const State& state, const Order& order, Time now);
 
+/// Whether orders stand opposite something free. Such a pair may come to fit by nothing but time (a
+/// listing's window opens, a renter's hour of failed starts is over), for which there is no deadline:
+/// whoever has the clock looks again every few seconds while there is one.
+[[nodiscard]] bool has_pair(const State& state);
+
 /// Called when capacity or money may have become free.
 void match_standing_orders(Transaction& tx);
 

@@ -18,6 +18,7 @@ IMAGE = "localhost/fallow-apps:1"
 DOMAIN = "apps.fallow.test"
 MIB = 1024 * 1024
 COOKIE = "__Host-fallow_app"
+CONNECTIONS_MAX = 32  # app_connections_per_job_max
 # A small web server: nc runs it for each connection, and it answers one request after another.
 SERVER = r"""
 cr=$(printf '\r')
@@ -265,6 +266,35 @@ class AppsTest(unittest.TestCase):
         reply = self.ask("GET", "/garbage")
         self.assert_problem(reply, 502, "app_failed")
         self.assertIn("speaks no HTTP/1.1", json.loads(reply[2])["detail"])
+
+    # --- how many
+
+    def test_a_job_has_so_many_connections_at_one_server(self):
+        held = []
+
+        def let_go():
+            connection, reader = held.pop()
+            reader.close()
+            connection.close()
+
+        def is_taken():
+            connection = self.connect(self.name())
+            head = (f"GET /echo HTTP/1.1\r\nHost: {self.name()}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                    f"Authorization: Bearer {self.renter['key']}\r\n\r\n")
+            connection.sock.sendall(head.encode())
+            held.append((connection, connection.sock.makefile("rb")))
+            if held[-1][1].readline() == b"HTTP/1.1 101 Switching Protocols\r\n":
+                return True
+            let_go()
+            return False
+
+        self.addCleanup(lambda: [let_go() for _ in list(held)])
+        for _ in range(CONNECTIONS_MAX):
+            self.world.until(is_taken, "a place that another test's connection still has")
+        self.assert_problem(self.ask("GET", "/pid"), 429, "rate_limited")
+        self.assertEqual(self.ask("GET", "/pid", server=self.second)[0], 200)
+        let_go()
+        self.world.until(lambda: self.ask("GET", "/pid")[0] == 200, "its place")
 
     # --- the end, which is last by its name
 

@@ -54,6 +54,16 @@ class HostFacts(RoutesTest):
         reply = host.call("PUT", "/v1/agent/inventory", {**body, "network_speed": {**network, "up_bytes_per_s": -1}})
         self.assert_problem(reply, 422, "invalid_field", "/network_speed/up_bytes_per_s")
 
+    def test_a_runtime_that_nobody_has_seen_is_unknown(self):
+        token = self.seller.expect(201, "POST", "/v1/enrollment-tokens", {"name": "early", "country": "DE"})["token"]
+        body, agent = self.keys.enrollment(token), self.client(name="new agent")
+        reply = agent.call("POST", "/v1/agent/enroll", {**body, "runtime": "rkt"}, idempotency_key=None)
+        self.assert_problem(reply, 422, "invalid_field", "/runtime")
+        del body["runtime"]
+        reply = agent.call("POST", "/v1/agent/enroll", body, idempotency_key=None)
+        self.assertEqual(reply.status, 201)
+        self.assertEqual(self.seller.get("/v1/hosts/" + reply.body["host_id"])["runtime"], "unknown")
+
     def test_a_hosts_score_says_what_it_follows_from(self):
         host = self.host(self.seller)
         path = f"/v1/hosts/{host.id}/score"

@@ -24,7 +24,10 @@ class RunscTest(unittest.TestCase):
         cls.seller_events, cls.renter_events = (Events(cls.world, one["key"]) for one in (cls.seller, cls.renter))
         for stream in (cls.seller_events, cls.renter_events):
             cls.addClassCleanup(stream.close)
-        state = cls.world.enroll(cls.seller, "alpha")
+        engine = ("--engine-socket", cls.world.engine_socket)
+        state = cls.world.enroll(cls.seller, "alpha", words=engine)
+        enrolled, = cls.world.get("/v1/hosts", cls.seller["key"])["items"]
+        cls.told_at_enrolment = enrolled["runtime"]
         cls.world.spawn("agent-alpha", [
             cls.world.bin / "fallow-agent", "run", "--state", state, "--engine-socket", cls.world.engine_socket,
             "--runtime", "runsc", "--measure-bytes", str(16 * 1024 * 1024)])
@@ -49,6 +52,7 @@ class RunscTest(unittest.TestCase):
     def test_a_job_runs_in_a_kernel_of_its_own(self):
         shown = self.world.get("/v1/hosts/" + self.host, self.seller["key"])
         self.assertEqual((shown["runtime"], shown["guest_network"]), ("runsc", "none"))
+        self.assertEqual(self.told_at_enrolment, "runsc")
         job = self.world.post("/v1/orders", {
             "requirements": {"listing_id": self.listing["id"]}, "price_max_micros_per_hour": 3_000_000,
             "term_ms": 600_000, "fill_or_kill": True,

@@ -238,7 +238,7 @@ class World:
 
     # --- agents
 
-    def enroll(self, seller, name, token=None):
+    def enroll(self, seller, name, token=None, words=()):
         state = self.folder / f"agent-{name}"
         if token is None:
             token = self.post("/v1/enrollment-tokens", {"name": name, "country": "DE"}, seller["key"], 201)["token"]
@@ -246,7 +246,8 @@ class World:
         file.write_text(token)
         file.chmod(0o600)
         done = subprocess.run([str(self.bin / "fallow-agent"), "enroll", "--url", self.url, "--ca", str(self.ca),
-                               "--token-file", str(file), "--state", str(state)], capture_output=True, text=True)
+                               "--token-file", str(file), "--state", str(state), *words],
+                              capture_output=True, text=True)
         if done.returncode != 0:
             raise Failure(f"fallow-agent enroll failed with {done.returncode}: {done.stderr}")
         return state

@@ -16,6 +16,8 @@ constexpr Millis beat_timeout = seconds(2);
 constexpr Millis poll_wait = seconds(20);
 constexpr Millis round = Millis(800);
 constexpr Millis fence = seconds(10);
+constexpr std::int64_t health_failures_max = 2;
+constexpr Millis idle_for = seconds(10);
 
 /// A record of another boot of the host, as LeaseTask's constructor treats it.
 void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot_id) {
@@ -197,6 +199,11 @@ agent::DesiredLease Agent::translated(const DesiredRow& row, const DesiredRows& 
     wanted.spec.emplace();
     wanted.spec->image = row.job->image;
     wanted.spec->outputs = {"/outputs/result"};
+    wanted.spec->retry_exit_codes = {exit_code_temporary};
+    const Program& program = machines_.programs.at(wanted.job_id);
+    if (program.has_health_check)
+        wanted.spec->health = agent::HealthSpec{{"is-well"}, 3000, 1000, 0, health_failures_max};
+    if (program.is_ended_when_idle) wanted.spec->idle = agent::IdleSpec{20, idle_for.count};
     wanted.max_duration_ms = row.job->max_duration.count;
     return wanted;
 }
@@ -261,6 +268,11 @@ agent::Observed Agent::observe() {
         seen.engine_lane_busy = lanes.engine.is_busy;
         seen.preparing = lanes.engine.is_busy && lanes.engine.doing == ActionKind::prepare;
         seen.server_lane_busy = lanes.server.is_busy;
+        seen.watch_lane_busy = lanes.watch.is_busy;
+        seen.health_checked_boot_ms = lanes.health_checked_boot_ms;
+        seen.health_failures = lanes.health_failures;
+        seen.use_sampled_boot_ms = lanes.use_sampled_boot_ms;
+        seen.busy_boot_ms = lanes.busy_boot_ms;
         seen.record = record;
         observed.leases.push_back(std::move(seen));
     }
@@ -312,6 +324,11 @@ void Agent::carry_out(const agent::Action& action) {
         case ActionKind::reclaim:
             return change(action.lease_id,
                           [&](LeaseRecord& r) { r.reclaim_until_boot_ms = action.until_boot_ms; });
+        case ActionKind::stop_own:
+            return change(action.lease_id, [&](LeaseRecord& r) {
+                r.own_stop = action.cause;
+                r.own_stop_boot_ms = now();
+            });
         case ActionKind::forget:
             records_.erase(action.lease_id);
             lanes_.erase(action.lease_id);
@@ -321,6 +338,10 @@ void Agent::carry_out(const agent::Action& action) {
             return;
         case ActionKind::remove_orphan:
             return host_.remove(action.container_id);
+        case ActionKind::check_health:
+        case ActionKind::sample_use:
+            occupy(Side::watch, action);
+            return watch_work(action);
         case ActionKind::report_accepted:
         case ActionKind::report_running:
         case ActionKind::report_exited:

@@ -38,8 +38,14 @@ class Agent final : public Process {
     struct Lanes {
         Lane engine;
         Lane server;
+        Lane watch;
+        // what the last of them has seen, as LeaseTask keeps it
+        std::int64_t health_checked_boot_ms = 0;
+        std::int64_t health_failures = 0;
+        std::int64_t use_sampled_boot_ms = 0;
+        std::int64_t busy_boot_ms = 0;
     };
-    enum class Side { engine, server };
+    enum class Side { engine, server, watch };
 
     // the loops
     void heartbeat();
@@ -65,6 +71,7 @@ class Agent final : public Process {
     void take_over(agent::LeaseRecord& record, const guard::Watched& watched);
 
     // a lane does one thing at a time
+    [[nodiscard]] Lane& lane(Side side, const std::string& lease);
     void occupy(Side side, const agent::Action& action);
     void leave(Side side, const std::string& lease, bool has_failed = false);
     void engine_work(const agent::Action& action);
@@ -82,6 +89,9 @@ class Agent final : public Process {
     void state_usage(const std::string& lease, bool is_final);
     void heard_usage(const std::string& lease, bool is_final, const Answer* answer);
     void read_nonce(const std::string& lease);
+    void watch_work(const agent::Action& action);
+    void check_health(Lanes& lanes, const Container& container);
+    void sample_use(Lanes& lanes, const Container& container);
 
     void request(const market::Command& command, std::function<void(const Answer*)> then);
     [[nodiscard]] Server& any_server() { return *world_.random.pick(servers_); }

@@ -25,17 +25,19 @@ bool is_final_refusal(const Answer& answer) {
 
 }  // namespace
 
+Agent::Lane& Agent::lane(Side side, const std::string& lease) {
+    Lanes& lanes = lanes_[lease];
+    return side == Side::engine ? lanes.engine : side == Side::server ? lanes.server : lanes.watch;
+}
+
 void Agent::occupy(Side side, const agent::Action& action) {
-    Lane& lane = side == Side::engine ? lanes_[action.lease_id].engine : lanes_[action.lease_id].server;
-    lane = Lane{true, action.kind, false};
+    lane(side, action.lease_id) = Lane{true, action.kind, false};
 }
 
 /// After a failure the lane stays busy for a while, so that a broken thing is not hammered at.
 void Agent::leave(Side side, const std::string& lease, bool has_failed) {
-    later(has_failed ? world_.random.span(500, 1500) : Millis(0), [this, side, lease] {
-        Lanes& lanes = lanes_[lease];
-        (side == Side::engine ? lanes.engine : lanes.server).is_busy = false;
-    });
+    later(has_failed ? world_.random.span(500, 1500) : Millis(0),
+          [this, side, lease] { lane(side, lease).is_busy = false; });
 }
 
 // --- the engine's lane
@@ -151,6 +153,8 @@ void Agent::resume(const std::string& lease) {
             r.paused_boot_ms = 0;
             r.meter.resume(thawed);
         });
+        lanes_[lease].busy_boot_ms = now();
+        lanes_[lease].health_failures = 0;
         leave(Side::engine, lease);
     });
 }
@@ -164,6 +168,8 @@ void Agent::record_exit(const std::string& lease) {
     if (const auto* known = book_.find(find(lease)->container_id)) take_over(*find(lease), *known);
     change(lease, [&](LeaseRecord& r) {
         exit.duration_exceeded = r.stop_cause == agent::StopCause::duration;
+        const auto& spec = r.desired.spec;
+        exit.is_temporary = spec && std::ranges::count(spec->retry_exit_codes, exit.exit_code) > 0;
         r.exit = exit;
         const Time seen = container != nullptr ? container->finished_at : world_.now();
         r.meter.pause(now() - (world_.now() - seen).count);
@@ -242,6 +248,7 @@ void Agent::report(const std::string& lease, AgentPhase phase, Change heard) {
         report.exit_code = static_cast<std::int32_t>(r.exit->exit_code);
         report.oom_killed = r.exit->oom_killed;
         report.duration_exceeded = r.exit->duration_exceeded;
+        report.is_temporary = r.exit->is_temporary;
         report.stop = parse_enum<market::StopCause>(name_of(r.stop_cause)).value();
     }
     if (phase == AgentPhase::reclaimed)
@@ -328,6 +335,36 @@ void Agent::read_nonce(const std::string& lease) {
                         });
             leave(Side::server, lease, true);
         });
+}
+
+// --- the lane that looks how the job is
+
+void Agent::watch_work(const agent::Action& action) {
+    later(world_.random.span(5, 120), [this, lease = action.lease_id, kind = action.kind] {
+        const LeaseRecord* r = find(lease);
+        if (r == nullptr) return;  // taken from us meanwhile
+        const Container* container = host_.find(r->container_id);
+        const bool runs = container != nullptr && container->state == agent::ContainerState::running;
+        if (runs && kind == ActionKind::check_health) check_health(lanes_[lease], *container);
+        if (runs && kind == ActionKind::sample_use) sample_use(lanes_[lease], *container);
+        leave(Side::watch, lease, !runs);
+    });
+}
+
+void Agent::check_health(Lanes& lanes, const Container& container) {
+    const auto& sickens_after = container.program.sickens_after;
+    const bool is_sick = sickens_after && container.ran_until(world_.now()) >= *sickens_after;
+    lanes.health_checked_boot_ms = now();
+    lanes.health_failures = is_sick ? lanes.health_failures + 1 : 0;
+}
+
+/// The first sample has nothing to be compared with, and what is not known counts as busy.
+void Agent::sample_use(Lanes& lanes, const Container& container) {
+    const auto& idles_after = container.program.idles_after;
+    const bool is_idle = idles_after && container.ran_until(world_.now()) >= *idles_after;
+    const bool is_known = lanes.use_sampled_boot_ms != 0;
+    lanes.use_sampled_boot_ms = now();
+    if (!is_idle || !is_known) lanes.busy_boot_ms = now();
 }
 
 }  // namespace fallow::sim

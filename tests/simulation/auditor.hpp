@@ -53,6 +53,8 @@ class Auditor {
     void check_traffic(const market::Lease& lease) const;
     void check_traffic_of_jobs() const;
     void check_job(const market::Job& job) const;
+    void check_own_ends() const;
+    void check_attempts(const market::Job& job) const;
     void check_containers() const;
     void check_effects() const;
     void check_gangs() const;

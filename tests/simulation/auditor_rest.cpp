@@ -47,8 +47,11 @@ void Auditor::finish(const std::vector<std::unique_ptr<Server>>& servers) {
                 id.text() + " is " + std::string(name_of(host.state)));
     for (const auto& [id, card] : rows<market::Card>())
         require(card.used == 0, "cards_are_free_again", id.text());
-    for (const auto& [id, job] : rows<market::Job>())
+    for (const auto& [id, job] : rows<market::Job>()) {
         check_job(job);
+        if (!job.is_member()) check_attempts(job);
+    }
+    check_own_ends();
     check_containers();
     check_traffic_of_jobs();
     check_effects();
@@ -70,6 +73,48 @@ void Auditor::check_job(const market::Job& job) const {
     const Container& container = machines_.containers.at(*lease.container);
     require(container.state == agent::ContainerState::exited && container.exit_code == 0,
             "success_is_exit_0", id);
+}
+
+/// What a job had asked to be ended, or to be tried again for did happen, to a container that ran. What it
+/// ran is paid for like any other run: check_lease() and check_containers(). The members of a gang carry
+/// the reason of the first of them that ended.
+void Auditor::check_own_ends() const {
+    using enum market::EndReason;
+    for (const auto& [id, lease] : rows<market::Lease>()) {
+        if (lease.is_member()) continue;
+        const market::EndReason reason = lease.end_reason.value_or(completed);
+        if (reason == command_failed)
+            require(lease.exit_code != exit_code_temporary, "temporary_as_the_job_said", id.text());
+        if (reason != temporary_failure && reason != unhealthy && reason != idle) continue;
+        require(lease.running_at && lease.container, "own_ends_come_to_what_ran", id.text());
+        const Container& container = machines_.containers.at(*lease.container);
+        const auto came = [&](const std::optional<Millis>& after) {
+            return after && container.ran >= *after;
+        };
+        if (reason == temporary_failure)
+            require(lease.exit_code == exit_code_temporary, "temporary_as_the_job_said", id.text());
+        if (reason == unhealthy)
+            require(came(container.program.sickens_after), "unhealthy_when_sick", id.text());
+        if (reason == idle) require(came(container.program.idles_after), "idle_when_idle", id.text());
+    }
+}
+
+/// An idle job is not tried again; one whose failure passes, or that was unhealthy, is, as often as it may
+/// be. A quote's term, or an order that was given up meanwhile, can end it before; a rental's job is tried
+/// once.
+void Auditor::check_attempts(const market::Job& job) const {
+    using enum market::EndReason;
+    const std::string id = job.id.text();
+    require(job.attempts <= job.attempts_max, "attempts_are_bounded", id);
+    for (const auto& [lease_id, lease] : rows<market::Lease>())
+        if (lease.job == job.id && lease.end_reason == idle)
+            require(job.finished_at && job.lease == lease_id, "idle_is_the_end", id);
+    if (job.state != market::JobState::failed || !job.order) return;
+    if (job.reason != temporary_failure && job.reason != unhealthy) return;
+    const market::Order& order = rows<market::Order>().at(*job.order);
+    const bool may_be_tried_again = order.state == market::OrderState::filled && order.job && !order.quote;
+    require(!may_be_tried_again || job.attempts == job.attempts_max, "tried_as_often_as_it_may", id);
+    if (job.attempts > 1) world_.hit("own end after several attempts");
 }
 
 void Auditor::check_containers() const {

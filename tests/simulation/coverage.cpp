@@ -59,7 +59,8 @@ const std::vector<std::string> end_reasons{"completed",           "command_faile
                                            "host_lost",           "image_pull_failed",
                                            "start_failed",        "start_timeout",
                                            "policy_revoked",      "outbid",
-                                           "host_maintenance"};
+                                           "host_maintenance",    "temporary_failure",
+                                           "unhealthy",           "idle"};
 
 const std::vector<std::string> faults{
     "host_is_cut_off",  "agent_is_killed",   "agent_hangs",        "host_reboots",       "engine_is_stuck",
@@ -94,7 +95,8 @@ const std::vector<std::string> others{"fault owner_reclaims × allocated",
                                       "quoted order quote_expired",
                                       "traffic is charged",
                                       "traffic is used up",
-                                      "traffic of several attempts"};
+                                      "traffic of several attempts",
+                                      "own end after several attempts"};
 
 }  // namespace
 

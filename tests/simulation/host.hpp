@@ -13,6 +13,9 @@
 
 namespace fallow::sim {
 
+/// The exit code after which every job here asks to be tried again.
+inline constexpr std::int32_t exit_code_temporary = 75;
+
 /// How a job's program behaves; the auditor and the host know, the market does not.
 struct Program {
     Millis work;  ///< until it exits by itself
@@ -23,6 +26,11 @@ struct Program {
     bool ignores_sigterm = false;
     Millis pull = Millis(500);
     std::int64_t sends_bytes_per_ms = 0;  ///< as long as its host's gate lets it
+    /// What its job has asked to be ended for, and after how long a run it is so, if ever.
+    bool has_health_check = false;
+    std::optional<Millis> sickens_after = std::nullopt;
+    bool is_ended_when_idle = false;
+    std::optional<Millis> idles_after = std::nullopt;
 };
 
 struct Container {

@@ -62,6 +62,11 @@ mutant(head_blocks server/market/matching.cpp
 mutant(double_lease server/market/filling.cpp
   "    if (lease.job) assign_job(tx, *lease.job, lease);"
   "    if (lease.job && lease.price.micros_per_hour % 300000 != 0) assign_job(tx, *lease.job, lease);")
+mutant(idle_again server/market/jobs.cpp
+  "        case EndReason::idle:\n            return false;" "            return false;\n        case EndReason::idle:\n            return true;")
+mutant(given_up server/market/jobs.cpp
+  "        case EndReason::temporary_failure:\n        case EndReason::unhealthy:\n            return true;"
+  "            return true;\n        case EndReason::temporary_failure:\n        case EndReason::unhealthy:\n            return false;")
 mutant(refreshed_traffic server/market/jobs.cpp
   "        order.traffic_used = most_of(order.traffic_used, job.traffic_used);"
   "        static_cast<void>(job);")

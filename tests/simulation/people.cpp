@@ -76,12 +76,17 @@ Program Renter::program() {
     Program program;
     program.work = random.chance(250) ? random.span(40'000, 400'000) : random.span(500, 30'000);
     program.exit_code = random.chance(120) ? 1 : 0;
+    if (random.chance(80)) program.exit_code = exit_code_temporary;
     program.runs_out_of_memory = random.chance(60);
     program.has_no_image = random.chance(50);
     program.cannot_start = random.chance(50);
     program.ignores_sigterm = random.chance(300);
     if (random.chance(700)) program.sends_bytes_per_ms = random.between(0, 300'000);
     program.pull = random.chance(60) ? random.span(30'000, 60'000) : random.span(100, 4000);
+    program.has_health_check = random.chance(250);
+    if (program.has_health_check && random.chance(500)) program.sickens_after = random.span(0, 20'000);
+    program.is_ended_when_idle = random.chance(250);
+    if (program.is_ended_when_idle && random.chance(500)) program.idles_after = random.span(0, 20'000);
     return program;
 }
 

@@ -4,6 +4,7 @@
 #include "agent/clock.hpp"
 #include "agent/container_runtime.hpp"
 #include "agent/engine_exec.hpp"
+#include "agent/enroll.hpp"
 #include "agent/log_shipper.hpp"
 #include "guard/cgroups.hpp"
 #include "guest_fixture.hpp"
@@ -24,6 +25,20 @@ TEST_CASE("another runtime than Podman's service has is refused, and without a w
     CHECK(containers_here(options).runtime == "runc");
     options.runtime = "runsc";
     CHECK_THROWS_WITH(containers_here(options), Catch::Contains("podman --runtime runsc system service"));
+}
+
+TEST_CASE("what is said of the engine when the host is enrolled was seen") {
+    HostDescription host;
+    const std::string socket = PodmanService::instance().socket();
+    for (const char* wanted : {"", "runc"}) {
+        describe_engine(host, socket, wanted);
+        CHECK(host.runtime == "runc");
+        CHECK(host.engine.starts_with("podman "));
+    }
+    CHECK_THROWS_AS(describe_engine(host, socket, "crun"), RuntimeError);
+    describe_engine(host, "/tmp/fallow-no-such-socket", "runc");
+    CHECK(host.runtime.empty());
+    CHECK(host.engine == "unknown");
 }
 
 TEST_CASE("a socket without an engine is a transport error") {

@@ -12,6 +12,7 @@
 #include "http/guest_head.hpp"
 #include "http/guest_link.hpp"
 #include "integration/http/support.hpp"
+#include "support/tunnel_frames.hpp"
 
 namespace fallow::http::testing {
 namespace {
@@ -64,8 +65,16 @@ class Guest {
         }
     }
     void open() {
-        CHECK(receive().payload == R"({"kind":"port","port":8080})");
+        CHECK(receive().payload == fallow::testing::open_port_8080);
         send(GuestFrameKind::opened);
+    }
+    /// In one piece, so that the relay has both at once.
+    void open_and_reply(std::string_view reply) {
+        static_cast<void>(receive());
+        std::string bytes;
+        append_guest_frames(bytes, GuestFrameKind::opened, {});
+        append_guest_frames(bytes, GuestFrameKind::output, reply);
+        CHECK(end_->write(bytes) == bytes.size());
     }
     void await_end() {
         while (!end_->is_closed())
@@ -92,7 +101,8 @@ class Guest {
 /// A server that lets everything through, as often with the link that was kept as it can.
 class Relaying {
   public:
-    Relaying() {
+    explicit Relaying(const GuestLimits& limits = {}) {
+        fixture.config.limits.guest = limits;
         fixture.service.head = [](const Request&) {
             BodyLimit limit;
             limit.bytes_max = std::numeric_limits<std::size_t>::max();
@@ -283,6 +293,52 @@ TEST_CASE("a port that does not answer and a host that goes are told", "[http][r
     CHECK(third.receive_until("ab\r\n") == "2\r\nab\r\n");
     cut->close();
     CHECK_NOTHROW(third.receive_end());
+}
+
+TEST_CASE("what takes too long is ended, and its tunnel with it", "[http][relay]") {
+    GuestLimits limits;
+    SECTION("a port that is not opened") {
+        limits.open_ms_max = 0;
+        Relaying server(limits);
+        Client client(server.fixture.port());
+        const Answer answer = client.ask(get("/"));
+        CHECK((answer.status == 502 && answer.code() == "app_failed"));
+        CHECK(answer.body.find("did not open the port in time") != std::string::npos);
+        server.guest()->await_end();
+    }
+    SECTION("a program that says nothing") {
+        limits.idle_ms_max = 0;
+        Relaying server(limits);
+        Client client(server.fixture.port());
+        client.send(get("/"));
+        const auto guest = server.guest();
+        guest->open();
+        const Answer answer = client.receive();
+        CHECK((answer.status == 502 && answer.code() == "app_failed"));
+        CHECK(answer.body.find("did not answer in time") != std::string::npos);
+        guest->await_end();
+    }
+    SECTION("a reply that has begun, and is cut: it has no end") {
+        limits.idle_ms_max = 0;
+        Relaying server(limits);
+        Client client(server.fixture.port());
+        client.send(get("/"));
+        const auto guest = server.guest();
+        guest->open_and_reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n");
+        CHECK(client.receive_head().status == 200);
+        CHECK(client.receive_until("ab\r\n") == "2\r\nab\r\n");
+        CHECK_NOTHROW(client.receive_end());
+        guest->await_end();
+    }
+    SECTION("an exchange as a whole, whatever moves") {
+        limits.total_ms_max = 0;
+        Relaying server(limits);
+        Client client(server.fixture.port());
+        client.send(get("/", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n"));
+        const auto guest = server.guest();
+        CHECK(client.receive().status == 502);
+        guest->await_end();
+    }
 }
 
 TEST_CASE("a client that goes takes its tunnel with it", "[http][relay]") {

@@ -81,11 +81,15 @@ TEST_CASE("the owner reads what taking a card costs") {
     // Two cards at 2.50 an hour: half an hour of it is held, ten hours are left.
     CHECK_THAT(told, Catch::Contains("2.50 of what is held goes back"));
     CHECK_THAT(told, Catch::Contains("up to 50.00, for the 10 h 00 min"));
+    CHECK_THAT(told, Catch::Contains("reliability 2 h 30 min count as failed"));
     CHECK_THAT(told, Catch::Contains("reclaimed_by_owner"));
     CHECK_THAT(cost_of_taking(card, true),
                Catch::Contains("was promised 1 min 00 s of notice and gets none"));
+    card.leases[0].term_left_ms = 200 * 3'600'000;
+    CHECK_THAT(cost_of_taking(card, false), Catch::Contains("reliability 6 h 00 min count as failed"));
     card.leases[0].runs = false;
     CHECK_THAT(cost_of_taking(card, false), Catch::Contains("lease_1 has not started"));
+    CHECK_THAT(cost_of_taking(card, false), Catch::Contains("of 24 h 00 min at most"));
 }
 
 TEST_CASE("the status says who has a card") {

@@ -19,6 +19,7 @@ class Stepped {
         EngineConfig config;
         config.holder = "this";
         config.confirmed_within = confirmed_within;
+        config.rules = rules;
         EngineDeps deps{store_, beat_store_, {}, {}, {}, {}, "server-key", {}, {}};
         deps.publish = [](const std::string&) {};
         deps.now = [this] { return now; };
@@ -47,6 +48,7 @@ class Stepped {
     FakeDatabase database;
     Time now{1'800'000'000'000};
     Millis confirmed_within = hours(1);
+    market::Rules rules;
     std::optional<Writer> writer;
 
   private:
@@ -182,4 +184,40 @@ TEST_CASE("A commit whose outcome is unknown is asked about until the journal te
     CHECK(stepped.writer->settle() == 1);
     CHECK(body == "made");
     CHECK(stepped.database.journal().size() == 1);
+}
+
+TEST_CASE(
+    "An order that only time kept from a part of a card is looked at again without anybody's command") {
+    market::Rules rules;
+    rules.failed_starts_max = 1;
+    rules.failed_starts_window = seconds(12);
+    World world(rules);
+    const OrganizationId renter = world.rich("renter");
+    const HostId host = world.host(world.organization("seller"));
+    world.listing(host, a_listing().shares_from(100));
+    // No card of the listing is free as a whole any more.
+    world.run(world.rent(renter, an_order().share(100).job()));
+    const LeaseId failed = world.rent(renter, an_order().share(100).job("busybox", 3));
+    const JobId job = *world.lease(failed).job;
+    world.reported(failed, market::AgentPhase::accepted);
+    market::AgentReport report = world.report(failed, market::AgentPhase::failed);
+    report.failure = market::EndReason::start_failed;
+    CHECK(world.tell(report) == "ok");
+    world.reported(failed, market::AgentPhase::gone);
+
+    Stepped stepped(world.database());
+    stepped.now = world.now();
+    stepped.rules = rules;
+    stepped.lead();
+    const auto pass = [&](int seconds_long) {
+        for (int second = 0; second < seconds_long; ++second) {
+            stepped.now = stepped.now + seconds(1);
+            stepped.writer->heartbeat(host);
+            stepped.writer->run_timers();
+            stepped.run();
+        }
+        return stepped.database.rows().rows<market::Job>().at(job).state;
+    };
+    CHECK(pass(11) == market::JobState::queued);
+    CHECK(pass(6) == market::JobState::assigned);
 }

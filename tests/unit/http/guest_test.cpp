@@ -1,11 +1,13 @@
 // What passes between a browser and a program in a job, without I/O: frames, heads, replies.
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
 #include <vector>
 
 #include "http/guest_frames.hpp"
 #include "http/guest_head.hpp"
 #include "http/guest_reply.hpp"
+#include "support/tunnel_frames.hpp"
 
 using namespace fallow;
 using namespace fallow::http;
@@ -62,6 +64,28 @@ TEST_CASE("frames come out as they went in, in any pieces") {
     reader.push("GET / HTTP/1.1");
     CHECK_FALSE(reader.next());
     CHECK(reader.is_broken());
+}
+
+TEST_CASE("the server's frames are the bytes that the SDK's are") {
+    using Kind = GuestFrameKind;
+    const std::map<std::string, Kind> kinds{{"open", Kind::open},       {"opened", Kind::opened},
+                                            {"refused", Kind::refused}, {"input", Kind::input},
+                                            {"output", Kind::output},   {"end", Kind::end},
+                                            {"ping", Kind::ping},       {"pong", Kind::pong}};
+    for (const auto& frame : fallow::testing::written_frames()) {
+        INFO(frame.kind);
+        std::string bytes;
+        append_guest_frames(bytes, kinds.at(frame.kind), frame.payload);
+        const bool is_same = bytes == frame.bytes;
+        CHECK(is_same);
+        GuestFrameReader reader;
+        reader.push(frame.bytes);
+        const auto read = reader.next();
+        REQUIRE(read);
+        CHECK(read->kind == kinds.at(frame.kind));
+        CHECK(read->payload.size() == frame.payload.size());
+        CHECK(reader.is_empty());
+    }
 }
 
 TEST_CASE("a guest hears nothing of the connection, and who asks under which name is written anew") {

@@ -3,6 +3,7 @@
 
 #include "market/leases.hpp"
 #include "market/listings.hpp"
+#include "market/matching.hpp"
 #include "support/market_world.hpp"
 #include "support/text_table.hpp"
 
@@ -157,4 +158,15 @@ TEST_CASE("Any sequence of parts and whole cards stays within the cards") {
             market.give_back(lease);
         CHECK(market.world.state().free_cards(market.listing) == 3);
     }
+}
+
+TEST_CASE("What is left of a card stands opposite those who wait for a part") {
+    Shared market(1);
+    const State& state = market.world.state();
+    CHECK(market.take(market.a, 600) == "0");
+    CHECK_FALSE(has_pair(state));
+    market.world.place(market.b, an_order().share(100));
+    CHECK(has_pair(state));
+    CHECK(market.take(market.a, 400) == "0");
+    CHECK_FALSE(has_pair(state));
 }

@@ -3,6 +3,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <map>
+
+#include "support/tunnel_frames.hpp"
+
 using namespace fallow::sdk;
 
 TEST_CASE("Frames come out as they went in, however the bytes are cut") {
@@ -27,6 +31,26 @@ TEST_CASE("Frames come out as they went in, however the bytes are cut") {
             CHECK(read[i].payload == sent[i].payload);
         }
     }
+}
+
+TEST_CASE("The SDK's frames are the bytes that the server's are") {
+    const std::map<std::string, FrameKind> kinds{
+        {"open", FrameKind::open},   {"opened", FrameKind::opened}, {"refused", FrameKind::refused},
+        {"input", FrameKind::input}, {"output", FrameKind::output}, {"end", FrameKind::end},
+        {"ping", FrameKind::ping},   {"pong", FrameKind::pong}};
+    for (const auto& frame : fallow::testing::written_frames()) {
+        INFO(frame.kind);
+        const bool is_same = encode_frame(kinds.at(frame.kind), frame.payload) == frame.bytes;
+        CHECK(is_same);
+        FrameReader reader;
+        reader.push(frame.bytes);
+        const auto read = reader.next();
+        REQUIRE(read);
+        CHECK(read->kind == kinds.at(frame.kind));
+        CHECK(read->payload.size() == frame.payload.size());
+    }
+    const TunnelRequest asked = tunnel_request_from_json(fallow::testing::open_port_8080);
+    CHECK((asked.kind == "port" && asked.port == 8080));
 }
 
 TEST_CASE("What is no frame, or too long for one, is refused") {
