@@ -191,9 +191,9 @@ std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts
 void ContainerRuntime::connect(const std::string& id, const TrafficTerms& terms) {
     if (!gate_) return;
     try {
-        std::future<void> metered = std::async(std::launch::async, [&] { gate_->meter(terms); });
+        std::future<void> ready = std::async(std::launch::async, [&] { gate_->make_ready(terms); });
         prepared_ = {id, engine_.prepare(id)};
-        metered.get();
+        ready.get();
         gate_->connect(prepared_.pid, terms);
     } catch (const std::exception& error) {
         const std::string problem = error.what();
