@@ -23,6 +23,7 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "agent/link_socket.hpp"
 #include "agent/network_space.hpp"
 #include "agent/run_program.hpp"
 
@@ -39,7 +40,9 @@ constexpr long nsfs_magic = 0x6e736673;
 
 constexpr std::string_view guest_prefix = "g";
 constexpr std::string_view waiting_prefix = "p";  // the other end of a line that no guest has yet
-constexpr std::string_view guest_interface = "eth0";
+constexpr const char* guest_interface = "eth0";
+constexpr int ipv4_prefix = 30;  // of all lines
+constexpr int ipv6_prefix = 64;
 
 int lowest_free(const std::set<std::string>& names, std::string_view prefix, int max) {
     for (int index = 0; index < max; ++index)
@@ -112,8 +115,8 @@ void keep_advertised_routes() {
 
 /// Also for one that has its addresses.
 std::string link_commands(std::string_view name, const std::string& ipv4, const std::string& ipv6) {
-    std::string commands = fmt::format("addr replace {}/30 dev {}\n", ipv4, name);
-    if (has_ipv6()) commands += fmt::format("addr replace {}/64 dev {} nodad\n", ipv6, name);
+    std::string commands = fmt::format("addr replace {}/{} dev {}\n", ipv4, ipv4_prefix, name);
+    if (has_ipv6()) commands += fmt::format("addr replace {}/{} dev {} nodad\n", ipv6, ipv6_prefix, name);
     return commands + fmt::format("link set {} up\n", name);
 }
 
@@ -121,6 +124,17 @@ std::string default_routes(const std::string& ipv4, const std::string& ipv6) {
     std::string commands = fmt::format("route add default via {}\n", ipv4);
     if (has_ipv6()) commands += fmt::format("route add ::/0 via {}\n", ipv6);
     return commands;
+}
+
+/// In the guest's namespace. Without a program: its container waits for this, and for nothing else.
+void configure_guest(const LinkAddresses& link) {
+    LinkSocket kernel;
+    kernel.set_up("lo");
+    kernel.add_address(guest_interface, link.far_ipv4, ipv4_prefix);
+    if (has_ipv6()) kernel.add_address(guest_interface, link.far_ipv6, ipv6_prefix);
+    kernel.set_up(guest_interface);
+    kernel.add_default_route(link.near_ipv4);
+    if (has_ipv6()) kernel.add_default_route(link.near_ipv6);
 }
 
 }  // namespace
@@ -276,12 +290,8 @@ void NetworkGate::connect(std::int64_t pid, const TrafficTerms& terms) {
     const int index = ready_.extract(terms.lease_id).mapped();
     const NetworkSpace gate(handle().string());
     const NetworkSpace guest(network_path_of(pid));
-    const LinkAddresses link = guest_addresses(index);
-    batch(gate.number(),
-          fmt::format("link set dev {} netns {} name {}\n", waiting_name(index), pid, guest_interface));
-    batch(guest.number(), "link set lo up\n" +
-                              link_commands(guest_interface, link.far_ipv4, link.far_ipv6) +
-                              default_routes(link.near_ipv4, link.near_ipv6));
+    within(gate.number(), [&] { LinkSocket().move(waiting_name(index), guest.number(), guest_interface); });
+    within(guest.number(), [&] { configure_guest(guest_addresses(index)); });
 }
 
 void NetworkGate::meter(const TrafficTerms& terms) {
