@@ -84,6 +84,8 @@ class Agent {
     void run(std::stop_token stop);
 
   private:
+    static constexpr std::int64_t round_ms = 500;  ///< between two rounds while there is a lease
+
     void run_heartbeat(std::stop_token stop);
     struct Rhythm {
         std::int64_t interval_ms = 5000;
@@ -137,8 +139,11 @@ class Agent {
     void describe_cluster(HostDescription& host) const;
     void take_over();
     void reconcile_once();
-    [[nodiscard]] Observed observe();
-    void begin_adopted(const std::set<std::string>& lease_ids, const Desired* desired, Observed observed);
+    [[nodiscard]] Observed recall();
+    [[nodiscard]] bool needs_look(const Desired* desired, const std::set<std::string>& begun);
+    [[nodiscard]] Observed observe(bool looks);
+    void begin(const std::set<std::string>& lease_ids, const Desired* desired, Observed observed);
+    [[nodiscard]] std::set<std::string> hurry(const Desired* desired);
     void try_to(const Action& action, const Desired* desired);
     void carry_out(const Action& action, const Desired* desired);
     void adopt(const DesiredLease& lease);
@@ -188,7 +193,9 @@ class Agent {
     bool poll_at_once_ = true;                       ///< the next long-poll asks for an answer at once
     std::stop_source poll_stop_;                     ///< of the long-poll under way
     std::atomic<std::int64_t> server_offset_ms_;     ///< server's clock less the boot clock
-    bool engine_was_reachable_ = true;               ///< of the reconcile loop
+    bool engine_was_reachable_ = true;               ///< of the reconcile loop, as the next two
+    std::int64_t looked_boot_ms_ = 0;                ///< when its containers were seen last; 0: not yet
+    std::vector<ContainerSeen> containers_;          ///< as they were then
     bool guard_was_reachable_ = true;                ///< of the reconcile loop
     std::vector<CardFacts> cards_;                   ///< of the last inventory
     std::map<std::string, CardDecision> decisions_;  ///< of the policy, by uuid

@@ -107,6 +107,7 @@ LeaseSeen LeaseTask::seen() const {
     const std::string doing = engine_lane_->current();
     seen.engine_lane_busy = !doing.empty();
     seen.preparing = doing == name_of(ActionKind::prepare);
+    seen.guest_is_fresh = doing.empty() && guest_is_fresh_;
     seen.server_lane_busy = server_lane_->busy();
     const std::string saving = checkpoint_lane_->current();
     seen.checkpoint_lane_busy = !saving.empty();
@@ -285,9 +286,11 @@ void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, s
         changed.outputs = spec.outputs;
         changed.checkpoint = spec.checkpoint;
     });
+    guest_is_fresh_ = true;
 }
 
 void LeaseTask::prepare(std::stop_token stop) {
+    guest_is_fresh_ = false;
     const LeaseRecord r = record();
     const JobSpec& spec = *r.desired.spec;
     const bool needs_reach = !spec.secrets.empty() || !spec.registry_secret.empty() || spec.idle;
@@ -348,6 +351,7 @@ bool LeaseTask::is_to_be_started(const std::string& id) {
 }
 
 void LeaseTask::start(std::int64_t planned_boot_ms, bool is_fresh) {
+    guest_is_fresh_ = false;
     const std::string id = record().container_id;
     if (!is_fresh && !is_to_be_started(id)) return;
     watch({});  // before it runs: nothing computes unguarded
@@ -480,6 +484,7 @@ void LeaseTask::record_exit() {
 }
 
 void LeaseTask::remove() {
+    guest_is_fresh_ = false;
     const std::string id = record().container_id;
     log_shipper_.reset();
     end_at_guard();

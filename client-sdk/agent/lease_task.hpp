@@ -139,6 +139,7 @@ class LeaseTask {
     LeaseRecord record_;
     WorkingStorage storage_;
     std::atomic<bool> discarded_ = false;
+    std::atomic<bool> guest_is_fresh_ = false;   ///< set by the engine's lane alone
     std::unique_ptr<Runtime> runtime_;           ///< of the engine's lane, but for what any thread may ask
     ServerLink server_;                          ///< of the server's lane
     ServerLink inputs_;                          ///< of the engine's lane, for downloads
