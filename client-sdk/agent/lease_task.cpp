@@ -82,7 +82,9 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
       inputs_(context.state, context.server_unix_ms),
       checkpoints_(context.state, context.server_unix_ms) {
     forget_moments_of_another_boot(record_, context_.boot_id);
-    context_.state.save_record(record_);
+    // The first one says no more than the server does, and each that follows is synced: before the server
+    // gives out anything for the lease, and before its container starts.
+    context_.state.save_record(record_, context_.state.has_record(record_.desired.lease_id));
     if (context_.gangs && record_.gang_port != 0 && !record_.removed)
         context_.gangs->keep_port(record_.desired.lease_id, static_cast<std::uint16_t>(record_.gang_port));
     if (record_.started && !record_.logs_drained) ship_logs();
