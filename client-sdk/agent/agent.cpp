@@ -217,6 +217,15 @@ bool Agent::has_lease() {
     return !tasks_.empty();
 }
 
+/// That was started: before, no renter can ask for a tunnel to it.
+bool Agent::has_guest() {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(tasks_, [](const auto& entry) {
+        const LeaseRecord record = entry.second->seen().record;
+        return record.started && !record.removed;
+    });
+}
+
 bool Agent::has_waiting_gang() {
     const std::lock_guard lock(mutex_);
     return std::ranges::any_of(tasks_, [](const auto& entry) {
@@ -266,7 +275,7 @@ void Agent::run_desired(std::stop_token stop) {
             const std::int64_t wait_ms = std::clamp<std::int64_t>(until_renewal, 0, most_ms);
             auto turn = turns_.take();
             Desired desired = link_->desired(version, wait_ms, server_offset_ms_, poll_stop.get_token());
-            const bool may_have_renters = desired.version != version && !desired.leases.empty();
+            const bool may_have_renters = desired.version != version && has_guest();
             version = desired.version;
             take_desired(std::move(desired));
             if (may_have_renters) tunnels_->look(stop);

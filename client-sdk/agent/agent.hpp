@@ -96,6 +96,7 @@ class Agent {
     void run_desired(std::stop_token stop);
     [[nodiscard]] bool asked_to_poll_at_once();
     [[nodiscard]] bool has_lease();
+    [[nodiscard]] bool has_guest();
     [[nodiscard]] bool has_waiting_gang();
     void poll_at_once();
     void heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
