@@ -242,8 +242,10 @@ std::future<void> LeaseTask::make_storage() {
         return std::async(std::launch::deferred, [] {});
     }
     storage_.make_folders();
-    return std::async(std::launch::async,
-                      [this, bytes] { storage_.make_outputs(context_.storage, bytes); });
+    return std::async(std::launch::async, [this, bytes, id = r.desired.lease_id] {
+        storage_.make_outputs(context_.storage, bytes);
+        spdlog::debug("{} has its storage", id);
+    });
 }
 
 /// Inputs, the checkpoint to go on from, and secrets.
@@ -276,6 +278,7 @@ void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, s
                             spec.secrets.empty() ? "" : storage_.secrets().string()};
     if (spec.has_gang_network) prepare_gang(lease, folders);
     const std::string id = runtime_->create(lease, image, folders, stop);
+    if (!id.empty()) spdlog::debug("{} has its container", lease.lease_id);
     if (is_filled_here) storage.get();
     if (id.empty()) return;
     runtime_->connect(id, {lease.lease_id, r.egress_bytes, lease.egress_bytes_max});
@@ -304,6 +307,7 @@ void LeaseTask::prepare(std::stop_token stop) {
     try {
         std::future<void> storage = make_storage();
         const ImageFacts image = obtain_image(spec, stop);
+        spdlog::debug("{} has its image", r.desired.lease_id);
         note_deadlines(true);
         make_guest(image, std::move(storage), stop);
     } catch (const sdk::TransportError&) {
@@ -329,6 +333,7 @@ void LeaseTask::note_started(const ContainerInspection& inspection, bool just_no
         r.meter.resume(r.started_boot_ms);
         r.usage_stated_boot_ms = now;
     });
+    spdlog::debug("{} has its command running", record().desired.lease_id);
     // At once, and not after another look at the engine; should the lane be busy, the next round reports
     // it.
     server_lane_->post_if_idle(std::string(name_of(ActionKind::report_running)),
