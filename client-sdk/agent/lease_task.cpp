@@ -130,11 +130,11 @@ LeaseRecord LeaseTask::record() const {
     return record_;
 }
 
-LeaseRecord LeaseTask::change(const Change& change) {
+LeaseRecord LeaseTask::change(const Change& change, bool synced) {
     const std::lock_guard lock(mutex_);
     LeaseRecord changed = record_;
     change(changed);
-    context_.state.save_record(changed);
+    context_.state.save_record(changed, synced);
     record_ = changed;
     return changed;
 }
@@ -286,11 +286,14 @@ void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, s
         const HostUser reader = runtime_->user_of(id, image);
         storage_.give_secrets(reader.uid, reader.gid);
     }
-    change([&](LeaseRecord& changed) {
+    // Where it starts at once, it is synced with the start: no container outlives the host's power.
+    const bool waits = spec.has_gang_network || !record().accepted;
+    const auto note = [&](LeaseRecord& changed) {
         changed.container_id = id;
         changed.outputs = spec.outputs;
         changed.checkpoint = spec.checkpoint;
-    });
+    };
+    change(note, waits);
     guest_is_fresh_ = true;
 }
 
@@ -365,6 +368,8 @@ void LeaseTask::start(std::int64_t planned_boot_ms, bool is_fresh) {
     if (!join_gang(id)) return;
     // This process may have stood still since the plan, and the server have given the lease up.
     if (boot_clock_ms() - planned_boot_ms > start_late_ms) throw std::runtime_error("the plan is too old");
+    std::future<void> synced;
+    if (is_fresh) synced = std::async(std::launch::async, [this] { change([](LeaseRecord&) {}); });
     try {
         if (const auto started = runtime_->start(id)) note_started(*started, true);
     } catch (const RuntimeError& error) {

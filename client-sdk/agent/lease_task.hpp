@@ -68,7 +68,8 @@ class LeaseTask {
     using Change = std::function<void(LeaseRecord&)>;
 
     [[nodiscard]] LeaseRecord record() const;
-    LeaseRecord change(const Change& change);
+    /// One that is not `synced` outlives this process, but perhaps not the host's power.
+    LeaseRecord change(const Change& change, bool synced = true);
 
     // The engine's lane.
     void prepare(std::stop_token stop);
