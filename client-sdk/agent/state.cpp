@@ -130,10 +130,11 @@ std::optional<StateFolder::Acknowledged> StateFolder::acknowledged_heartbeat(
     return last;
 }
 
+/// Not synced: it means nothing to another boot of the host.
 void StateFolder::save_acknowledged_heartbeat(const std::string& boot_id, const Acknowledged& last) const {
-    write_file_atomically(
-        root_ / guard::heartbeat_file,
-        boot_id + " " + std::to_string(last.boot_ms) + " " + std::to_string(last.server_offset_ms) + "\n");
+    const std::string text =
+        boot_id + " " + std::to_string(last.boot_ms) + " " + std::to_string(last.server_offset_ms) + "\n";
+    write_file_atomically(root_ / guard::heartbeat_file, text, false, false);
 }
 
 std::vector<LeaseRecord> StateFolder::load_records(std::vector<std::string>& unreadable) const {

@@ -1,6 +1,6 @@
 // The agent's state folder: who this host is, and one small record per lease. Every write is a new file,
-// synced, renamed over the old one: after a kill at any moment a reader finds the old content or the new,
-// never a mixture.
+// synced unless it is said otherwise, renamed over the old one: after a kill at any moment a reader finds
+// the old content or the new, never a mixture.
 #pragma once
 
 #include <cstdint>
