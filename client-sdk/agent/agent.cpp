@@ -18,7 +18,8 @@
 namespace fallow::agent {
 namespace {
 
-constexpr std::int64_t idle_round_ms = 1000;  ///< between two rounds while there is no lease
+constexpr std::int64_t round_ms = 500;        ///< between two rounds while there is a lease
+constexpr std::int64_t idle_round_ms = 1000;  ///< else
 constexpr std::int64_t retry_ms = 1000;
 constexpr std::int64_t idle_return_ms = 10'000;  ///< for idle hosts to come back to a server that was gone
 constexpr std::int64_t long_poll_ms = 20'000;

@@ -84,8 +84,6 @@ class Agent {
     void run(std::stop_token stop);
 
   private:
-    static constexpr std::int64_t round_ms = 500;  ///< between two rounds while there is a lease
-
     void run_heartbeat(std::stop_token stop);
     struct Rhythm {
         std::int64_t interval_ms = 5000;

@@ -10,6 +10,8 @@
 namespace fallow::agent {
 namespace {
 
+constexpr std::int64_t unlooked_ms_max = 1000;  ///< as long as the longest pause between two rounds
+
 /// What the guard froze without the engine is running as far as the engine knows.
 void mark_frozen(Observed& observed) {
     for (ContainerSeen& container : observed.containers)
@@ -63,7 +65,7 @@ Observed Agent::recall() {
 /// Whether there is a lease for which the engine has to be asked. Of a container that is being made, or
 /// about to be started, it knows nothing yet, and its answer would come after it.
 bool Agent::needs_look(const Desired* desired, const std::set<std::string>& begun) {
-    if (cluster_ || boot_clock_ms() - looked_boot_ms_ >= round_ms) return true;
+    if (cluster_ || boot_clock_ms() - looked_boot_ms_ >= unlooked_ms_max) return true;
     const std::lock_guard lock(mutex_);
     const auto is_unknown = [&](const DesiredLease& lease) { return !tasks_.contains(lease.lease_id); };
     if (tasks_.empty() || (desired != nullptr && std::ranges::any_of(desired->leases, is_unknown)))
