@@ -5,6 +5,7 @@
 #include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/if.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,12 +14,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <string_view>
 #include <system_error>
-#include <vector>
 
 namespace fallow::agent {
 namespace {
 
+constexpr std::size_t request_bytes_max = 512;
 constexpr std::size_t answer_bytes_max = 8192;
 constexpr std::size_t alignment = 4;  // of everything in a message
 
@@ -72,23 +74,46 @@ class LinkSocket::Request {
     void add(std::uint16_t type, const Address& address) {
         add(type, address.octets.data(), address.length);
     }
+    void add(std::uint16_t type, const std::string& text) { add(type, text.c_str(), text.size() + 1); }
 
-    const std::vector<std::uint8_t>& numbered(std::uint32_t sequence) {
-        header_.nlmsg_len = static_cast<std::uint32_t>(octets_.size());
+    /// An attribute of attributes: all that is added until its end, which is told by what this returns.
+    [[nodiscard]] std::size_t begin(std::uint16_t type) {
+        const std::size_t at = length_;
+        rtattr attribute{};
+        attribute.rta_type = type;
+        append(&attribute, sizeof attribute);
+        return at;
+    }
+    /// The same, with a subject of its own before them.
+    template <class Subject>
+    [[nodiscard]] std::size_t begin(std::uint16_t type, const Subject& subject) {
+        const std::size_t at = begin(type);
+        append(&subject, sizeof subject);
+        return at;
+    }
+    void end(std::size_t at) {
+        const auto length = static_cast<std::uint16_t>(length_ - at);
+        std::memcpy(octets_.data() + at + offsetof(rtattr, rta_len), &length, sizeof length);
+    }
+
+    [[nodiscard]] std::string_view numbered(std::uint32_t sequence) {
+        header_.nlmsg_len = static_cast<std::uint32_t>(length_);
         header_.nlmsg_seq = sequence;
         std::memcpy(octets_.data(), &header_, sizeof header_);
-        return octets_;
+        return {octets_.data(), length_};
     }
 
   private:
     void append(const void* data, std::size_t length) {
-        const std::size_t at = octets_.size();
-        octets_.resize(at + (length + alignment - 1) / alignment * alignment);
-        std::memcpy(octets_.data() + at, data, length);
+        const std::size_t padded = (length + alignment - 1) / alignment * alignment;
+        if (padded > octets_.size() - length_) fail(EMSGSIZE, "too much is asked of the kernel at once");
+        std::memcpy(octets_.data() + length_, data, length);
+        length_ += padded;
     }
 
     nlmsghdr header_{};
-    std::vector<std::uint8_t> octets_;
+    std::array<char, request_bytes_max> octets_{};
+    std::size_t length_ = 0;
 };
 
 LinkSocket::LinkSocket() : number_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)) {
@@ -101,7 +126,7 @@ LinkSocket::~LinkSocket() {
 
 /// The kernel has answered when the message is sent: nothing is waited for.
 void LinkSocket::ask(Request& request, const std::string& what) {
-    const std::vector<std::uint8_t>& sent = request.numbered(++sequence_);
+    const std::string_view sent = request.numbered(++sequence_);
     if (::send(number_, sent.data(), sent.size(), 0) != static_cast<ssize_t>(sent.size()))
         fail(errno, what);
     std::array<std::uint8_t, answer_bytes_max> answer{};
@@ -119,13 +144,28 @@ void LinkSocket::ask(Request& request, const std::string& what) {
     if (error != 0) fail(-error, what);
 }
 
+void LinkSocket::add_line(const std::string& name, const std::string& other) {
+    const ifinfomsg subject{};
+    Request request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, subject);
+    request.add(IFLA_IFNAME, name);
+    const std::size_t what = request.begin(IFLA_LINKINFO);
+    request.add(IFLA_INFO_KIND, std::string("veth"));
+    const std::size_t data = request.begin(IFLA_INFO_DATA);
+    const std::size_t peer = request.begin(VETH_INFO_PEER, subject);
+    request.add(IFLA_IFNAME, other);
+    request.end(peer);
+    request.end(data);
+    request.end(what);
+    ask(request, "no line between interfaces " + name + " and " + other);
+}
+
 void LinkSocket::move(const std::string& name, int network, const std::string& new_name) {
     ifinfomsg subject{};
     subject.ifi_family = AF_UNSPEC;
     subject.ifi_index = static_cast<int>(number_of_interface(name));
     Request request(RTM_NEWLINK, 0, subject);
     request.add(IFLA_NET_NS_FD, &network, sizeof network);
-    request.add(IFLA_IFNAME, new_name.c_str(), new_name.size() + 1);
+    request.add(IFLA_IFNAME, new_name);
     ask(request, "interface " + name + " cannot be moved into the guest's network namespace");
 }
 

@@ -1,5 +1,5 @@
 // What is told the kernel of network interfaces without starting a program for it, over rtnetlink(7): the
-// few things that a guest's line needs once its container waits.
+// few things that a guest's line needs.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,14 @@ class LinkSocket {
     LinkSocket(const LinkSocket&) = delete;
     LinkSocket& operator=(const LinkSocket&) = delete;
 
+    /// A line with these two ends (veth(4)), both of them here and down.
+    void add_line(const std::string& name, const std::string& other);
     /// Into another namespace, which is held open there as `network`, and under another name. It has to be
     /// down, and is down there.
     void move(const std::string& name, int network, const std::string& new_name);
     void set_up(const std::string& name);
-    /// In either family. One of IPv6 is used at once: nobody is asked whether it is free.
+    /// In either family, also one that is there. One of IPv6 is used at once: nobody is asked whether it is
+    /// free.
     void add_address(const std::string& name, const std::string& address, int prefix);
     void add_default_route(const std::string& gateway);
 

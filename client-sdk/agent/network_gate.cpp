@@ -113,10 +113,9 @@ void keep_advertised_routes() {
     }
 }
 
-/// Also for one that has its addresses.
 std::string link_commands(std::string_view name, const std::string& ipv4, const std::string& ipv6) {
-    std::string commands = fmt::format("addr replace {}/{} dev {}\n", ipv4, ipv4_prefix, name);
-    if (has_ipv6()) commands += fmt::format("addr replace {}/{} dev {} nodad\n", ipv6, ipv6_prefix, name);
+    std::string commands = fmt::format("addr add {}/{} dev {}\n", ipv4, ipv4_prefix, name);
+    if (has_ipv6()) commands += fmt::format("addr add {}/{} dev {} nodad\n", ipv6, ipv6_prefix, name);
     return commands + fmt::format("link set {} up\n", name);
 }
 
@@ -126,7 +125,20 @@ std::string default_routes(const std::string& ipv4, const std::string& ipv6) {
     return commands;
 }
 
-/// In the guest's namespace. Without a program: its container waits for this, and for nothing else.
+// A guest's line, without programs: its container waits for it.
+
+/// In the gate. Of one that is there, some may be missing.
+void make_line(int index, bool is_there) {
+    const std::string name = guest_name(index);
+    const LinkAddresses link = guest_addresses(index);
+    LinkSocket kernel;
+    if (!is_there) kernel.add_line(name, waiting_name(index));
+    kernel.add_address(name, link.near_ipv4, ipv4_prefix);
+    if (has_ipv6()) kernel.add_address(name, link.near_ipv6, ipv6_prefix);
+    kernel.set_up(name);
+}
+
+/// In the guest's namespace.
 void configure_guest(const LinkAddresses& link) {
     LinkSocket kernel;
     kernel.set_up("lo");
@@ -267,15 +279,10 @@ void NetworkGate::make_ready_locked(const TrafficTerms& terms) {
     std::set<std::string> names;
     within(gate.number(), [&] { names = interface_names(); });
     const int index = choose_line(terms.lease_id, names);
-    const std::string name = guest_name(index);
     const GateTraffic now = read_traffic(gate.number());
-    const std::string rules = meter_rules(terms, now) + guest_rules(name, terms.lease_id, now);
+    const std::string rules = meter_rules(terms, now) + guest_rules(guest_name(index), terms.lease_id, now);
     if (!rules.empty()) load_rules(gate.number(), rules);
-    std::string commands;
-    if (!names.contains(waiting_name(index)))
-        commands = fmt::format("link add {} type veth peer name {}\n", name, waiting_name(index));
-    const LinkAddresses link = guest_addresses(index);
-    batch(gate.number(), commands + link_commands(name, link.near_ipv4, link.near_ipv6));
+    within(gate.number(), [&] { make_line(index, names.contains(waiting_name(index))); });
     ready_[terms.lease_id] = index;
 }
 

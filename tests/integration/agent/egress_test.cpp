@@ -239,6 +239,8 @@ TEST_CASE("what the kernel refuses of a guest's line is said, and what was refus
                           Catch::Contains("no route by 2a01:db0::1"));
         // The loopback of a namespace is its own.
         CHECK_THROWS_WITH(kernel.move("lo", -1, "eth0"), Catch::Contains("lo cannot be moved"));
+        kernel.add_line("g5", "p5");
+        CHECK_THROWS_WITH(kernel.add_line("g5", "p6"), Catch::Contains("no line between interfaces g5"));
         kernel.set_up("lo");  // and after a refusal it is heard as before
         kernel.add_address("lo", "198.19.0.2", 30);
         kernel.add_address("lo", "fd66:6c77:1::2", 64);
