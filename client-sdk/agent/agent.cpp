@@ -70,15 +70,6 @@ std::unique_ptr<SlurmCluster> cluster_of(const AgentOptions& options, const std:
                      .user_namespace = options.user_namespace});
 }
 
-/// What the guard froze without the engine is running as far as the engine knows.
-void mark_frozen(Observed& observed) {
-    for (ContainerSeen& container : observed.containers)
-        for (const LeaseSeen& seen : observed.leases)
-            if (seen.record.container_id == container.id && seen.record.paused_boot_ms != 0 &&
-                container.state == ContainerState::running)
-                container.state = ContainerState::paused;
-}
-
 }  // namespace
 
 std::string phase_of(const LeaseRecord& r) {
@@ -241,6 +232,15 @@ bool Agent::has_lease() {
     return !tasks_.empty();
 }
 
+/// That was started: before, no renter can ask for a tunnel to it.
+bool Agent::has_guest() {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(tasks_, [](const auto& entry) {
+        const LeaseRecord record = entry.second->seen().record;
+        return record.started && !record.removed;
+    });
+}
+
 bool Agent::has_waiting_gang() {
     const std::lock_guard lock(mutex_);
     return std::ranges::any_of(tasks_, [](const auto& entry) {
@@ -290,7 +290,7 @@ void Agent::run_desired(std::stop_token stop) {
             const std::int64_t wait_ms = std::clamp<std::int64_t>(until_renewal, 0, most_ms);
             auto turn = turns_.take();
             Desired desired = link_->desired(version, wait_ms, server_offset_ms_, poll_stop.get_token());
-            const bool may_have_renters = desired.version != version && !desired.leases.empty();
+            const bool may_have_renters = desired.version != version && has_guest();
             version = desired.version;
             take_desired(std::move(desired));
             if (may_have_renters) tunnels_->look(stop);
@@ -399,156 +399,6 @@ void Agent::run_inventory(std::stop_token stop) {
             static_cast<void>(wait_for_offers(with_jitter(try_again_ms * 2), stop));
         }
     }
-}
-
-void Agent::heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks) {
-    if (tasks.empty()) return;
-    try {
-        const std::vector<guard::Watched> watched = guard_.list();
-        for (const auto& task : tasks)
-            task->heed_guard(watched);
-        if (!std::exchange(guard_was_reachable_, true)) spdlog::info("the guard is back");
-    } catch (const std::exception& error) {
-        if (std::exchange(guard_was_reachable_, false))
-            spdlog::error("no container can be started: {}", error.what());
-    }
-    ask_about_frozen(tasks);
-}
-
-void Agent::ask_about_frozen(const std::vector<std::shared_ptr<LeaseTask>>& tasks) {
-    std::int64_t latest = 0;
-    for (const auto& task : tasks)
-        latest = std::max(latest, task->seen().record.paused_boot_ms);
-    const std::lock_guard lock(mutex_);
-    const bool is_answered = desired_ != nullptr && desired_->asked_boot_ms > latest;
-    if (latest <= asked_about_boot_ms_ || is_answered) return;
-    asked_about_boot_ms_ = latest;
-    poll_at_once();
-}
-
-Observed Agent::observe() {
-    Observed observed;
-    std::vector<std::shared_ptr<LeaseTask>> tasks;
-    {
-        const std::lock_guard lock(mutex_);
-        observed.heartbeat_acknowledged_boot_ms = acknowledged_boot_ms_;
-        observed.contact_since_boot_ms = contact_since_boot_ms_;
-        observed.claims = claims();
-        for (const auto& [id, task] : tasks_)
-            tasks.push_back(task);
-    }
-    heed_guard(tasks);
-    // Records before containers: a container that a record names has to be in the list, or it is gone.
-    for (const auto& task : tasks)
-        observed.leases.push_back(task->seen());
-    try {
-        observed.containers = runtime_->list();
-        observed.engine_reachable = true;
-        mark_frozen(observed);
-        if (!std::exchange(engine_was_reachable_, true)) spdlog::info("the container engine is back");
-    } catch (const std::exception& error) {
-        if (std::exchange(engine_was_reachable_, false))
-            spdlog::error("the container engine does not answer: {}", error.what());
-    }
-    return observed;
-}
-
-void Agent::adopt(const DesiredLease& lease) {
-    LeaseRecord record;
-    record.desired = lease;
-    record.boot_id = boot_id_;
-    record.nonce = lease.nonce;
-    record.usage_sequence = lease.usage_sequence;
-    auto task = std::make_shared<LeaseTask>(*context_, std::move(record));
-    {
-        const std::lock_guard lock(mutex_);
-        if (tasks_.empty()) beat_at_once_ = true;
-        tasks_[lease.lease_id] = std::move(task);
-    }
-    std::vector<std::string> uuids;
-    for (const LeaseCard& card : lease.cards)
-        uuids.push_back(card.uuid);
-    keeper_.yield(uuids);
-    disk_.yield();
-    network_.yield();
-}
-
-void Agent::carry_out(const Action& action, const Desired* desired) {
-    const auto wanted = [&]() -> const DesiredLease& {
-        return *std::find_if(desired->leases.begin(), desired->leases.end(),
-                             [&](const DesiredLease& lease) { return lease.lease_id == action.lease_id; });
-    };
-    if (action.kind != ActionKind::state_usage && action.kind != ActionKind::update)
-        spdlog::debug("{} {} {}", name_of(action.kind), action.lease_id, action.container_id);
-    if (action.kind == ActionKind::adopt) return adopt(wanted());
-    if (action.kind == ActionKind::remove_orphan) {
-        spdlog::warn("container {} belongs to no lease of ours and is removed", action.container_id);
-        return runtime_->remove(action.container_id);
-    }
-    std::shared_ptr<LeaseTask> task;
-    {
-        const std::lock_guard lock(mutex_);
-        task = tasks_.at(action.lease_id);
-        if (action.kind == ActionKind::forget) tasks_.erase(action.lease_id);
-    }
-    if (action.kind == ActionKind::update) return task->update(wanted());
-    if (action.kind == ActionKind::reclaim) {
-        wake();  // what follows from it is planned at once
-        return task->reclaim(action.until_boot_ms);
-    }
-    if (action.kind == ActionKind::forget) return state_.forget(action.lease_id);
-    task->carry_out(action);
-}
-
-void Agent::try_to(const Action& action, const Desired* desired) {
-    try {
-        carry_out(action, desired);
-    } catch (const std::exception& error) {
-        spdlog::error("{} of {} failed: {}", name_of(action.kind), action.lease_id, error.what());
-    }
-}
-
-/// Without another look at the engine: what was there of theirs had no record, and has been removed.
-void Agent::begin_adopted(const std::set<std::string>& lease_ids, const Desired* desired,
-                          Observed observed) {
-    if (lease_ids.empty()) return;
-    std::erase_if(observed.containers,
-                  [&](const ContainerSeen& seen) { return lease_ids.contains(seen.lease_id); });
-    {
-        const std::lock_guard lock(mutex_);
-        for (const std::string& id : lease_ids)
-            if (const auto found = tasks_.find(id); found != tasks_.end())
-                observed.leases.push_back(found->second->seen());
-    }
-    for (const Action& action : reconcile(desired, observed, boot_clock_ms(), options_.limits))
-        if (action.kind != ActionKind::adopt && lease_ids.contains(action.lease_id))
-            try_to(action, desired);
-}
-
-void Agent::reconcile_once() {
-    release_ended_owners();
-    std::uint64_t heeded = 0;
-    std::shared_ptr<const Desired> desired;
-    // A task's end waits for its lanes, and they may wait for our mutex: it is left outside of it.
-    std::vector<std::shared_ptr<LeaseTask>> over;
-    {
-        const std::lock_guard lock(mutex_);
-        desired = desired_;
-        heeded = claims_made_;
-        for (const auto& [id, task] : tasks_)
-            if (task->is_discarded()) over.push_back(task);
-        std::erase_if(tasks_, [](const auto& entry) { return entry.second->is_discarded(); });
-    }
-    over.clear();
-    Observed observed = observe();
-    std::set<std::string> adopted;
-    for (const Action& action : reconcile(desired.get(), observed, boot_clock_ms(), options_.limits)) {
-        try_to(action, desired.get());
-        if (action.kind == ActionKind::adopt) adopted.insert(action.lease_id);
-    }
-    begin_adopted(adopted, desired.get(), std::move(observed));
-    const std::lock_guard lock(mutex_);
-    claims_heeded_ = heeded;
 }
 
 void Agent::run(std::stop_token stop) {

@@ -97,6 +97,7 @@ class Agent {
     void await_contact(Failure failure, std::stop_token stop);
     [[nodiscard]] bool asked_to_poll_at_once();
     [[nodiscard]] bool has_lease();
+    [[nodiscard]] bool has_guest();
     [[nodiscard]] bool has_waiting_gang();
     void poll_at_once();
     void heed_guard(const std::vector<std::shared_ptr<LeaseTask>>& tasks);
@@ -140,8 +141,11 @@ class Agent {
     void describe_cluster(HostDescription& host) const;
     void take_over();
     void reconcile_once();
-    [[nodiscard]] Observed observe();
-    void begin_adopted(const std::set<std::string>& lease_ids, const Desired* desired, Observed observed);
+    [[nodiscard]] Observed recall();
+    [[nodiscard]] bool needs_look(const Desired* desired, const std::set<std::string>& begun);
+    [[nodiscard]] Observed observe(bool looks);
+    void begin(const std::set<std::string>& lease_ids, const Desired* desired, Observed observed);
+    [[nodiscard]] std::set<std::string> hurry(const Desired* desired);
     void try_to(const Action& action, const Desired* desired);
     void carry_out(const Action& action, const Desired* desired);
     void adopt(const DesiredLease& lease);
@@ -192,7 +196,9 @@ class Agent {
     bool poll_at_once_ = true;                       ///< the next long-poll asks for an answer at once
     std::stop_source poll_stop_;                     ///< of the long-poll under way
     std::atomic<std::int64_t> server_offset_ms_;     ///< server's clock less the boot clock
-    bool engine_was_reachable_ = true;               ///< of the reconcile loop
+    bool engine_was_reachable_ = true;               ///< of the reconcile loop, as the next two
+    std::int64_t looked_boot_ms_ = 0;                ///< when its containers were seen last; 0: not yet
+    std::vector<ContainerSeen> containers_;          ///< as they were then
     bool guard_was_reachable_ = true;                ///< of the reconcile loop
     std::vector<CardFacts> cards_;                   ///< of the last inventory
     std::map<std::string, CardDecision> decisions_;  ///< of the policy, by uuid

@@ -181,10 +181,15 @@ std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts
 void ContainerRuntime::connect(const std::string& id, const TrafficTerms& terms) {
     if (!gate_) return;
     try {
-        std::future<void> metered = std::async(std::launch::async, [&] { gate_->meter(terms); });
+        std::future<void> ready = std::async(std::launch::async, [&] {
+            gate_->make_ready(terms);
+            spdlog::debug("{} has its line", terms.lease_id);
+        });
         prepared_ = {id, engine_.prepare(id)};
-        metered.get();
+        spdlog::debug("{} has its namespaces", terms.lease_id);
+        ready.get();
         gate_->connect(prepared_.pid, terms);
+        spdlog::debug("{} has its network", terms.lease_id);
     } catch (const std::exception& error) {
         const std::string problem = error.what();
         engine_.remove(id);

@@ -219,9 +219,13 @@ std::string Engine::create(const GuestProfile& profile, EngineFlavour flavour) {
 std::int64_t Engine::prepare(const std::string& id) {
     const sdk::HttpResponse response = line_.call("POST", "/v4.0.0/libpod/containers/" + id + "/init");
     if (!response.ok() && response.status != 304) throw_engine_error(response);
-    const auto inspection = inspect(id);
-    if (!inspection || inspection->pid <= 0) throw EngineError(500, "a container without a process");
-    return inspection->pid;
+    // In Podman's own words, which it does not have to put into Docker's first.
+    const sdk::HttpResponse found = line_.call("GET", "/v4.0.0/libpod/containers/" + id + "/json");
+    if (!found.ok()) throw_engine_error(found);
+    const json state = parse_or_throw(found).value("State", json::object());
+    const auto pid = state.value("Pid", std::int64_t{0});
+    if (pid <= 0) throw EngineError(found.status, "a container without a process");
+    return pid;
 }
 
 HostUser Engine::user_base(const std::string& id) {

@@ -27,6 +27,7 @@ void LeaseTask::report(const char* phase, const Change& acknowledged) {
         if (!error.is_final()) throw;
         spdlog::warn("the report {} of lease {} was refused: {}", phase, r.desired.lease_id, error.what());
     }
+    spdlog::debug("{} is heard to be {}", r.desired.lease_id, phase);
     change([&](LeaseRecord& changed) {
         if (!nonce.empty()) changed.nonce = nonce;
         acknowledged(changed);
@@ -44,6 +45,7 @@ void LeaseTask::report_accepted() {
     report.lease_epoch = r.desired.lease_epoch;
     report.phase = "accepted";
     const std::string nonce = server_.report(r.desired.lease_id, report);
+    spdlog::debug("{} is heard to be {}", r.desired.lease_id, report.phase);
     change([&](LeaseRecord& changed) {
         if (!nonce.empty()) changed.nonce = nonce;
         changed.accepted = true;

@@ -82,7 +82,9 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
       inputs_(context.state, context.server_unix_ms),
       checkpoints_(context.state, context.server_unix_ms) {
     forget_moments_of_another_boot(record_, context_.boot_id);
-    context_.state.save_record(record_);
+    // The first one says no more than the server does, and each that follows is synced: before the server
+    // gives out anything for the lease, and before its container starts.
+    context_.state.save_record(record_, context_.state.has_record(record_.desired.lease_id));
     if (context_.gangs && record_.gang_port != 0 && !record_.removed)
         context_.gangs->keep_port(record_.desired.lease_id, static_cast<std::uint16_t>(record_.gang_port));
     if (record_.started && !record_.logs_drained) ship_logs();
@@ -107,6 +109,7 @@ LeaseSeen LeaseTask::seen() const {
     const std::string doing = engine_lane_->current();
     seen.engine_lane_busy = !doing.empty();
     seen.preparing = doing == name_of(ActionKind::prepare);
+    seen.guest_is_fresh = doing.empty() && guest_is_fresh_;
     seen.server_lane_busy = server_lane_->busy();
     const std::string saving = checkpoint_lane_->current();
     seen.checkpoint_lane_busy = !saving.empty();
@@ -127,11 +130,11 @@ LeaseRecord LeaseTask::record() const {
     return record_;
 }
 
-LeaseRecord LeaseTask::change(const Change& change) {
+LeaseRecord LeaseTask::change(const Change& change, bool synced) {
     const std::lock_guard lock(mutex_);
     LeaseRecord changed = record_;
     change(changed);
-    context_.state.save_record(changed);
+    context_.state.save_record(changed, synced);
     record_ = changed;
     return changed;
 }
@@ -239,8 +242,10 @@ std::future<void> LeaseTask::make_storage() {
         return std::async(std::launch::deferred, [] {});
     }
     storage_.make_folders();
-    return std::async(std::launch::async,
-                      [this, bytes] { storage_.make_outputs(context_.storage, bytes); });
+    return std::async(std::launch::async, [this, bytes, id = r.desired.lease_id] {
+        storage_.make_outputs(context_.storage, bytes);
+        spdlog::debug("{} has its storage", id);
+    });
 }
 
 /// Inputs, the checkpoint to go on from, and secrets.
@@ -273,6 +278,7 @@ void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, s
                             spec.secrets.empty() ? "" : storage_.secrets().string()};
     if (spec.has_gang_network) prepare_gang(lease, folders);
     const std::string id = runtime_->create(lease, image, folders, stop);
+    if (!id.empty()) spdlog::debug("{} has its container", lease.lease_id);
     if (is_filled_here) storage.get();
     if (id.empty()) return;
     runtime_->connect(id, {lease.lease_id, r.egress_bytes, lease.egress_bytes_max});
@@ -280,14 +286,19 @@ void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, s
         const HostUser reader = runtime_->user_of(id, image);
         storage_.give_secrets(reader.uid, reader.gid);
     }
-    change([&](LeaseRecord& changed) {
+    // Where it starts at once, it is synced with the start: no container outlives the host's power.
+    const bool waits = spec.has_gang_network || !record().accepted;
+    const auto note = [&](LeaseRecord& changed) {
         changed.container_id = id;
         changed.outputs = spec.outputs;
         changed.checkpoint = spec.checkpoint;
-    });
+    };
+    change(note, waits);
+    guest_is_fresh_ = true;
 }
 
 void LeaseTask::prepare(std::stop_token stop) {
+    guest_is_fresh_ = false;
     const LeaseRecord r = record();
     const JobSpec& spec = *r.desired.spec;
     const bool needs_reach = !spec.secrets.empty() || !spec.registry_secret.empty() || spec.idle;
@@ -299,6 +310,7 @@ void LeaseTask::prepare(std::stop_token stop) {
     try {
         std::future<void> storage = make_storage();
         const ImageFacts image = obtain_image(spec, stop);
+        spdlog::debug("{} has its image", r.desired.lease_id);
         note_deadlines(true);
         make_guest(image, std::move(storage), stop);
     } catch (const sdk::TransportError&) {
@@ -324,6 +336,7 @@ void LeaseTask::note_started(const ContainerInspection& inspection, bool just_no
         r.meter.resume(r.started_boot_ms);
         r.usage_stated_boot_ms = now;
     });
+    spdlog::debug("{} has its command running", record().desired.lease_id);
     // At once, and not after another look at the engine; should the lane be busy, the next round reports
     // it.
     server_lane_->post_if_idle(std::string(name_of(ActionKind::report_running)),
@@ -348,12 +361,15 @@ bool LeaseTask::is_to_be_started(const std::string& id) {
 }
 
 void LeaseTask::start(std::int64_t planned_boot_ms, bool is_fresh) {
+    guest_is_fresh_ = false;
     const std::string id = record().container_id;
     if (!is_fresh && !is_to_be_started(id)) return;
     watch({});  // before it runs: nothing computes unguarded
     if (!join_gang(id)) return;
     // This process may have stood still since the plan, and the server have given the lease up.
     if (boot_clock_ms() - planned_boot_ms > start_late_ms) throw std::runtime_error("the plan is too old");
+    std::future<void> synced;
+    if (is_fresh) synced = std::async(std::launch::async, [this] { change([](LeaseRecord&) {}); });
     try {
         if (const auto started = runtime_->start(id)) note_started(*started, true);
     } catch (const RuntimeError& error) {
@@ -481,6 +497,7 @@ void LeaseTask::record_exit() {
 }
 
 void LeaseTask::remove() {
+    guest_is_fresh_ = false;
     const std::string id = record().container_id;
     log_shipper_.reset();
     end_at_guard();

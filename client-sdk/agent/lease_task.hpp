@@ -68,7 +68,8 @@ class LeaseTask {
     using Change = std::function<void(LeaseRecord&)>;
 
     [[nodiscard]] LeaseRecord record() const;
-    LeaseRecord change(const Change& change);
+    /// One that is not `synced` outlives this process, but perhaps not the host's power.
+    LeaseRecord change(const Change& change, bool synced = true);
 
     // The engine's lane.
     void prepare(std::stop_token stop);
@@ -140,6 +141,7 @@ class LeaseTask {
     LeaseRecord record_;
     WorkingStorage storage_;
     std::atomic<bool> discarded_ = false;
+    std::atomic<bool> guest_is_fresh_ = false;   ///< set by the engine's lane alone
     std::unique_ptr<Runtime> runtime_;           ///< of the engine's lane, but for what any thread may ask
     ServerLink server_;                          ///< of the server's lane
     ServerLink inputs_;                          ///< of the engine's lane, for downloads

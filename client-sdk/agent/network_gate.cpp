@@ -11,15 +11,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
 
+#include "agent/link_socket.hpp"
 #include "agent/network_space.hpp"
 #include "agent/run_program.hpp"
 
@@ -35,6 +39,10 @@ constexpr long nsfs_magic = 0x6e736673;
 }
 
 constexpr std::string_view guest_prefix = "g";
+constexpr std::string_view waiting_prefix = "p";  // the other end of a line that no guest has yet
+constexpr const char* guest_interface = "eth0";
+constexpr int ipv4_prefix = 30;  // of all lines
+constexpr int ipv6_prefix = 64;
 
 int lowest_free(const std::set<std::string>& names, std::string_view prefix, int max) {
     for (int index = 0; index < max; ++index)
@@ -42,11 +50,22 @@ int lowest_free(const std::set<std::string>& names, std::string_view prefix, int
     throw std::runtime_error("there are too many guest networks on this host");
 }
 
-/// "g5"; "gre0" may be there, too.
-bool is_guest(std::string_view name) {
-    if (!name.starts_with(guest_prefix)) return false;
-    name.remove_prefix(guest_prefix.size());
-    return !name.empty() && name.find_first_not_of("0123456789") == name.npos;
+/// 5 of "g5"; "gre0" may be there, too.
+std::optional<int> number_of(std::string_view name, std::string_view prefix) {
+    if (!name.starts_with(prefix)) return std::nullopt;
+    name.remove_prefix(prefix.size());
+    int number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+    return number;
+}
+
+std::string guest_name(int index) {
+    return fmt::format("{}{}", guest_prefix, index);
+}
+
+std::string waiting_name(int index) {
+    return fmt::format("{}{}", waiting_prefix, index);
 }
 
 std::vector<std::string> addresses_here() {
@@ -95,8 +114,8 @@ void keep_advertised_routes() {
 }
 
 std::string link_commands(std::string_view name, const std::string& ipv4, const std::string& ipv6) {
-    std::string commands = fmt::format("addr add {}/30 dev {}\n", ipv4, name);
-    if (has_ipv6()) commands += fmt::format("addr add {}/64 dev {} nodad\n", ipv6, name);
+    std::string commands = fmt::format("addr add {}/{} dev {}\n", ipv4, ipv4_prefix, name);
+    if (has_ipv6()) commands += fmt::format("addr add {}/{} dev {} nodad\n", ipv6, ipv6_prefix, name);
     return commands + fmt::format("link set {} up\n", name);
 }
 
@@ -104,6 +123,30 @@ std::string default_routes(const std::string& ipv4, const std::string& ipv6) {
     std::string commands = fmt::format("route add default via {}\n", ipv4);
     if (has_ipv6()) commands += fmt::format("route add ::/0 via {}\n", ipv6);
     return commands;
+}
+
+// A guest's line, without programs: its container waits for it.
+
+/// In the gate. Of one that is there, some may be missing.
+void make_line(int index, bool is_there) {
+    const std::string name = guest_name(index);
+    const LinkAddresses link = guest_addresses(index);
+    LinkSocket kernel;
+    if (!is_there) kernel.add_line(name, waiting_name(index));
+    kernel.add_address(name, link.near_ipv4, ipv4_prefix);
+    if (has_ipv6()) kernel.add_address(name, link.near_ipv6, ipv6_prefix);
+    kernel.set_up(name);
+}
+
+/// In the guest's namespace.
+void configure_guest(const LinkAddresses& link) {
+    LinkSocket kernel;
+    kernel.set_up("lo");
+    kernel.add_address(guest_interface, link.far_ipv4, ipv4_prefix);
+    if (has_ipv6()) kernel.add_address(guest_interface, link.far_ipv6, ipv6_prefix);
+    kernel.set_up(guest_interface);
+    kernel.add_default_route(link.near_ipv4);
+    if (has_ipv6()) kernel.add_default_route(link.near_ipv6);
 }
 
 }  // namespace
@@ -129,7 +172,7 @@ std::string NetworkGate::uncounted_guests(int gate) const {
     within(gate, [&] { names = interface_names(); });
     std::vector<std::string> guests;
     for (const std::string& name : names)
-        if (is_guest(name)) guests.push_back(name);
+        if (number_of(name, guest_prefix)) guests.push_back(name);
     return uncounted_rules(guests);
 }
 
@@ -141,6 +184,7 @@ bool NetworkGate::is_open() const {
 void NetworkGate::make_namespace() {
     if (is_open()) return;
     rules_in_force_.clear();
+    ready_.clear();
     fs::create_directories(options_.folder);
     fs::permissions(options_.folder, fs::perms::owner_all);
     write_text(handle(), "");
@@ -214,21 +258,47 @@ void NetworkGate::open() {
     open_locked();
 }
 
+/// The number of the line that the lease's next guest gets: its own, one that waits for nobody (its guest
+/// never came, perhaps because the agent was killed), or one that is to be made.
+int NetworkGate::choose_line(const std::string& lease_id, const std::set<std::string>& names) const {
+    const auto own = ready_.find(lease_id);
+    if (own != ready_.end() && names.contains(waiting_name(own->second))) return own->second;
+    std::set<int> promised;
+    for (const auto& [lease, index] : ready_)
+        promised.insert(index);
+    for (const std::string& name : names)
+        if (const auto index = number_of(name, waiting_prefix); index && !promised.contains(*index))
+            return *index;
+    return lowest_free(names, guest_prefix, guests_max);
+}
+
+/// The rules first, and then the line that they are for.
+void NetworkGate::make_ready_locked(const TrafficTerms& terms) {
+    open_locked();
+    const NetworkSpace gate(handle().string());
+    std::set<std::string> names;
+    within(gate.number(), [&] { names = interface_names(); });
+    const int index = choose_line(terms.lease_id, names);
+    const GateTraffic now = read_traffic(gate.number());
+    const std::string rules = meter_rules(terms, now) + guest_rules(guest_name(index), terms.lease_id, now);
+    if (!rules.empty()) load_rules(gate.number(), rules);
+    within(gate.number(), [&] { make_line(index, names.contains(waiting_name(index))); });
+    ready_[terms.lease_id] = index;
+}
+
+void NetworkGate::make_ready(const TrafficTerms& terms) {
+    const std::lock_guard lock(mutex_);
+    make_ready_locked(terms);
+}
+
 void NetworkGate::connect(std::int64_t pid, const TrafficTerms& terms) {
     const std::lock_guard lock(mutex_);
-    if (metered_.erase(terms.lease_id) == 0) open_locked();
+    if (!ready_.contains(terms.lease_id)) make_ready_locked(terms);
+    const int index = ready_.extract(terms.lease_id).mapped();
     const NetworkSpace gate(handle().string());
     const NetworkSpace guest(network_path_of(pid));
-    int index = 0;
-    within(gate.number(), [&] { index = lowest_free(interface_names(), guest_prefix, guests_max); });
-    const std::string name = fmt::format("{}{}", guest_prefix, index);
-    const LinkAddresses link = guest_addresses(index);
-    const GateTraffic now = read_traffic(gate.number());
-    load_rules(gate.number(), meter_rules(terms, now) + guest_rules(name, terms.lease_id, now));
-    batch(gate.number(), fmt::format("link add {} type veth peer name eth0 netns {}\n", name, pid) +
-                             link_commands(name, link.near_ipv4, link.near_ipv6));
-    batch(guest.number(), "link set lo up\n" + link_commands("eth0", link.far_ipv4, link.far_ipv6) +
-                              default_routes(link.near_ipv4, link.near_ipv6));
+    within(gate.number(), [&] { LinkSocket().move(waiting_name(index), guest.number(), guest_interface); });
+    within(guest.number(), [&] { configure_guest(guest_addresses(index)); });
 }
 
 void NetworkGate::meter(const TrafficTerms& terms) {
@@ -237,7 +307,6 @@ void NetworkGate::meter(const TrafficTerms& terms) {
     const NetworkSpace gate(handle().string());
     const std::string rules = meter_rules(terms, read_traffic(gate.number()));
     if (!rules.empty()) load_rules(gate.number(), rules);
-    metered_.insert(terms.lease_id);
 }
 
 std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id) {
@@ -251,7 +320,7 @@ std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id)
 
 void NetworkGate::forget(const std::string& lease_id) {
     const std::lock_guard lock(mutex_);
-    metered_.erase(lease_id);
+    ready_.erase(lease_id);
     if (!is_open()) return;
     const NetworkSpace gate(handle().string());
     const std::string rules = forget_rules(lease_id, read_traffic(gate.number()));
@@ -260,6 +329,7 @@ void NetworkGate::forget(const std::string& lease_id) {
 
 void NetworkGate::close() {
     const std::lock_guard lock(mutex_);
+    ready_.clear();
     while (::umount2(handle().c_str(), MNT_DETACH) == 0) {
     }
     std::error_code ignored;

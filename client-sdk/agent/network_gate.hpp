@@ -5,6 +5,9 @@
 //
 //   guest: eth0 ── g5 :gate: uplink ── fwup0 :host: the host's own routes
 //
+// A guest's line is made in the gate before the guest has a process, with its end `p5` beside it, which is
+// then given to the guest as its eth0.
+//
 // What each lease's guests send to the internet is counted and limited there, too (guest_traffic.hpp).
 //
 // It needs to be root, `ip` and `nft`. What it made stays when the agent ends, as containers do.
@@ -12,6 +15,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -38,6 +42,10 @@ class NetworkGate {
 
     /// Makes the gate and its rules, or puts what is there in order again.
     void open();
+    /// All that a guest of the lease needs and that can be had before it has a process, so that `connect`
+    /// has little left to do: its rules, and then its line. One that is never connected is the next
+    /// guest's.
+    void make_ready(const TrafficTerms& terms);
     /// Gives the network namespace of process `pid` an eth0 behind the gate, and only once the rules are in
     /// force. The interface goes with its namespace. What is sent there counts as the lease's.
     void connect(std::int64_t pid, const TrafficTerms& terms);
@@ -62,6 +70,8 @@ class NetworkGate {
     void make_rules(int gate);
     void forward_here() const;
     void open_locked();
+    [[nodiscard]] int choose_line(const std::string& lease_id, const std::set<std::string>& names) const;
+    void make_ready_locked(const TrafficTerms& terms);
     void batch(int network, const std::string& commands) const;
     void load_rules(int network, const std::string& rules) const;
     [[nodiscard]] GateTraffic read_traffic(int gate) const;
@@ -69,8 +79,8 @@ class NetworkGate {
 
     GateOptions options_;
     std::mutex mutex_;
-    std::string rules_in_force_;     ///< in the gate, as far as this process knows
-    std::set<std::string> metered_;  ///< leases for which all is in order, until a guest of theirs comes
+    std::string rules_in_force_;        ///< in the gate, as far as this process knows
+    std::map<std::string, int> ready_;  ///< by lease, the number of the line that its next guest gets
 };
 
 }  // namespace fallow::agent

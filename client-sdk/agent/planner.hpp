@@ -36,6 +36,8 @@ struct LeaseSeen {
     std::int64_t health_failures = 0;         ///< in a row
     std::int64_t use_sampled_boot_ms = 0;     ///< up to when it is known how busy it was
     std::int64_t busy_boot_ms = 0;            ///< when it was last busy, or that was not known
+    /// This process has made its container, and nothing has been done with that since.
+    bool guest_is_fresh = false;
 };
 
 /// The owner wants a card for itself: see owner_desk.hpp. It goes before anything that the server wants.
@@ -109,7 +111,7 @@ struct Action {
     std::string container_id;  ///< of remove_orphan
     StopCause cause = StopCause::none;
     std::int64_t until_boot_ms = 0;  ///< of reclaim and terminate: when the notice or grace is over
-    bool is_fresh = false;           ///< of start: the container was just seen, and has never run
+    bool is_fresh = false;           ///< of start: the container was just seen or made, and has never run
     friend bool operator==(const Action&, const Action&) = default;
 };
 

@@ -48,7 +48,7 @@ std::string read_file(const fs::path& path) {
     return std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
 }
 
-void write_file_atomically(const fs::path& path, std::string_view content, bool secret) {
+void write_file_atomically(const fs::path& path, std::string_view content, bool secret, bool synced) {
     const fs::path fresh = path.string() + ".new";
     ::unlink(fresh.c_str());  // one left by a killed writer may have wider permissions
     {
@@ -62,10 +62,10 @@ void write_file_atomically(const fs::path& path, std::string_view content, bool 
             if (n < 0) fail("cannot write", fresh);
             done += static_cast<std::size_t>(n);
         }
-        if (::fsync(fd.get()) != 0) fail("cannot sync", fresh);
+        if (synced && ::fsync(fd.get()) != 0) fail("cannot sync", fresh);
     }
     if (::rename(fresh.c_str(), path.c_str()) != 0) fail("cannot replace", path);
-    sync_folder(path.parent_path());
+    if (synced) sync_folder(path.parent_path());
 }
 
 StateFolder::StateFolder(fs::path root) : root_(fs::absolute(root)) {
@@ -130,10 +130,11 @@ std::optional<StateFolder::Acknowledged> StateFolder::acknowledged_heartbeat(
     return last;
 }
 
+/// Not synced: it means nothing to another boot of the host.
 void StateFolder::save_acknowledged_heartbeat(const std::string& boot_id, const Acknowledged& last) const {
-    write_file_atomically(
-        root_ / guard::heartbeat_file,
-        boot_id + " " + std::to_string(last.boot_ms) + " " + std::to_string(last.server_offset_ms) + "\n");
+    const std::string text =
+        boot_id + " " + std::to_string(last.boot_ms) + " " + std::to_string(last.server_offset_ms) + "\n";
+    write_file_atomically(root_ / guard::heartbeat_file, text, false, false);
 }
 
 std::vector<LeaseRecord> StateFolder::load_records(std::vector<std::string>& unreadable) const {
@@ -153,10 +154,14 @@ std::vector<LeaseRecord> StateFolder::load_records(std::vector<std::string>& unr
     return records;
 }
 
-void StateFolder::save_record(const LeaseRecord& record) const {
+bool StateFolder::has_record(const std::string& lease_id) const {
+    return fs::exists(lease_folder(lease_id) / "record.json");
+}
+
+void StateFolder::save_record(const LeaseRecord& record, bool synced) const {
     const fs::path folder = lease_folder(record.desired.lease_id);
     fs::create_directories(folder);
-    write_file_atomically(folder / "record.json", encode_record(record), true);
+    write_file_atomically(folder / "record.json", encode_record(record), true, synced);
 }
 
 LogPosition StateFolder::log_position(const std::string& lease_id) const {

@@ -1,6 +1,6 @@
 // The agent's state folder: who this host is, and one small record per lease. Every write is a new file,
-// synced, renamed over the old one: after a kill at any moment a reader finds the old content or the new,
-// never a mixture.
+// synced unless it is said otherwise, renamed over the old one: after a kill at any moment a reader finds
+// the old content or the new, never a mixture.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,10 @@
 namespace fallow::agent {
 
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
-/// `secret` files are readable by their owner alone from their first moment.
-void write_file_atomically(const std::filesystem::path& path, std::string_view content,
-                           bool secret = false);
+/// `secret` files are readable by their owner alone from their first moment. One that is not `synced` is
+/// there after a kill, but perhaps not when the host was cut off from its power.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content, bool secret = false,
+                           bool synced = true);
 
 /// What enrolment yielded.
 struct Identity {
@@ -75,7 +76,8 @@ class StateFolder {
 
     /// All records; one that cannot be read is left out and its path put into `unreadable`.
     [[nodiscard]] std::vector<LeaseRecord> load_records(std::vector<std::string>& unreadable) const;
-    void save_record(const LeaseRecord& record) const;
+    [[nodiscard]] bool has_record(const std::string& lease_id) const;
+    void save_record(const LeaseRecord& record, bool synced = true) const;
     [[nodiscard]] LogPosition log_position(const std::string& lease_id) const;
     void save_log_position(const std::string& lease_id, const LogPosition& position) const;
     void forget(const std::string& lease_id) const;

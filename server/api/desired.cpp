@@ -92,19 +92,21 @@ void read_gangs(store::Transaction& tx, std::vector<DesiredLease>& leases) {
             if (item.lease.order == member.order && !wants_stop(item.lease)) item.gang.push_back(member);
 }
 
+/// Prepared, since a renter may be waiting for its job to start.
 std::vector<DesiredLease> read_desired(store::Transaction& tx, HostId host) {
     std::vector<DesiredLease> found;
-    for (auto& lease : store::read_all<market::Lease>(
-             tx.query("SELECT " + store::select_list<market::Lease>() +
-                          " FROM leases WHERE host_id = $1 AND NOT released ORDER BY allocated_at, id",
-                      host)))
+    const store::Parameters of_host{store::parameter_of(host)};
+    const std::string leases = "SELECT " + store::select_list<market::Lease>() +
+                               " FROM leases WHERE host_id = $1 AND NOT released ORDER BY allocated_at, id";
+    for (auto& lease : store::read_all<market::Lease>(tx.prepared("desired_leases", leases, of_host)))
         found.push_back({std::move(lease), {}, {}, {}});
     if (found.empty()) return found;
 
     const auto cards =
-        store::read_all<market::Card>(tx.query("SELECT " + store::select_list<market::Card>() +
-                                                   " FROM cards WHERE host_id = $1 ORDER BY index, id",
-                                               host));
+        store::read_all<market::Card>(tx.prepared("desired_cards",
+                                                  "SELECT " + store::select_list<market::Card>() +
+                                                      " FROM cards WHERE host_id = $1 ORDER BY index, id",
+                                                  of_host));
     std::vector<JobId> jobs;
     for (DesiredLease& item : found) {
         std::ranges::copy_if(cards, std::back_inserter(item.cards), [&](const market::Card& card) {
@@ -112,11 +114,12 @@ std::vector<DesiredLease> read_desired(store::Transaction& tx, HostId host) {
         });
         if (item.lease.job && !wants_stop(item.lease)) jobs.push_back(*item.lease.job);
     }
-    const auto specs = tx.query(
+    const auto specs = tx.prepared(
+        "desired_specs",
         "SELECT jobs.id, job_specs.document, jobs.max_duration_ms FROM jobs JOIN job_specs ON job_id = "
         "jobs.id "
         "WHERE jobs.id = ANY ($1::uuid[])",
-        jobs);
+        store::Parameters{store::parameter_of(jobs)});
     for (const auto& row : specs)
         for (DesiredLease& item : found)
             if (item.lease.job == store::read_cell<JobId>(row[0]) && !wants_stop(item.lease)) {

@@ -30,6 +30,7 @@ class EventStream : public PolledStream {
         tx.commit();
         for (const Event& event : page.events)
             chunk.text += server_sent_event(event.id, event.item.event, event_json(event));
+        chunk.is_all = !page.has_more;
         return chunk;
     }
 

@@ -73,9 +73,10 @@ std::string event_json(const Event& event) {
 EventPage EventReader::read(const JournalPosition& after, std::size_t limit) {
     std::vector<Found> found;
     EventPage page{{}, after, false};
+    const JournalPosition heads = head();
     JournalPosition looked;
     for (std::size_t stream = 0; stream < streams_.size(); ++stream)
-        looked[stream] = collect(stream, after[stream], limit, found);
+        looked[stream] = collect(stream, after[stream], heads[stream].sequence, limit, found);
     // Each stream's records rise in time, so a prefix of the merged list is a prefix of each.
     std::ranges::stable_sort(found, {}, [](const Found& item) { return item.event.at; });
     page.has_more = found.size() > limit;
@@ -85,23 +86,25 @@ EventPage EventReader::read(const JournalPosition& after, std::size_t limit) {
         page.events.push_back(std::move(found[i].event));
     }
     for (std::size_t stream = 0; stream < streams_.size() && !page.has_more; ++stream)
-        page.has_more = looked[stream].sequence < head_of(stream);
+        page.has_more = looked[stream].sequence < heads[stream].sequence;
     return page;
 }
 
-StreamPosition EventReader::collect(std::size_t stream, StreamPosition position, std::size_t limit,
-                                    std::vector<Found>& found) {
+StreamPosition EventReader::collect(std::size_t stream, StreamPosition position, std::int64_t newest,
+                                    std::size_t limit, std::vector<Found>& found) {
     // One past the limit tells that there is more.
     const std::size_t wanted = found.size() + limit + 1;
-    const std::int64_t last = std::min(head_of(stream), position.sequence + records_per_page);
+    const std::int64_t last = std::min(newest, position.sequence + records_per_page);
     const std::string seen_by = audience_ ? audience_->text() : "";
-    while (found.size() < wanted) {
+    const auto next = [&] {
+        return position.entry == whole_record ? position.sequence + 1 : position.sequence;
+    };
+    while (found.size() < wanted && next() <= last) {
         const auto rows = tx_.query(
             "SELECT seq, at, record FROM journal WHERE stream = $1 AND seq >= $2::bigint AND seq <= "
             "$3::bigint AND "
             "position($4 in record) > 0 ORDER BY seq LIMIT $5::bigint",
-            streams_[stream], position.entry == whole_record ? position.sequence + 1 : position.sequence,
-            last, seen_by, records_per_read);
+            streams_[stream], next(), last, seen_by, records_per_read);
         for (const auto& row : rows) {
             const auto sequence = store::read_cell<std::int64_t>(row[0]);
             auto items = parse_journal_record(store::read_cell<std::string>(row[2]));
@@ -124,14 +127,13 @@ bool EventReader::is_visible(const JournalItem& item) const {
     return !audience_ || std::ranges::find(item.organizations, *audience_) != item.organizations.end();
 }
 
-std::int64_t EventReader::head_of(std::size_t stream) {
-    const auto rows =
-        tx_.query("SELECT coalesce(max(seq), 0) FROM journal WHERE stream = $1", streams_[stream]);
-    return store::read_cell<std::int64_t>(rows[0][0]);
-}
-
 JournalPosition EventReader::head() {
-    return {StreamPosition{head_of(0), whole_record}, StreamPosition{head_of(1), whole_record}};
+    const auto rows = tx_.query(
+        "SELECT (SELECT coalesce(max(seq), 0) FROM journal WHERE stream = $1), "
+        "(SELECT coalesce(max(seq), 0) FROM journal WHERE stream = $2)",
+        streams_[0], streams_[1]);
+    return {StreamPosition{store::read_cell<std::int64_t>(rows[0][0]), whole_record},
+            StreamPosition{store::read_cell<std::int64_t>(rows[0][1]), whole_record}};
 }
 
 Result<JournalPosition> EventReader::resume(std::string_view event_id) {

@@ -73,10 +73,9 @@ class EventReader {
         std::size_t stream = 0;
         Event event;
     };
-    std::int64_t head_of(std::size_t stream);
-    /// What may be seen after `position`, and how far was looked.
-    StreamPosition collect(std::size_t stream, StreamPosition position, std::size_t limit,
-                           std::vector<Found>& found);
+    /// What may be seen after `position` up to the record `newest`, and how far was looked.
+    StreamPosition collect(std::size_t stream, StreamPosition position, std::int64_t newest,
+                           std::size_t limit, std::vector<Found>& found);
     bool is_visible(const JournalItem& item) const;
 
     store::Transaction& tx_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace fallow::api {
 namespace {
@@ -31,6 +32,7 @@ void PolledStream::next(std::function<void(std::optional<std::string>)> ready) {
     if (is_cancelled_ || is_ended_) return deliver(std::nullopt);
     heartbeat_at_ =
         engine::Hub::Clock::now() + std::chrono::milliseconds(services_.config.stream_heartbeat_ms);
+    if (std::exchange(has_read_all_, false)) return wait(seen_);
     start_read();
 }
 
@@ -64,7 +66,11 @@ void PolledStream::read_on(store::Connection& connection, std::uint64_t seen) {
         chunk.is_end = true;
     }
     if (chunk.is_end) is_ended_ = true;
-    if (!chunk.text.empty()) return deliver(std::move(chunk.text));
+    if (!chunk.text.empty()) {
+        seen_ = seen;
+        has_read_all_ = chunk.is_all;
+        return deliver(std::move(chunk.text));
+    }
     if (chunk.is_end) return deliver(std::nullopt);
     wait(seen);
 }

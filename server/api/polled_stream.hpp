@@ -24,11 +24,12 @@ class PolledStream : public http::ByteStream, public std::enable_shared_from_thi
     struct Chunk {
         std::string text;     ///< server-sent events; empty when there is nothing new
         bool is_end = false;  ///< nothing follows `text`
+        bool is_all = false;  ///< there was nothing more than `text`: the next read can wait for a change
     };
 
-    /// Reads that find nothing are `pause` apart on average, however often the topic changes; after a quiet
-    /// time a few follow each other at once. What another server may add to without a word in the journal
-    /// is looked at `refresh` after the last look anyway.
+    /// Reads that a change of the topic causes are `pause` apart on average, however often it changes;
+    /// after a quiet time a few follow each other at once. What another server may add to without a word in
+    /// the journal is looked at `refresh` after the last look anyway.
     PolledStream(Services& services, std::string topic, std::unique_ptr<StreamLimits::Place> place,
                  Millis pause, std::optional<Millis> refresh = std::nullopt);
 
@@ -59,6 +60,7 @@ class PolledStream : public http::ByteStream, public std::enable_shared_from_thi
     Ready ready_;  ///< empty while nobody waits
     std::optional<engine::Hub::Ticket> ticket_;
     std::uint64_t seen_ = 0;
+    bool has_read_all_ = false;  ///< as of `seen_`, with what was delivered last
     std::atomic<bool> is_cancelled_ = false;
     std::atomic<bool> is_ended_ = false;
 };

@@ -4,8 +4,11 @@ One server, one agent, one private Podman. The first job is run through a socket
 the engine; the bare runs repeat that very create request, with folders and names of their own, and the start, over
 the engine's own socket. Then both take turns: ours is timed from the sending of the order until the renter's event
 stream says `lease.running`, bare from the sending of the create until the answer to the start. Medians.
+With --stages also how far the agent was when, from its debug log.
 """
 import argparse
+import collections
+import datetime
 import http.client
 import json
 import os
@@ -91,8 +94,10 @@ class NotingSocket:
 class Bench(World):
     """The agent of `start_agent`, with the log of what it plans."""
 
+    stages = False
+
     def start_agent(self, name, *words):
-        level = ["--log-level", "debug"] if self.keep else []
+        level = ["--log-level", "debug"] if self.keep or self.stages else []
         return self.spawn(f"agent-{name}", [self.bin / "fallow-agent", *level, "run", "--state",
                                             self.folder / f"agent-{name}", "--engine-socket", self.engine_socket,
                                             "--runtime", "runc", "--measure-bytes", str(16 * 1024 * 1024), *words])
@@ -131,6 +136,7 @@ class Ours:
     def __init__(self, world, renter):
         self.buyer = Client(world, key=renter["key"])
         self.events = Events(world, renter["key"])
+        self.sent = {}  # by lease: when its order was sent, and its renter heard that it runs; the wall clock
 
     def run(self):
         """(ms until running, the lease's id), once the lease is over and its card free again."""
@@ -139,7 +145,7 @@ class Ours:
                 "job": {"image": IMAGE, "command": ["sleep", "0.2"], "max_duration_ms": 60_000}}
         deadline = time.monotonic() + 60
         while True:
-            begun = time.monotonic()
+            begun, sent = time.monotonic(), time.time()
             reply = self.buyer.call("POST", "/v1/orders", body)
             if reply.status == 201:
                 break
@@ -149,6 +155,7 @@ class Ours:
         lease = reply.body["lease"]["id"]
         self.events.wait(lambda e: e["type"] == "lease.running" and e["object"]["id"] == lease, "running", 60)
         taken = (time.monotonic() - begun) * 1000
+        self.sent[lease] = (sent, time.time())
         self.events.wait(lambda e: e["type"] == "job.succeeded", "the job's end", 60)
         return taken, lease
 
@@ -157,6 +164,27 @@ def spread(values):
     ordered = sorted(values)
     return {"p50": round(statistics.median(ordered), 2), "p90": round(ordered[int(len(ordered) * 0.9)], 2),
             "least": round(ordered[0], 2)}
+
+
+def print_stages(log, sent):
+    """What the agent logged of each lease before its renter heard that it runs: ms after the order, medians."""
+    found = collections.defaultdict(list)
+    for line in log.read_text(errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+            at = datetime.datetime.fromisoformat(entry["time"].replace("Z", "+00:00")).timestamp()
+            words = entry["message"].split()
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        for word in set(words) & sent.keys():
+            begun, heard = sent[word]
+            if at <= heard:
+                found[" ".join(w for w in words if w != word)].append((at - begun) * 1000)
+    heard = [(heard - begun) * 1000 for begun, heard in sent.values()]
+    rows = {stage: statistics.median(times) for stage, times in found.items() if len(times) * 2 >= len(sent)}
+    for stage, after in sorted([*rows.items(), ("its renter has heard that it runs", statistics.median(heard))],
+                               key=lambda row: row[1]):
+        print(f"{after:8.1f} ms  {stage}")
 
 
 def first_job(world, renter, noting):
@@ -170,9 +198,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--bin", default=str(SOURCE / "build/release/bin"))
     parser.add_argument("--keep", action="store_true", help="the folder, with a log of every step of the agent's")
+    parser.add_argument("--stages", action="store_true", help="also how far a lease is how long after its order")
     parser.add_argument("--out", default=str(SOURCE / "build/bench/dispatch.json"))
     options = parser.parse_args()
     with Bench(options.bin, keep=options.keep) as world:
+        world.stages = options.stages
         world.start_engine()
         world.make_image(IMAGE)
         world.start_server()
@@ -195,6 +225,8 @@ def main():
             taken["ours"].append(ours_ms)
             print(f"round {number - 1}: ours {ours_ms:.0f} ms, bare {bare_ms:.0f} ms", file=sys.stderr)
         assert agent.alive()
+        if options.stages:
+            print_stages(agent.log, ours.sent)
     ours, bare = spread(taken["ours"]), spread(taken["bare"])
     result = {"rounds": options.rounds, "ours_ms_p50": ours["p50"], "bare_ms_p50": bare["p50"],
               "added_ms_p50": round(ours["p50"] - bare["p50"], 2), "ours": ours, "bare": bare,

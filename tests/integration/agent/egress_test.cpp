@@ -2,6 +2,7 @@
 #include <fstream>
 
 #include "agent/container_runtime.hpp"
+#include "agent/link_socket.hpp"
 #include "egress_fixture.hpp"
 #include "guest_fixture.hpp"
 
@@ -224,4 +225,27 @@ TEST_CASE("without its rules in force no guest is left to be started") {
     for (const ContainerSeen& container : runtime.list())
         CHECK(container.lease_id != lease.lease_id);
     storage.wipe();
+}
+
+TEST_CASE("what the kernel refuses of a guest's line is said, and what was refused") {
+    const Network network = Network::fresh();
+    network.within([] {
+        LinkSocket kernel;
+        CHECK_THROWS_WITH(kernel.set_up("eth0"), Catch::Contains("no interface eth0"));
+        CHECK_THROWS_WITH(kernel.add_address("lo", "1.2.3", 30), Catch::Contains("not an address: 1.2.3"));
+        // Nothing leads to the gateway.
+        CHECK_THROWS_WITH(kernel.add_default_route("5.5.5.1"), Catch::Contains("no route by 5.5.5.1"));
+        CHECK_THROWS_WITH(kernel.add_default_route("2a01:db0::1"),
+                          Catch::Contains("no route by 2a01:db0::1"));
+        // The loopback of a namespace is its own.
+        CHECK_THROWS_WITH(kernel.move("lo", -1, "eth0"), Catch::Contains("lo cannot be moved"));
+        kernel.add_line("g5", "p5");
+        CHECK_THROWS_WITH(kernel.add_line("g5", "p6"), Catch::Contains("no line between interfaces g5"));
+        kernel.set_up("lo");  // and after a refusal it is heard as before
+        kernel.add_address("lo", "198.19.0.2", 30);
+        kernel.add_address("lo", "fd66:6c77:1::2", 64);
+    });
+    const Server server(network);
+    CHECK(network.reaches("198.19.0.2"));
+    CHECK(network.reaches("fd66:6c77:1::2"));
 }

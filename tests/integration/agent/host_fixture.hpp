@@ -62,8 +62,8 @@ class Host {
         task = std::make_unique<LeaseTask>(*context_, records[0]);
     }
 
-    LeaseRecord carry_out(ActionKind kind, StopCause cause = StopCause::none) {
-        task->carry_out({kind, task->seen().record.desired.lease_id, {}, cause});
+    LeaseRecord carry_out(ActionKind kind, StopCause cause = StopCause::none, bool is_fresh = false) {
+        task->carry_out({kind, task->seen().record.desired.lease_id, {}, cause, 0, is_fresh});
         // Every lane wakes the planner when it has become idle.
         std::unique_lock lock(mutex_);
         REQUIRE(changed_.wait_for(lock, std::chrono::milliseconds(patience_ms),

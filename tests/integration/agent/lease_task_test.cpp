@@ -68,6 +68,37 @@ TEST_CASE(
     CHECK_FALSE(std::filesystem::exists(host.state().lease_folder(started.desired.lease_id)));
 }
 
+TEST_CASE("a container counts as new until it is started, and with the agent alone that has made it") {
+    const bool is_another = GENERATE(false, true);
+    Host host;
+    host.adopt(a_lease("exit 5"));
+    CHECK_FALSE(host.task->seen().guest_is_fresh);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    CHECK(host.task->seen().guest_is_fresh);
+    if (is_another) {
+        host.restart();
+        CHECK_FALSE(host.task->seen().guest_is_fresh);
+    }
+    CHECK(host.carry_out(ActionKind::start, StopCause::none, !is_another).started);
+    CHECK_FALSE(host.task->seen().guest_is_fresh);
+    wait_for_end(id);
+    CHECK(host.carry_out(ActionKind::record_exit).exit->exit_code == 5);
+    CHECK(host.carry_out(ActionKind::remove).removed);
+}
+
+TEST_CASE("a new container that is gone when it is to be started is a failed start") {
+    Host host;
+    host.adopt(a_lease("sleep 60"));
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.engine().remove(id);
+    const LeaseRecord failed = host.carry_out(ActionKind::start, StopCause::none, true);
+    CHECK_FALSE(failed.started);
+    REQUIRE(failed.failure);
+    CHECK(failed.failure->reason == "start_failed");
+    CHECK(host.carry_out(ActionKind::remove).removed);
+    CHECK(host.guard.list().empty());
+}
+
 TEST_CASE("the guard freezes a running lease, its time stops, and it goes on when it is thawed") {
     Host host;
     DesiredLease lease = a_lease("while :; do sleep 0.05; done");

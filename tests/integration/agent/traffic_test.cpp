@@ -1,5 +1,8 @@
 // What guests send to the internet, with real packets through real rules in both families: counted,
 // limited, and kept.
+#include <set>
+
+#include "agent/network_space.hpp"
 #include "egress_fixture.hpp"
 #include "host_fixture.hpp"
 
@@ -251,6 +254,51 @@ TEST_CASE("guests are counted apart, also one that has the interface of another 
     gate.gate->forget("lease_3");
     CHECK_FALSE(later.network().reaches(public_ipv4));
     CHECK(other.network().reaches(public_ipv4));
+}
+
+TEST_CASE("lines that are made ready go to the guests of their leases, in whatever order these come") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    gate.gate->make_ready({"lease_1", 0, 5000});
+    gate.gate->make_ready({"lease_2", 0, 0});
+    gate.gate->make_ready({"lease_1", 0, 5000});  // once more, after a start that failed
+    const Nobody second;
+    const Nobody first;
+    gate.connect(second, {"lease_2", 0, 0});
+    gate.connect(first, {"lease_1", 0, 5000});
+    send(first.network(), sink, public_ipv4, 2);
+    CHECK(is_refused(second.network(), public_ipv4));
+    CHECK(sent_by(gate, "lease_1") == 2 * ipv4_packet_bytes);
+    CHECK(gate.gate->traffic_of("lease_2") == GuestTraffic{0, 0, true});
+    std::set<std::string> names;
+    gate.network().within([&] { names = interface_names(); });
+    CHECK(names.contains("g0"));
+    CHECK(names.contains("g1"));
+    for (const char* none : {"g2", "p0", "p1", "p2"})
+        CHECK_FALSE(names.contains(none));
+}
+
+TEST_CASE("a line whose guest never came is the next one's, and counts for that one alone") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    gate.gate->make_ready({"lease_1"});
+    const bool was_killed = GENERATE(true, false);
+    NetworkGate another(gate.options({}));
+    NetworkGate& next = was_killed ? another : *gate.gate;
+    if (!was_killed) next.forget("lease_1");
+    const Nobody guest;
+    next.connect(guest.pid(), {"lease_2", 0, 1500});
+    send(guest.network(), sink, public_ipv6, 1);
+    CHECK(is_refused(guest.network(), public_ipv6));
+    CHECK(next.traffic_of("lease_2") == GuestTraffic{ipv6_packet_bytes, 1500, true});
+    if (was_killed) CHECK(next.traffic_of("lease_1") == GuestTraffic{0, {}, false});
+    std::set<std::string> names;
+    gate.network().within([&] { names = interface_names(); });
+    CHECK(names.contains("g0"));
+    CHECK_FALSE(names.contains("p0"));
+    CHECK_FALSE(names.contains("g1"));
 }
 
 TEST_CASE("guests of before traffic was counted go on until they end") {

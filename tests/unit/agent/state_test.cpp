@@ -66,6 +66,11 @@ TEST_CASE("records are found again, and one that is broken hides no other") {
     const StateFolder state(folder.path());
     LeaseRecord record;
     record.desired.lease_id = lease_id;
+    record.container_id = "c0";
+    CHECK_FALSE(state.has_record(lease_id));
+    state.save_record(record, false);
+    CHECK(state.has_record(lease_id));
+    CHECK(mode_of(state.lease_folder(lease_id) / "record.json") == 0600);
     record.container_id = "c1";
     state.save_record(record);
     const std::string broken = "lease_00000000000000000000000002";
@@ -77,6 +82,7 @@ TEST_CASE("records are found again, and one that is broken hides no other") {
     CHECK(records[0] == record);
     CHECK(unreadable.size() == 1);
     state.forget(lease_id);
+    CHECK_FALSE(state.has_record(lease_id));
     CHECK(state.load_records(unreadable).empty());
 }
 
