@@ -135,8 +135,8 @@ Writer::Turn Writer::next_turn() const {
     if (slot_ == Slot::done) return Turn::commit_done;
     if (!leading_) return Turn::none;
     if (lost_ && slot_ == Slot::empty) return Turn::epoch_lost;
-    if (has_work()) return Turn::some_commands;
     if (slot_ == Slot::empty && !growing_.commands.empty()) return Turn::full_batch;
+    if (has_work()) return Turn::some_commands;
     return Turn::none;
 }
 
