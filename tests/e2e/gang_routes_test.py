@@ -24,10 +24,10 @@ class GangRoutes(RoutesTest):
         self.assert_problem(refused, 409, "no_match")
         removed = {row["constraint"]: row["removed"] for row in refused.body["explanation"]["constraints"]}
         self.assertEqual(removed.get("gang_network"), 4)
-        without = self.owner.post("/v1/orders", gang_order(self, product, job=self.job()), 201)
-        self.assertEqual(len(without["members"]), 2)
         self.assertEqual(self.found(f'product = "{product}" and gang_network'), 0)
         self.assertEqual(self.found(f'product = "{product}" and not gang_network'), 4)
+        without = self.owner.post("/v1/orders", gang_order(self, product, job=self.job()), 201)
+        self.assertEqual(len(without["members"]), 2)
 
     def found(self, query):
         return len(self.owner.get("/v1/search?limit=100&q=" + urllib.parse.quote(query))["items"])

@@ -131,7 +131,8 @@ TEST_CASE("a host that cheats gets through a guest to nothing behind it") {
         "link set lo up\naddr add 7.7.7.2/24 dev l0\nlink set l0 up\nroute add 198.19.255.0/27 via "
         "7.7.7.1\n");
     const Server at_behind(behind);
-    // Its own end sends whatever it likes to the other one.
+    // Its own end sends whatever it likes to the other one, and takes what comes back.
+    cheat.network().nft("flush ruleset\n");
     world.internet.within([&] {
         run_program({"/usr/bin/wg", "set", "fwg" + std::to_string(cheat.port()), "peer",
                      honest.public_key(), "allowed-ips", "0.0.0.0/0"});
