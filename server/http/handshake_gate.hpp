@@ -4,10 +4,10 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 namespace fallow::http {
 
@@ -16,32 +16,23 @@ class HandshakeGate {
     /// A place: the handshake is over when the last copy is gone.
     using Place = std::shared_ptr<void>;
     using Begin = std::function<void(Place)>;
-    /// Whether the peer has hung up.
-    using Gone = std::function<bool()>;
 
     explicit HandshakeGate(std::size_t under_way_max) : under_way_max_(under_way_max) {}
 
-    /// `begin` is called once, here or on the thread that frees a place; or by one that comes later,
-    /// without a place, when this one has `gone`. From any thread.
-    void enter(Begin begin, Gone gone = {});
+    /// `begin` is called once, here or on the thread that frees a place. From any thread.
+    void enter(Begin begin);
     /// Everybody may come in: the server stops.
     void open();
 
   private:
-    struct Waiting {
-        Begin begin;
-        Gone gone;
-    };
-
     void let_in();
     void leave();
-    void drop_gone();
 
     std::mutex mutex_;
     std::size_t under_way_max_;
     std::size_t under_way_ = 0;
     bool is_letting_in_ = false;  ///< some thread does, and looks again before it ends
-    std::deque<Waiting> waiting_;
+    std::vector<Begin> waiting_;
 };
 
 }  // namespace fallow::http

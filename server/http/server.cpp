@@ -133,11 +133,10 @@ void Server::Impl::accept(asio::ip::tcp::socket socket) {
         session = std::make_shared<Session>(connection, context, count >= bounds.connections_max);
         sessions.emplace(session.get(), session);
     }
-    const auto begin = [this, connection, session](HandshakeGate::Place place) {
+    handshakes.enter([this, connection, session](HandshakeGate::Place place) {
         if (connection->has_hung_up()) return forget(session.get());
         session->start(std::move(place), [this, key = session.get()] { forget(key); });
-    };
-    handshakes.enter(begin, [connection] { return connection->has_hung_up(); });
+    });
 }
 
 void Server::Impl::forget(const Session* session) {

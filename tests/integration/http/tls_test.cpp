@@ -1,10 +1,6 @@
 // Which handshakes succeed, and what the service learns of a client certificate.
 #include <catch2/catch.hpp>
 #include <ctime>
-#include <set>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "http/handshake_gate.hpp"
 #include "integration/http/support.hpp"
@@ -194,34 +190,6 @@ TEST_CASE("handshakes beyond the most at once wait, the newest first, and end wi
     CHECK(begun.empty());
     gate.open();
     CHECK(begun == std::vector<int>{5});
-    places.clear();
-}
-
-TEST_CASE("who has gone while it waited for its handshake is let go by those who come later",
-          "[http][tls]") {
-    HandshakeGate gate(1);
-    std::vector<std::string> seen;
-    std::vector<HandshakeGate::Place> places;
-    std::set<int> gone;
-    const auto enter = [&](int i) {
-        const auto begin = [&seen, &places, i](HandshakeGate::Place place) {
-            seen.push_back(std::to_string(i) + (place ? " begins" : " has gone"));
-            if (place) places.push_back(std::move(place));
-        };
-        gate.enter(begin, [&gone, i] { return gone.contains(i); });
-    };
-    for (int i = 0; i < 5; ++i)
-        enter(i);
-    CHECK(seen == std::vector<std::string>{"0 begins"});
-    gone = {1, 2, 3};
-    enter(5);
-    CHECK(seen == std::vector<std::string>{"0 begins", "1 has gone", "2 has gone"});
-    {
-        const auto leaving = std::exchange(places, {});  // whoever comes in is added to places
-    }
-    CHECK(seen.back() == "5 begins");
-    gate.open();
-    CHECK(seen.size() == 6);
     places.clear();
 }
 
