@@ -199,7 +199,7 @@ void Agent::run_heartbeat(std::stop_token stop) {
         std::int64_t next_ms = 0;
         try {
             const bool is_idle = !has_lease();
-            const auto turn = is_idle ? turns_.try_take() : std::unique_lock<std::mutex>();
+            const auto turn = is_idle ? turns_.take_soon() : LinkTurns::Turn();
             beat(turn.owns_lock() ? *link_ : own, is_idle ? rhythm.idle_interval_ms : rhythm.timeout_ms,
                  rhythm);
             failures = 0;
@@ -306,12 +306,12 @@ void Agent::run_desired(std::stop_token stop) {
     }
 }
 
-/// After a long-poll that failed. A heartbeat finds out at once whether the server is gone or just that
-/// connection; while it is gone the heartbeats alone try.
+/// After a long-poll that failed. A heartbeat finds out whether the server is gone or just that connection,
+/// at once where there is a lease; while it is gone the heartbeats alone try.
 void Agent::await_contact(Failure failure, std::stop_token stop) {
     if (failure == Failure::answered) return wait(next_try_ms(failure, 1), stop);
     const auto acknowledged = turns_.acknowledged();
-    beat_at_once();
+    if (has_lease()) beat_at_once();
     wait(with_jitter(try_again_ms), stop);
     turns_.wait_for_contact(acknowledged, stop);
 }

@@ -2,10 +2,12 @@
 // before the next heartbeat is due. So an idle host is one connection to the server and one handshake when
 // it comes back, and ten thousand of them are ten thousand.
 //
-// A heartbeat never waits for a long-poll: when its turn has not come by then it goes over a connection of
-// its own, as it always does while the host has a lease.
+// A heartbeat waits little for a late reply: a server that is slow because many come back would get another
+// handshake from each. Then it goes over a connection of its own, as it always does while the host has a
+// lease.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -13,20 +15,23 @@
 
 namespace fallow::agent {
 
+/// Well within the silence after which a host counts as lost.
+inline constexpr std::int64_t late_reply_ms_max = 2500;
+
 class LinkTurns {
   public:
     // --- the heartbeat's thread
 
-    /// Of the shared connection, if it is free.
-    [[nodiscard]] std::unique_lock<std::mutex> try_take() {
-        return std::unique_lock(link_, std::try_to_lock);
-    }
+    using Turn = std::unique_lock<std::timed_mutex>;
+
+    /// Of the shared connection, if it is free soon.
+    [[nodiscard]] Turn take_soon() { return Turn(link_, std::chrono::milliseconds(late_reply_ms_max)); }
     /// After each heartbeat: when the next one is due, and whether this one was acknowledged.
     void beaten(std::int64_t next_boot_ms, bool is_acknowledged);
 
     // --- the long-poll's thread
 
-    [[nodiscard]] std::unique_lock<std::mutex> take() { return std::unique_lock(link_); }
+    [[nodiscard]] Turn take() { return Turn(link_); }
     /// How long a long-poll may last so that it ends in time, `most_ms` at most. Waits while a heartbeat is
     /// about to be sent.
     [[nodiscard]] std::int64_t poll_ms(std::int64_t most_ms, std::stop_token stop);
@@ -37,7 +42,7 @@ class LinkTurns {
     void wait_for_contact(std::uint64_t seen, std::stop_token stop);
 
   private:
-    std::mutex link_;  ///< of the shared connection
+    std::timed_mutex link_;  ///< of the shared connection
     std::mutex mutex_;
     std::condition_variable_any changed_;
     std::int64_t next_beat_boot_ms_ = 0;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "agent/link_turns.hpp"
 #include "agent/return_policy.hpp"
 
 namespace fallow::bench {
@@ -65,6 +66,11 @@ milliseconds Agent::pause_after(int status, bool was_refused, int in_a_row) {
                                       .idle_return_ms = swarm_.idle_return_ms}));
 }
 
+/// A heartbeat that is due waits until then for the reply to the long-poll on its connection.
+Clock::time_point Agent::patience_ends() const {
+    return next_beat_ + milliseconds(agent::late_reply_ms_max);
+}
+
 milliseconds Agent::timeout() const {
     return milliseconds(is_idle() ? idle_heartbeat_ms : heartbeat_timeout_ms);
 }
@@ -95,13 +101,16 @@ void Agent::look() {
     if (beating_ != nullptr && now >= beat_sent_ + timeout()) beating_->give_up();
     if (is_polling_ && now >= poll_ends_) main_.give_up();
     if (beating_ == nullptr && now >= next_beat_) {
+        const bool waits = is_idle() && main_.is_busy() && now < patience_ends();
         Link& link = is_idle() && !main_.is_busy() ? main_ : second_;
         // A report is under way there: the heartbeat goes right after it.
-        if (!link.is_busy()) beat(link);
+        if (!waits && !link.is_busy()) beat(link);
     }
     report_next();
     poll();
-    auto next = beating_ != nullptr ? beat_sent_ + timeout() : next_beat_;
+    auto next = beating_ != nullptr ? beat_sent_ + timeout()
+                : next_beat_ > now  ? next_beat_
+                                    : patience_ends();
     if (is_polling_) next = std::min(next, poll_ends_);
     if (!reports_.empty() && !is_reporting_) next = std::min(next, next_report_);
     if (next_poll_ > now && !is_polling_ && !waits_for_contact_) next = std::min(next, next_poll_);
@@ -175,7 +184,7 @@ void Agent::on_poll(int status, std::string_view body) {
         next_poll_ = now + (status == 0 ? with_jitter(try_again_ms) : pause_after(status, false, 1));
         if (status == 0) {
             waits_for_contact_ = true;
-            next_beat_ = std::min(next_beat_, now);
+            if (!is_idle()) next_beat_ = std::min(next_beat_, now);
         }
     }
     look();

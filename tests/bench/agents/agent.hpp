@@ -88,6 +88,7 @@ class Agent {
     [[nodiscard]] milliseconds with_spread(std::int64_t least_ms, std::int64_t most_ms);
     [[nodiscard]] milliseconds within(agent::Pause pause);
     [[nodiscard]] milliseconds pause_after(int status, bool was_refused, int in_a_row);
+    [[nodiscard]] Clock::time_point patience_ends() const;
     [[nodiscard]] milliseconds timeout() const;
     [[nodiscard]] bool is_idle() const { return leases_.empty(); }
     Link& other(Link& link) { return &link == &main_ ? second_ : main_; }
