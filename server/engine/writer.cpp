@@ -130,6 +130,8 @@ bool Writer::has_work() const {
     return !queue_.empty() && growing_.commands.size() < config_.batch_max;
 }
 
+/// A batch that waits goes to an idle database before more is decided: as long as commands keep coming it
+/// would not go at all.
 Writer::Turn Writer::next_turn() const {
     const std::lock_guard lock(mutex_);
     if (slot_ == Slot::done) return Turn::commit_done;

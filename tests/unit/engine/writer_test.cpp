@@ -34,6 +34,17 @@ class Stepped {
         while (writer->decide()) {
         }
     }
+    /// Queues the making of an organization; `body` is the answer, once it is given.
+    void ask_for(const std::string& organization, std::string& body) {
+        Submission submission;
+        submission.command = market::CreateOrganization{organization, "DE"};
+        submission.caller = World::admin();
+        submission.encode = [](const Result<market::Outcome>& outcome) {
+            return Reply{201, outcome ? "made" : "refused"};
+        };
+        submission.done = [&body](const Reply& reply, bool) { body = reply.body; };
+        REQUIRE(writer->submit(std::move(submission)));
+    }
     Writer::Commit commit() {
         const Writer::Commit came = writer->commit();
         writer->settle();
@@ -166,14 +177,7 @@ TEST_CASE("A commit whose outcome is unknown is asked about until the journal te
     Stepped stepped{MemoryDatabase()};
     stepped.lead();
     std::string body;
-    Submission submission;
-    submission.command = market::CreateOrganization{"a", "DE"};
-    submission.caller = World::admin();
-    submission.encode = [](const Result<market::Outcome>& outcome) {
-        return Reply{201, outcome ? "made" : "refused"};
-    };
-    submission.done = [&](const Reply& reply, bool) { body = reply.body; };
-    REQUIRE(stepped.writer->submit(std::move(submission)));
+    stepped.ask_for("a", body);
     stepped.decide();
     stepped.database.script({Fate::lost_after});
     stepped.database.fail_reconnects(1);
@@ -220,4 +224,21 @@ TEST_CASE(
     };
     CHECK(pass(11) == market::JobState::queued);
     CHECK(pass(6) == market::JobState::assigned);
+}
+
+TEST_CASE("An idle database gets what was decided before more is") {
+    Stepped stepped{MemoryDatabase()};
+    stepped.lead();
+    std::string first;
+    std::string second;
+    stepped.ask_for("a", first);
+    REQUIRE(stepped.writer->decide());
+    stepped.ask_for("b", second);
+    REQUIRE(stepped.writer->decide());
+    CHECK(stepped.writer->has_batch());
+    CHECK(stepped.commit() == Writer::Commit::known);
+    CHECK(first == "made");
+    CHECK(second.empty());
+    stepped.run();
+    CHECK(second == "made");
 }
