@@ -144,7 +144,7 @@ void LinkSocket::ask(Request& request, const std::string& what) {
     if (error != 0) fail(-error, what);
 }
 
-void LinkSocket::add_line(const std::string& name, const std::string& other) {
+void LinkSocket::add_line(const std::string& name, int network, const std::string& other) {
     const ifinfomsg subject{};
     Request request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, subject);
     request.add(IFLA_IFNAME, name);
@@ -152,21 +152,12 @@ void LinkSocket::add_line(const std::string& name, const std::string& other) {
     request.add(IFLA_INFO_KIND, std::string("veth"));
     const std::size_t data = request.begin(IFLA_INFO_DATA);
     const std::size_t peer = request.begin(VETH_INFO_PEER, subject);
+    request.add(IFLA_NET_NS_FD, &network, sizeof network);
     request.add(IFLA_IFNAME, other);
     request.end(peer);
     request.end(data);
     request.end(what);
-    ask(request, "no line between interfaces " + name + " and " + other);
-}
-
-void LinkSocket::move(const std::string& name, int network, const std::string& new_name) {
-    ifinfomsg subject{};
-    subject.ifi_family = AF_UNSPEC;
-    subject.ifi_index = static_cast<int>(number_of_interface(name));
-    Request request(RTM_NEWLINK, 0, subject);
-    request.add(IFLA_NET_NS_FD, &network, sizeof network);
-    request.add(IFLA_IFNAME, new_name);
-    ask(request, "interface " + name + " cannot be moved into the guest's network namespace");
+    ask(request, "no line between interfaces " + name + " and the guest's " + other);
 }
 
 void LinkSocket::set_up(const std::string& name) {

@@ -15,11 +15,10 @@ class LinkSocket {
     LinkSocket(const LinkSocket&) = delete;
     LinkSocket& operator=(const LinkSocket&) = delete;
 
-    /// A line with these two ends (veth(4)), both of them here and down.
-    void add_line(const std::string& name, const std::string& other);
-    /// Into another namespace, which is held open there as `network`, and under another name. It has to be
-    /// down, and is down there.
-    void move(const std::string& name, int network, const std::string& new_name);
+    /// A line (veth(4)) from `name` here to `other` in the namespace that is held open as `network`, both
+    /// ends down. To move an end there later would take the kernel some 20 ms, in which it waits for all
+    /// that may still see it here.
+    void add_line(const std::string& name, int network, const std::string& other);
     void set_up(const std::string& name);
     /// In either family, also one that is there. One of IPv6 is used at once: nobody is asked whether it is
     /// free.

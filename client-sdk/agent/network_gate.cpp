@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -39,7 +38,6 @@ constexpr long nsfs_magic = 0x6e736673;
 }
 
 constexpr std::string_view guest_prefix = "g";
-constexpr std::string_view waiting_prefix = "p";  // the other end of a line that no guest has yet
 constexpr const char* guest_interface = "eth0";
 constexpr int ipv4_prefix = 30;  // of all lines
 constexpr int ipv6_prefix = 64;
@@ -50,22 +48,15 @@ int lowest_free(const std::set<std::string>& names, std::string_view prefix, int
     throw std::runtime_error("there are too many guest networks on this host");
 }
 
-/// 5 of "g5"; "gre0" may be there, too.
-std::optional<int> number_of(std::string_view name, std::string_view prefix) {
-    if (!name.starts_with(prefix)) return std::nullopt;
-    name.remove_prefix(prefix.size());
-    int number = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
-    return number;
+/// "g5"; "gre0" may be there, too.
+bool is_guest_name(std::string_view name) {
+    if (!name.starts_with(guest_prefix) || name.size() == guest_prefix.size()) return false;
+    name.remove_prefix(guest_prefix.size());
+    return name.find_first_not_of("0123456789") == name.npos;
 }
 
 std::string guest_name(int index) {
     return fmt::format("{}{}", guest_prefix, index);
-}
-
-std::string waiting_name(int index) {
-    return fmt::format("{}{}", waiting_prefix, index);
 }
 
 std::vector<std::string> addresses_here() {
@@ -127,12 +118,12 @@ std::string default_routes(const std::string& ipv4, const std::string& ipv6) {
 
 // A guest's line, without programs: its container waits for it.
 
-/// In the gate. Of one that is there, some may be missing.
-void make_line(int index, bool is_there) {
+/// In the gate.
+void make_line(int index, int guest) {
     const std::string name = guest_name(index);
     const LinkAddresses link = guest_addresses(index);
     LinkSocket kernel;
-    if (!is_there) kernel.add_line(name, waiting_name(index));
+    kernel.add_line(name, guest, guest_interface);
     kernel.add_address(name, link.near_ipv4, ipv4_prefix);
     if (has_ipv6()) kernel.add_address(name, link.near_ipv6, ipv6_prefix);
     kernel.set_up(name);
@@ -172,7 +163,7 @@ std::string NetworkGate::uncounted_guests(int gate) const {
     within(gate, [&] { names = interface_names(); });
     std::vector<std::string> guests;
     for (const std::string& name : names)
-        if (number_of(name, guest_prefix)) guests.push_back(name);
+        if (is_guest_name(name)) guests.push_back(name);
     return uncounted_rules(guests);
 }
 
@@ -258,31 +249,23 @@ void NetworkGate::open() {
     open_locked();
 }
 
-/// The number of the line that the lease's next guest gets: its own, one that waits for nobody (its guest
-/// never came, perhaps because the agent was killed), or one that is to be made.
-int NetworkGate::choose_line(const std::string& lease_id, const std::set<std::string>& names) const {
-    const auto own = ready_.find(lease_id);
-    if (own != ready_.end() && names.contains(waiting_name(own->second))) return own->second;
-    std::set<int> promised;
+/// The number of the line that the lease's next guest gets.
+int NetworkGate::choose_line(const std::string& lease_id, int gate) const {
+    if (const auto own = ready_.find(lease_id); own != ready_.end()) return own->second;
+    std::set<std::string> taken;
+    within(gate, [&] { taken = interface_names(); });
     for (const auto& [lease, index] : ready_)
-        promised.insert(index);
-    for (const std::string& name : names)
-        if (const auto index = number_of(name, waiting_prefix); index && !promised.contains(*index))
-            return *index;
-    return lowest_free(names, guest_prefix, guests_max);
+        taken.insert(guest_name(index));
+    return lowest_free(taken, guest_prefix, guests_max);
 }
 
-/// The rules first, and then the line that they are for.
 void NetworkGate::make_ready_locked(const TrafficTerms& terms) {
     open_locked();
     const NetworkSpace gate(handle().string());
-    std::set<std::string> names;
-    within(gate.number(), [&] { names = interface_names(); });
-    const int index = choose_line(terms.lease_id, names);
+    const int index = choose_line(terms.lease_id, gate.number());
     const GateTraffic now = read_traffic(gate.number());
     const std::string rules = meter_rules(terms, now) + guest_rules(guest_name(index), terms.lease_id, now);
     if (!rules.empty()) load_rules(gate.number(), rules);
-    within(gate.number(), [&] { make_line(index, names.contains(waiting_name(index))); });
     ready_[terms.lease_id] = index;
 }
 
@@ -297,7 +280,7 @@ void NetworkGate::connect(std::int64_t pid, const TrafficTerms& terms) {
     const int index = ready_.extract(terms.lease_id).mapped();
     const NetworkSpace gate(handle().string());
     const NetworkSpace guest(network_path_of(pid));
-    within(gate.number(), [&] { LinkSocket().move(waiting_name(index), guest.number(), guest_interface); });
+    within(gate.number(), [&] { make_line(index, guest.number()); });
     within(guest.number(), [&] { configure_guest(guest_addresses(index)); });
 }
 

@@ -5,8 +5,7 @@
 //
 //   guest: eth0 ── g5 :gate: uplink ── fwup0 :host: the host's own routes
 //
-// A guest's line is made in the gate before the guest has a process, with its end `p5` beside it, which is
-// then given to the guest as its eth0.
+// The rules for a guest's line are made before the guest has a process, and the line once it has one.
 //
 // What each lease's guests send to the internet is counted and limited there, too (guest_traffic.hpp).
 //
@@ -43,8 +42,7 @@ class NetworkGate {
     /// Makes the gate and its rules, or puts what is there in order again.
     void open();
     /// All that a guest of the lease needs and that can be had before it has a process, so that `connect`
-    /// has little left to do: its rules, and then its line. One that is never connected is the next
-    /// guest's.
+    /// has little left to do: the rules for its line. A lease that is never connected is to be forgotten.
     void make_ready(const TrafficTerms& terms);
     /// Gives the network namespace of process `pid` an eth0 behind the gate, and only once the rules are in
     /// force. The interface goes with its namespace. What is sent there counts as the lease's.
@@ -70,7 +68,7 @@ class NetworkGate {
     void make_rules(int gate);
     void forward_here() const;
     void open_locked();
-    [[nodiscard]] int choose_line(const std::string& lease_id, const std::set<std::string>& names) const;
+    [[nodiscard]] int choose_line(const std::string& lease_id, int gate) const;
     void make_ready_locked(const TrafficTerms& terms);
     void batch(int network, const std::string& commands) const;
     void load_rules(int network, const std::string& rules) const;

@@ -3,6 +3,7 @@
 
 #include "agent/container_runtime.hpp"
 #include "agent/link_socket.hpp"
+#include "agent/network_space.hpp"
 #include "egress_fixture.hpp"
 #include "guest_fixture.hpp"
 
@@ -237,10 +238,11 @@ TEST_CASE("what the kernel refuses of a guest's line is said, and what was refus
         CHECK_THROWS_WITH(kernel.add_default_route("5.5.5.1"), Catch::Contains("no route by 5.5.5.1"));
         CHECK_THROWS_WITH(kernel.add_default_route("2a01:db0::1"),
                           Catch::Contains("no route by 2a01:db0::1"));
-        // The loopback of a namespace is its own.
-        CHECK_THROWS_WITH(kernel.move("lo", -1, "eth0"), Catch::Contains("lo cannot be moved"));
-        kernel.add_line("g5", "p5");
-        CHECK_THROWS_WITH(kernel.add_line("g5", "p6"), Catch::Contains("no line between interfaces g5"));
+        const NetworkSpace here("/proc/thread-self/ns/net");
+        kernel.add_line("g5", here.number(), "p5");
+        for (const auto& [near, far] : {std::pair("g5", "p6"), std::pair("g6", "p5")})
+            CHECK_THROWS_WITH(kernel.add_line(near, here.number(), far),
+                              Catch::Contains(std::string("no line between interfaces ") + near));
         kernel.set_up("lo");  // and after a refusal it is heard as before
         kernel.add_address("lo", "198.19.0.2", 30);
         kernel.add_address("lo", "fd66:6c77:1::2", 64);
