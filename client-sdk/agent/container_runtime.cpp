@@ -73,6 +73,31 @@ bool may_have_network(EngineFlavour flavour, const ContainerOptions& options) {
     return false;
 }
 
+/// Podman writes a container's process number as soon as its namespaces are there, and is not ready with it
+/// for some time after.
+class PidFile {
+  public:
+    /// An empty folder: it is not known where that file will be.
+    PidFile(const std::string& containers_folder, const std::string& id) {
+        if (containers_folder.empty()) return;
+        path_ = std::filesystem::path(containers_folder) / id / "userdata" / "pidfile";
+        std::error_code error;
+        // Of an earlier run of the container.
+        if (std::filesystem::exists(path_, error) || error) path_.clear();
+    }
+    /// 0 when the container is made before it has come.
+    [[nodiscard]] std::int64_t await(const std::future<void>& made) const {
+        std::int64_t pid = 0;
+        while (!path_.empty() && pid == 0 && made.wait_for(look_pause) != std::future_status::ready)
+            std::ifstream(path_) >> pid;
+        return pid;
+    }
+
+  private:
+    static constexpr std::chrono::milliseconds look_pause{1};
+    std::filesystem::path path_;
+};
+
 std::string write_resolv_conf(const GuestFolders& folders, const std::string& text) {
     const std::filesystem::path path = std::filesystem::path(folders.notices) / "resolv.conf";
     std::ofstream file(path);
@@ -181,14 +206,20 @@ std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts
 void ContainerRuntime::connect(const std::string& id, const TrafficTerms& terms) {
     if (!gate_) return;
     try {
-        std::future<void> ready = std::async(std::launch::async, [&] {
-            gate_->make_ready(terms);
-            spdlog::debug("{} has its line", terms.lease_id);
+        const PidFile pid_file(host_.containers_folder, id);
+        std::future<void> made = std::async(std::launch::async, [&] {
+            engine_.prepare(id);
+            spdlog::debug("{} has its namespaces", terms.lease_id);
         });
-        prepared_ = {id, engine_.prepare(id)};
-        spdlog::debug("{} has its namespaces", terms.lease_id);
-        ready.get();
-        gate_->connect(prepared_.pid, terms);
+        gate_->make_ready(terms);
+        spdlog::debug("{} has its rules", terms.lease_id);
+        prepared_ = {id, pid_file.await(made)};
+        if (prepared_.pid != 0) gate_->connect(prepared_.pid, terms);
+        made.get();
+        if (prepared_.pid == 0) {
+            prepared_.pid = engine_.process_of(id);
+            gate_->connect(prepared_.pid, terms);
+        }
         spdlog::debug("{} has its network", terms.lease_id);
     } catch (const std::exception& error) {
         const std::string problem = error.what();
@@ -260,7 +291,8 @@ ContainersHere containers_here(const ContainerOptions& wanted) {
                             .runtime = options.runtime,
                             .user_namespace = may_have_user_namespace(facts.flavour, options),
                             .nofile_max = std::min(nofile_guest_max, hard_limit(RLIMIT_NOFILE)),
-                            .nproc_max = hard_limit(RLIMIT_NPROC)};
+                            .nproc_max = hard_limit(RLIMIT_NPROC),
+                            .containers_folder = facts.containers_folder};
     const auto gate = may_have_network(facts.flavour, options) ? options.gate : nullptr;
     const auto& private_images = options.private_images;
     return {.name = facts.name,

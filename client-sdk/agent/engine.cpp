@@ -116,15 +116,20 @@ EngineFacts Engine::facts() {
             facts.flavour = EngineFlavour::podman;
     facts.name = facts.flavour == EngineFlavour::podman ? "podman " : "docker ";
     facts.name += version.value("Version", "");
-    if (facts.flavour == EngineFlavour::podman) facts.runtime = podman_runtime();
+    if (facts.flavour == EngineFlavour::podman) ask_podman(facts);
     return facts;
 }
 
-std::string Engine::podman_runtime() {
+void Engine::ask_podman(EngineFacts& facts) {
     const sdk::HttpResponse response = line_.call("GET", "/v4.0.0/libpod/info");
     if (!response.ok()) throw_engine_error(response);
-    const json host = parse_or_throw(response).value("host", json::object());
-    return host.value("ociRuntime", json::object()).value("name", "");
+    const json info = parse_or_throw(response);
+    const json host = info.value("host", json::object());
+    facts.runtime = host.value("ociRuntime", json::object()).value("name", "");
+    const json store = info.value("store", json::object());
+    const std::string folder = store.value("runRoot", "");
+    if (!folder.empty())
+        facts.containers_folder = folder + "/" + store.value("graphDriverName", "") + "-containers";
 }
 
 std::vector<ContainerSeen> Engine::list(const std::string& host_id) {
@@ -216,9 +221,12 @@ std::string Engine::create(const GuestProfile& profile, EngineFlavour flavour) {
     return parse_or_throw(response).at("Id").get<std::string>();
 }
 
-std::int64_t Engine::prepare(const std::string& id) {
+void Engine::prepare(const std::string& id) {
     const sdk::HttpResponse response = line_.call("POST", "/v4.0.0/libpod/containers/" + id + "/init");
     if (!response.ok() && response.status != 304) throw_engine_error(response);
+}
+
+std::int64_t Engine::process_of(const std::string& id) {
     // In Podman's own words, which it does not have to put into Docker's first.
     const sdk::HttpResponse found = line_.call("GET", "/v4.0.0/libpod/containers/" + id + "/json");
     if (!found.ok()) throw_engine_error(found);

@@ -16,8 +16,10 @@ enum class EngineFlavour { docker, podman };
 
 struct EngineFacts {
     EngineFlavour flavour = EngineFlavour::docker;
-    std::string name;     ///< "podman 4.3.1", "docker 24.0.7"
-    std::string runtime;  ///< Podman's alone: what its service runs every container under, "runc" or "crun"
+    std::string name;  ///< "podman 4.3.1", "docker 24.0.7"
+    // Podman's alone
+    std::string runtime;            ///< what its service runs every container under, "runc" or "crun"
+    std::string containers_folder;  ///< where it keeps what it knows of those that run, a folder each
 };
 
 /// One thread at a time, like the HTTP client below it. Everything throws EngineError or
@@ -47,8 +49,10 @@ class Engine {
 
     /// The container's id. One of that name that is there already is removed.
     [[nodiscard]] std::string create(const GuestProfile& profile, EngineFlavour flavour);
-    /// Podman's alone: makes the container's namespaces without running anything in them; its process id.
-    [[nodiscard]] std::int64_t prepare(const std::string& id);
+    /// Podman's alone: makes the container's namespaces without running anything in them.
+    void prepare(const std::string& id);
+    /// Podman's alone: the process that keeps them.
+    [[nodiscard]] std::int64_t process_of(const std::string& id);
     void start(const std::string& id);
     [[nodiscard]] std::optional<ContainerInspection> inspect(const std::string& id);
     /// False when the container was not running.
@@ -63,7 +67,7 @@ class Engine {
     void logs(const std::string& id, bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop);
 
   private:
-    [[nodiscard]] std::string podman_runtime();
+    void ask_podman(EngineFacts& facts);
     bool act(const std::string& id, const std::string& verb);
 
     EngineLine line_;

@@ -32,6 +32,7 @@ struct HostFacts {
     bool user_namespace = true;  ///< the engine can give each container a user namespace of its own
     std::int64_t nofile_max = 1024;
     std::int64_t nproc_max = 1024;
+    std::string containers_folder = {};  ///< of the engine (EngineFacts); empty: not known
 };
 
 struct GuestProfile {

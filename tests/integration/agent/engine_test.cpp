@@ -17,6 +17,7 @@ TEST_CASE("the engine says what it is") {
     CHECK(facts.flavour == EngineFlavour::podman);
     CHECK(facts.name.starts_with("podman "));
     CHECK(facts.runtime == "runc");
+    CHECK(facts.containers_folder.ends_with("-containers"));
 }
 
 TEST_CASE("another runtime than Podman's service has is refused, and without a word its own is taken") {
