@@ -107,6 +107,8 @@ struct Leadership {
 struct Candidate {
     std::string name;
     std::string address;
+    /// Just started: who leads from the same address was a process before this one, and has ended.
+    bool is_new_there = false;
 };
 
 /// Everything a leader holds in memory. Ended leases that are released, final orders and final jobs are
@@ -163,8 +165,9 @@ class MarketStore {
   public:
     virtual ~MarketStore() = default;
 
-    /// Takes the leader row by compare-and-set when nobody holds it or its beat is older than `stale_after`
-    /// (database clock), and raises the epoch; nothing while another holder is fresh. Done before load().
+    /// Takes the leader row by compare-and-set when nobody holds it, its beat is older than `stale_after`
+    /// (database clock), or its holder has ended by what the candidate says, and raises the epoch; nothing
+    /// while another holder is fresh. Done before load().
     [[nodiscard]] virtual std::optional<Leadership> take_leadership(const std::string& market,
                                                                     const Candidate& candidate,
                                                                     Millis stale_after) = 0;

@@ -123,6 +123,7 @@ class Writer {
     Slot slot_ = Slot::empty;
 
     // of the deciding role
+    bool has_asked_for_row_ = false;
     std::deque<std::vector<Submission>> forced_;  ///< parts of failed batches, decided before the queue
     std::optional<market::State> state_;
     DecidedBatch growing_;

@@ -44,8 +44,11 @@ void Writer::confirm(Time asked) {
 /// The row is bumped before the state is read: from then on nobody else writes.
 bool Writer::take_row() {
     const Time asked = deps_.now();
-    const Candidate candidate{config_.holder, deps_.address ? deps_.address() : std::string()};
+    // Asked once: should two servers be given one address, neither takes the row from the other for ever.
+    const Candidate candidate{config_.holder, deps_.address ? deps_.address() : std::string(),
+                              !has_asked_for_row_};
     auto taken = deps_.store.take_leadership(config_.market, candidate, config_.stale_after);
+    has_asked_for_row_ = true;
     if (!taken) return false;
     leadership_ = std::move(*taken);
     const std::lock_guard lock(mutex_);

@@ -150,11 +150,12 @@ std::optional<Leadership> PostgresMarketStore::take_leadership(const std::string
             "UPDATE market_leader SET holder = $2, address = $4, epoch = epoch + 1, beat = "
             "clock_timestamp() "
             "WHERE market = $1 "
-            "AND (holder IS NULL OR beat < clock_timestamp() - $3::bigint * interval '1 millisecond') "
+            "AND (holder IS NULL OR beat < clock_timestamp() - $3::bigint * interval '1 millisecond' "
+            "OR ($5::boolean AND $4::text <> '' AND address = $4::text)) "
             "RETURNING epoch, seq, chain, "
             "coalesce((SELECT at FROM journal WHERE stream = market AND journal.seq = market_leader.seq), "
             "0)",
-            market, candidate.name, stale_after, candidate.address);
+            market, candidate.name, stale_after, candidate.address, candidate.is_new_there);
         tx.commit();
         if (taken.empty()) return std::nullopt;
         return Leadership{read_cell<std::int64_t>(taken[0][0]), read_cell<std::int64_t>(taken[0][1]),

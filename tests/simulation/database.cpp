@@ -16,14 +16,16 @@ void Database::start() {
     is_up_ = true;
 }
 
-std::optional<engine::Leadership> Database::take(const std::string& holder, Millis stale_after) {
+std::optional<engine::Leadership> Database::take(const engine::Candidate& candidate, Millis stale_after) {
     const bool is_fresh = world_.now() - beat_at_ <= stale_after;
-    if (!holder_.empty() && is_fresh) return std::nullopt;
-    holder_ = holder;
+    const bool has_ended = candidate.is_new_there && candidate.address == address_;
+    if (!holder_.empty() && is_fresh && !has_ended) return std::nullopt;
+    holder_ = candidate.name;
+    address_ = candidate.address;
     ++epoch_;
     beat_at_ = world_.now();
     taken_at_ = world_.now();
-    world_.note("{} leads with epoch {}", holder, epoch_);
+    world_.note("{} leads with epoch {}", holder_, epoch_);
     return engine::Leadership{epoch_, sequence_, chain_, journal_.empty() ? Time() : journal_.back().at};
 }
 
@@ -141,7 +143,7 @@ std::optional<engine::Leadership> Session::take_leadership(const std::string&,
                                                            const engine::Candidate& candidate,
                                                            Millis stale_after) {
     require_open();
-    return database_.take(candidate.name, stale_after);
+    return database_.take(candidate, stale_after);
 }
 
 bool Session::beat(const std::string&, std::int64_t epoch) {

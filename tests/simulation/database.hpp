@@ -50,7 +50,7 @@ class Database {
 
     // --- the sessions' side
 
-    std::optional<engine::Leadership> take(const std::string& holder, Millis stale_after);
+    std::optional<engine::Leadership> take(const engine::Candidate& candidate, Millis stale_after);
     bool beat(std::int64_t epoch);
     void give_up(std::int64_t epoch);
     [[nodiscard]] engine::LoadedMarket load() const;
@@ -77,6 +77,7 @@ class Database {
     std::uint64_t starts_ = 0;
     Time stalled_until_;
     std::string holder_;
+    std::string address_;
     std::int64_t epoch_ = 0;
     std::int64_t sequence_ = 0;
     std::string chain_;

@@ -63,6 +63,7 @@ void Server::on_boot() {
     deps.publish = [this](const std::string& topic) { publish(topic); };
     deps.now = [this] { return clock(); };
     deps.random = [this] { return world_.random.id(); };
+    deps.address = [this] { return name(); };
     deps.sign = [](const std::string& bytes) { return std::to_string(std::hash<std::string>{}(bytes)); };
     deps.log = [this](const std::string& level, const std::string& message) {
         world_.note("{} logs {}: {}", name(), level, message);

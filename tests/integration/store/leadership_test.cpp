@@ -50,6 +50,22 @@ TEST_CASE("the leader row has one holder while its beat is fresh, and every taki
     CHECK(again->epoch == 3);
 }
 
+TEST_CASE("a server that was started anew leads at once after its own earlier process", "[leader]") {
+    const std::string url = PostgresFixture::instance().fresh_database();
+    const auto before = store::make_market_store({.url = url});
+    const auto after = store::make_market_store({.url = url});
+    REQUIRE(before->take_leadership("main", {"a", "host:1", true}, hours(1)));
+    CHECK_FALSE(after->take_leadership("main", {"b", "host:2", true}, hours(1)));
+    CHECK_FALSE(after->take_leadership("main", {"b", "host:1", false}, hours(1)));
+    const auto taken = after->take_leadership("main", {"b", "host:1", true}, hours(1));
+    REQUIRE(taken);
+    CHECK(taken->epoch == 2);
+    CHECK_FALSE(before->beat("main", 1));
+    // Without an address nobody can be told from another.
+    REQUIRE(before->take_leadership("main", {"a", "", true}, Millis(-1000)));
+    CHECK_FALSE(after->take_leadership("main", {"b", "", true}, hours(1)));
+}
+
 TEST_CASE("a batch of a lost epoch or of another sequence is stale and writes nothing", "[leader]") {
     SeededDatabase database;
     const auto successor = store::make_market_store({.url = database.url});

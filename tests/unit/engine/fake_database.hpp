@@ -131,11 +131,14 @@ class FakeDatabase {
 
     // --- the stores' side
 
-    std::optional<engine::Leadership> take(const std::string& holder, Millis stale_after) {
+    std::optional<engine::Leadership> take(const engine::Candidate& candidate, Millis stale_after) {
         const std::lock_guard lock(mutex_);
         const bool is_fresh = Clock::now() - beat_at_ < std::chrono::milliseconds(stale_after.count);
-        if (usurped_ || (!holder_.empty() && is_fresh)) return std::nullopt;
-        holder_ = holder;
+        const bool has_ended =
+            candidate.is_new_there && !candidate.address.empty() && candidate.address == address_;
+        if (usurped_ || (!holder_.empty() && is_fresh && !has_ended)) return std::nullopt;
+        holder_ = candidate.name;
+        address_ = candidate.address;
         ++epoch_;
         beat_at_ = Clock::now();
         return engine::Leadership{epoch_, sequence_, chain_,
@@ -243,6 +246,7 @@ class FakeDatabase {
     bool beats_fail_ = false;
     bool offers_recent_keys_ = true;
     std::string holder_;
+    std::string address_;
     bool usurped_ = false;
     std::int64_t epoch_ = 0;
     std::int64_t sequence_ = 0;
@@ -256,7 +260,7 @@ class FakeStore final : public engine::MarketStore {
     std::optional<engine::Leadership> take_leadership(const std::string&,
                                                       const engine::Candidate& candidate,
                                                       Millis stale_after) override {
-        return database_.take(candidate.name, stale_after);
+        return database_.take(candidate, stale_after);
     }
     bool beat(const std::string&, std::int64_t epoch) override { return database_.beat(epoch); }
     void release_leadership(const std::string&, std::int64_t epoch) override { database_.give_up(epoch); }

@@ -26,9 +26,13 @@ class Stepped {
         deps.random = [this] { return RawId{9, ++ids_}; };
         deps.sign = [](const std::string&) { return std::string("signed"); };
         deps.warm = std::move(warm);
+        deps.address = [] { return std::string("here:1"); };
         writer.emplace(std::move(config), std::move(deps));
         REQUIRE(writer->take_row());
         writer->load();
+    }
+    void give_row_to(const std::string& address) {
+        REQUIRE(store_.take_leadership("main", {"another", address}, Millis(-1000)));
     }
     void decide() {
         while (writer->decide()) {
@@ -113,6 +117,16 @@ TEST_CASE("A leader that stood still blames no host for its own silence") {
         stepped.run();
         CHECK(is_lost() == (second == 15));
     }
+}
+
+TEST_CASE("A new process leads at once where its address led, and asks for that once") {
+    Stepped stepped{MemoryDatabase()};
+    stepped.give_row_to("here:1");
+    stepped.lead();
+    CHECK(stepped.database.holder() == "this");
+    stepped.give_row_to("here:1");
+    CHECK_FALSE(stepped.writer->take_row());
+    CHECK(stepped.database.holder() == "another");
 }
 
 TEST_CASE("A new leader gives idle hosts the time to come back, and those with leases none") {
