@@ -221,9 +221,20 @@ void Agent::beat_at_once() {
     changed_.notify_all();
 }
 
+/// When a heartbeat that is waited for could only be refused.
+void Agent::beat_later(std::int64_t ms) {
+    const std::lock_guard lock(mutex_);
+    beat_due_boot_ms_ = std::max(beat_due_boot_ms_, boot_clock_ms() + ms);
+    changed_.notify_all();
+}
+
 void Agent::wait_to_beat(std::int64_t ms, std::stop_token stop) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, stop, std::chrono::milliseconds(ms), [this] { return beat_at_once_; });
+    beat_due_boot_ms_ = boot_clock_ms() + ms;
+    std::int64_t due = 0;
+    while (!beat_at_once_ && !stop.stop_requested() && (due = beat_due_boot_ms_) > boot_clock_ms())
+        changed_.wait_for(lock, stop, std::chrono::milliseconds(due - boot_clock_ms()),
+                          [&] { return beat_at_once_ || beat_due_boot_ms_ != due; });
     beat_at_once_ = false;
 }
 
@@ -306,12 +317,16 @@ void Agent::run_desired(std::stop_token stop) {
     }
 }
 
-/// After a long-poll that failed. A heartbeat finds out whether the server is gone or just that connection,
-/// at once where there is a lease; while it is gone the heartbeats alone try.
+/// After a long-poll that failed. Where there is a lease, a heartbeat finds out at once whether the server
+/// is gone or just that connection. Without one it goes out when it is due, or with those of the other
+/// hosts that were refused, if nobody listens. While the server is gone the heartbeats alone try.
 void Agent::await_contact(Failure failure, std::stop_token stop) {
     if (failure == Failure::answered) return wait(next_try_ms(failure, 1), stop);
     const auto acknowledged = turns_.acknowledged();
-    if (has_lease()) beat_at_once();
+    if (has_lease())
+        beat_at_once();
+    else if (link_->is_refused())
+        beat_later(next_try_ms(Failure::refused, 1));
     wait(with_jitter(try_again_ms), stop);
     turns_.wait_for_contact(acknowledged, stop);
 }

@@ -156,6 +156,7 @@ class Agent {
     void wait(std::int64_t ms, std::stop_token stop);
     void wait_to_beat(std::int64_t ms, std::stop_token stop);
     void beat_at_once();
+    void beat_later(std::int64_t ms);
 
     AgentOptions options_;
     StateFolder state_;
@@ -193,6 +194,7 @@ class Agent {
     std::int64_t contact_since_boot_ms_ = 0;  ///< the first heartbeat since the server was out of reach
     std::int64_t asked_about_boot_ms_ = 0;    ///< the latest freeze that the server was asked about
     bool beat_at_once_ = false;
+    std::int64_t beat_due_boot_ms_ = 0;
     bool poll_at_once_ = true;                       ///< the next long-poll asks for an answer at once
     std::stop_source poll_stop_;                     ///< of the long-poll under way
     std::atomic<std::int64_t> server_offset_ms_;     ///< server's clock less the boot clock

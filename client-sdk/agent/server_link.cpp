@@ -20,6 +20,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t call_timeout_ms = 10'000;
+constexpr std::int64_t connect_timeout_ms = 2000;
 constexpr std::int64_t part_timeout_ms = 60'000;
 constexpr std::int64_t long_poll_slack_ms = 10'000;
 constexpr std::int64_t retry_after_s_max = 24 * 3600;
@@ -86,6 +87,10 @@ ServerLink::ServerLink(const StateFolder& state, std::function<std::int64_t()> s
     options_.unix_seconds = [now = std::move(server_unix_ms)] { return now() / 1000; };
     options_.client_certificate_file = state.certificate_file().string();
     options_.client_key_file = state.tls_key_file().string();
+}
+
+bool ServerLink::is_refused() const {
+    return sdk::is_refused(options_, connect_timeout_ms);
 }
 
 sdk::HttpClient& ServerLink::client() {

@@ -150,6 +150,8 @@ class ServerLink {
     /// clock, as the heartbeats know it.
     ServerLink(const StateFolder& state, std::function<std::int64_t()> server_unix_ms);
 
+    /// Any thread. Whether nobody listens there: no more than a connection is tried.
+    [[nodiscard]] bool is_refused() const;
     [[nodiscard]] EnrollReply enroll(const EnrollRequest& request);
     /// The new certificate chain, PEM.
     [[nodiscard]] std::string renew_certificate(const std::string& csr);

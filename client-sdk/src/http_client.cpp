@@ -382,4 +382,18 @@ HttpResponse HttpClient::stream(const HttpRequest& request, const OnHead& on_hea
     return impl_->perform(request, exchange);
 }
 
+bool is_refused(const HttpClientOptions& options, std::int64_t timeout_ms) {
+    constexpr std::string_view https = "https://";
+    start_curl_once();
+    const std::unique_ptr<CURL, EasyDeleter> handle(curl_easy_init());
+    if (!handle) return false;
+    set_connection(handle.get(), options);
+    std::string url = options.base_url;
+    if (url.starts_with(https)) url.replace(0, https.size(), "http://");
+    set_option(handle.get(), CURLOPT_URL, url.c_str());
+    set_option(handle.get(), CURLOPT_CONNECT_ONLY, 1L);
+    set_option(handle.get(), CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(timeout_ms));
+    return transport_error_kind(curl_easy_perform(handle.get())) == TransportErrorKind::refused;
+}
+
 }  // namespace fallow::sdk

@@ -121,4 +121,8 @@ class HttpClient {
     std::unique_ptr<Impl> impl_;
 };
 
+/// Whether nobody listens at the server's address: a connection without TLS is tried, and ended at once.
+/// False when that is not known after `timeout_ms`.
+[[nodiscard]] bool is_refused(const HttpClientOptions& options, std::int64_t timeout_ms);
+
 }  // namespace fallow::sdk

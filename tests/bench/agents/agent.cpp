@@ -184,9 +184,15 @@ void Agent::on_poll(int status, std::string_view body) {
         next_poll_ = now + (status == 0 ? with_jitter(try_again_ms) : pause_after(status, false, 1));
         if (status == 0) {
             waits_for_contact_ = true;
-            if (!is_idle()) next_beat_ = std::min(next_beat_, now);
+            if (is_idle()) return main_.probe([this](int, std::string_view) { on_probe(); });
+            next_beat_ = std::min(next_beat_, now);
         }
     }
+    look();
+}
+
+void Agent::on_probe() {
+    if (main_.was_refused()) next_beat_ = std::max(next_beat_, Clock::now() + pause_after(0, true, 1));
     look();
 }
 

@@ -80,6 +80,7 @@ class Agent {
     void on_beat(int status, std::string_view body);
     void poll();
     void on_poll(int status, std::string_view body);
+    void on_probe();
     void take_desired(std::string_view body);
     void report_next();
     void on_report(int status);

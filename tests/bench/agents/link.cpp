@@ -102,6 +102,10 @@ void Link::send(std::string request, Done done) {
     }
 }
 
+void Link::probe(Done done) {
+    send({}, std::move(done));
+}
+
 /// After an OpenSSL call that did not succeed: true when the socket has to become ready first.
 bool Link::wants_more(int result) {
     const int reason = SSL_get_error(ssl_.get(), result);
@@ -117,7 +121,7 @@ void Link::step() {
         socklen_t size = sizeof error;
         ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size);
         was_refused_ = error == ECONNREFUSED;
-        if (error != 0 || !make_tls()) return finish(0);
+        if (error != 0 || request_.empty() || !make_tls()) return finish(0);
         state_ = State::handshaking;
     }
     if (state_ == State::handshaking) {

@@ -51,6 +51,8 @@ class Link {
     [[nodiscard]] bool was_refused() const { return was_refused_; }
     /// Connects first if it has to. Not while busy. `done` may be called from within.
     void send(std::string request, Done done);
+    /// Connects, and hangs up: then `was_refused` is known. Not while busy or connected.
+    void probe(Done done);
     /// Whatever is under way fails.
     void give_up() { finish(0); }
     void on_ready();

@@ -120,6 +120,13 @@ TEST_CASE("failures have their kind") {
     SECTION("nobody listens") {
         HttpClient client = client_of(closed_url());
         CHECK(failure_of(client, request_of("GET", "/")) == TransportErrorKind::refused);
+        CHECK(is_refused(client.options(), 5000));
+    }
+    SECTION("somebody listens") {
+        ScriptedServer server({reply(200, "here")});
+        HttpClient client = client_of(server.url());
+        CHECK_FALSE(is_refused(client.options(), 5000));
+        CHECK(server.requests().empty());
     }
     SECTION("no such host") {
         HttpClient client = client_of("https://name.invalid");
