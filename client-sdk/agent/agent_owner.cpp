@@ -46,7 +46,8 @@ LeaseOnCard lease_on_card(const LeaseSeen& seen, std::int64_t now) {
             .thousandths = r.desired.thousandths,
             .paid_ahead_ms = left(paid, now),
             .term_left_ms = left(r.desired.run_until_boot_ms, now),
-            .ends_in_ms = left(ends, now)};
+            .ends_in_ms = left(ends, now),
+            .container_id = r.container_id};
 }
 
 /// By the host's own clock and zone: the owner writes windows as the clock on the wall has them.

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 
 #include <iostream>
@@ -158,6 +159,18 @@ std::optional<Verification> CardProbe::verify(const CardFacts& card, std::stop_t
     const Measurement measured = measurement_from(result);
     const CatalogModel* const model = find_catalog_model(card.product, measured.memory.kept_bytes);
     return judge(card, measured, model, wall_clock_ms());
+}
+
+std::map<std::string, std::vector<CardProcess>> CardProbe::processes(std::stop_token stop) {
+    const WatchLimits& limits = options_.find_limits;
+    std::vector<std::string> problems;
+    const json result = result_of(run({"nvml"}, limits, std::move(stop)), limits);
+    std::map<std::string, std::vector<CardProcess>> processes;
+    for (CardFacts& card : library_from(result, "NVML", problems).cards)
+        if (card.moment.processes) processes.emplace(card.uuid, std::move(*card.moment.processes));
+    for (const std::string& problem : problems)
+        spdlog::warn("the processes on NVIDIA's cards are not known: {}", problem);
+    return processes;
 }
 
 int answer_probe(const ProbeRequest& request) {

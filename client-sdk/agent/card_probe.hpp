@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -55,6 +56,9 @@ class CardProbe final : public CardSource {
 
     [[nodiscard]] FoundCards find(std::stop_token stop) override;
     [[nodiscard]] std::optional<Verification> verify(const CardFacts& card, std::stop_token stop) override;
+    /// Those that are on NVIDIA's cards now, by the cards' uuids; a card of which NVML does not tell is not
+    /// there.
+    [[nodiscard]] std::map<std::string, std::vector<CardProcess>> processes(std::stop_token stop);
 
   private:
     WatchedProcess run(const std::vector<std::string>& words, const WatchLimits& limits,

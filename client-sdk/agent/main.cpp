@@ -331,6 +331,10 @@ CLI::App* add_owner(CLI::App& app, const char* name, const char* what, OwnerArgu
     command->add_option("--state", arguments.take.state_folder, "The folder of the running agent")
         ->required()
         ->check(CLI::ExistingDirectory);
+    command
+        ->add_option("--nvml-library", arguments.take.nvml_library,
+                     "NVIDIA's management library, which tells of the processes on a card")
+        ->capture_default_str();
     return command;
 }
 
@@ -368,7 +372,7 @@ void add_owners(CLI::App& app, OwnerArguments& arguments) {
 
 /// Nothing when it was none of the owner's commands.
 std::optional<int> run_owner(const CLI::App& app, const OwnerArguments& arguments) {
-    if (app.got_subcommand("status")) return show_status(arguments.take.state_folder);
+    if (app.got_subcommand("status")) return show_status(arguments.take);
     if (app.got_subcommand("reclaim")) return reclaim_card(arguments.take);
     if (app.got_subcommand("release"))
         return release_card(arguments.take.state_folder, arguments.take.card);
