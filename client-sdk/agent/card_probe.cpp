@@ -60,6 +60,10 @@ json answer_amdgpu(const ProbeRequest& request) {
     return {{"there", true}, {"cards", json::parse(encode_cards(amdgpu_cards(request.drm_folder)))}};
 }
 
+json answer_rocm(const ProbeRequest& request) {
+    return {{"there", true}, {"cards", json::parse(encode_cards(rocm_cards(request.rocm_library)))}};
+}
+
 json answer_opencl(const ProbeRequest& request) {
     const auto api = load_opencl(request.opencl_library);
     return {{"there", api.has_value()},
@@ -120,7 +124,8 @@ WatchedProcess CardProbe::run(const std::vector<std::string>& words, const Watch
          {options_.program.string(), std::string("probe"), std::string("--nvml-library"),
           options_.nvml_library, std::string("--opencl-library"), options_.opencl_library,
           std::string("--measure-bytes"), std::to_string(options_.cpu_bytes_max),
-          std::string("--drm-folder"), options_.drm_folder})
+          std::string("--drm-folder"), options_.drm_folder, std::string("--rocm-library"),
+          options_.rocm_library})
         all.push_back(word);
     all.insert(all.end(), words.begin(), words.end());
     WatchedProcess process = run_watched(all, limits, std::move(stop));
@@ -135,7 +140,8 @@ FoundCards CardProbe::find(std::stop_token stop) {
         return library_from(result_of(run({what}, limits, stop), limits), name, found.problems);
     };
     const Library nvml = ask("nvml", "NVML");
-    const Library amdgpu = ask("amdgpu", "amdgpu");
+    Library amdgpu = ask("amdgpu", "amdgpu");
+    if (!amdgpu.cards.empty()) fill_in(amdgpu.cards, ask("rocm", "ROCm").cards);
     const Library opencl = ask("opencl", "OpenCL");
     std::vector<CardFacts> vendors = nvml.cards;
     vendors.insert(vendors.end(), amdgpu.cards.begin(), amdgpu.cards.end());
@@ -180,6 +186,7 @@ int answer_probe(const ProbeRequest& request) {
         answer = request.what == "nvml"     ? answer_nvml(request)
                  : request.what == "opencl" ? answer_opencl(request)
                  : request.what == "amdgpu" ? answer_amdgpu(request)
+                 : request.what == "rocm"   ? answer_rocm(request)
                                             : answer_verify(request);
     } catch (const std::exception& error) {
         answer = {{"error", std::string("failed: ") + error.what()}};
