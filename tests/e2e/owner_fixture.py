@@ -4,7 +4,7 @@ import os
 import subprocess
 import unittest
 
-from world import Events, World
+from world import SOURCE, Events, World
 
 IMAGE = "localhost/fallow-e2e:1"
 NEVER_ENDS = ["/bin/sh", "-c", "trap 'echo told; cat $FALLOW_NOTICE_FILE' TERM; while true; do sleep 0.1; done"]
@@ -57,16 +57,30 @@ class OwnersHost(unittest.TestCase):
             lambda e: e["object"]["id"] == self.card and e["data"].get("state") == state, f"a card that is {state}",
             seconds)
 
+    def owners_words(self, command, *words):
+        return [str(self.world.bin / "fallow-agent"), command, "--state", str(self.world.folder / "agent-alpha"),
+                *words]
+
     def owner(self, *words):
-        return subprocess.run([str(self.world.bin / "fallow-agent"), words[0], "--state",
-                               str(self.world.folder / "agent-alpha"), *words[1:]],
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+        return subprocess.run(self.owners_words(*words), capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              timeout=120)
+
+    def restart_agent(self, *words):
+        next(p for p in self.world.processes if p.name == "agent-alpha" and p.alive()).stop()
+        self.world.start_agent("alpha", *words)
 
     def owners_program(self):
         """The command line of a program that is called fallow-owners and goes on until it is killed."""
         program = self.world.folder / "fallow-owners"
         program.symlink_to("/bin/sleep")
         return [str(program), "300"]
+
+    def fake_nvml(self, processes):
+        """A stand-in for NVIDIA's library; the file says which processes are on the first card, GPU-one."""
+        library = str(self.world.folder / "fake_nvml.so")
+        subprocess.run(["cc", "-shared", "-fPIC", f'-DFAKE_PROCESSES="{processes}"', "-o", library,
+                        str(SOURCE / "tests/unit/agent/fake_nvml.c")], check=True)
+        return library
 
     def logs(self, job):
         items = self.world.get(f"/v1/jobs/{job}/logs", self.renter["key"])["items"]

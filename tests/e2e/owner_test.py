@@ -33,9 +33,7 @@ class Owner(OwnersHost):
         self.assertRegex(self.logs(job), NOTICE_TOLD)
 
         # Nothing is placed on it, across a restart of the agent, until it is released.
-        agent = next(p for p in self.world.processes if p.name == "agent-alpha" and p.alive())
-        agent.stop()
-        self.world.start_agent("alpha")
+        self.restart_agent()
         self.world.until(lambda: self.owner("status").returncode == 0, "the agent to answer its owner")
         self.assertIn("yours until you release it", self.owner("status").stdout)
         standing = self.order(["/bin/true"], fill_or_kill=False)
@@ -53,19 +51,34 @@ class Owner(OwnersHost):
         self.assert_reclaimed(lease)
         self.await_card("present")
 
+    def test_a_command_waits_until_the_driver_has_taken_a_guests_memory_back(self):
+        processes = self.world.folder / "processes"
+        processes.write_text("c 999999999 4294967296\n")  # it has ended, and the driver has it still
+        nvml = ("--nvml-library", self.fake_nvml(processes))
+        self.restart_agent(*nvml)
+
+        def await_status(text):
+            self.world.until(lambda: text in self.owner("status", *nvml).stdout, text, 90)
+
+        await_status("process 999999999 (has ended): 4.0 GiB")
+        with subprocess.Popen(self.owners_words("own", *nvml, "GPU-one", "--", "echo", "mine"),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as own:
+            await_status("(GPU-one): yours until your command ends")
+            self.assertIsNone(own.poll())
+            processes.write_text("")
+            self.assertEqual(own.communicate(timeout=60)[0], "mine\n")
+        self.assertEqual(own.returncode, 0)
+        self.restart_agent()
+
     def test_a_program_of_the_owners_ends_the_lease_and_keeps_the_card(self):
-        policy = self.policy_words('[[card]]\nnever_while = ["fallow-owners"]\n')
-        agent = next(p for p in self.world.processes if p.name == "agent-alpha" and p.alive())
-        agent.stop()
-        agent = self.world.start_agent("alpha", *policy)
+        self.restart_agent(*self.policy_words('[[card]]\nnever_while = ["fallow-owners"]\n'))
         _, lease = self.running(NEVER_ENDS)
         with subprocess.Popen(self.owners_program()) as owners:
             self.await_card("withheld")
             self.assert_reclaimed(lease)
             self.assertIn("kept back, fallow-owners runs", self.owner("status").stdout)
             owners.kill()
-        agent.stop()
-        self.world.start_agent("alpha")
+        self.restart_agent()
         self.await_card("present")
 
 
