@@ -18,11 +18,6 @@ UNTIL_IDLE_S = 180
 class Harvest(OwnersHost):
     policy = POLICY
 
-    def await_next(self, state, seconds=90):
-        """What was seen before does not count."""
-        self.seller_events.seen.clear()
-        self.await_card(state, seconds)
-
     def cards_free(self):
         return self.world.get("/v1/listings/" + self.listing["id"], self.renter["key"])["cards_free"]
 
@@ -47,7 +42,7 @@ class Harvest(OwnersHost):
 
     def test_an_idle_card_is_rented_out_until_its_owner_comes_and_again_afterwards(self):
         job, order = self.waiting(NEVER_ENDS)
-        self.await_next("present", UNTIL_IDLE_S)
+        self.await_card("present", UNTIL_IDLE_S)
         self.await_object(order, "order.filled")
         self.await_object(job, "job.running")
         lease = self.lease_of(order)
@@ -55,7 +50,7 @@ class Harvest(OwnersHost):
         self.assertEqual(len(self.containers_of(lease)), 1)
 
         owners = self.owners_at_work()
-        self.await_next("withheld")
+        self.await_card("withheld")
         self.assert_reclaimed(lease)
         self.assertRegex(self.logs(job), NOTICE_TOLD)
         self.assertEqual(self.containers_of(lease), [])
@@ -67,7 +62,7 @@ class Harvest(OwnersHost):
         owners.wait()
         self.world.until(lambda: "kept back, fallow-owners ran 0 min ago" in self.owner("status").stdout,
                          "the agent to see that its owner has gone")
-        self.await_next("present", UNTIL_IDLE_S)
+        self.await_card("present", UNTIL_IDLE_S)
         self.await_object(later, "order.filled")
         self.await_object(self.lease_of(later), "lease.released")
         self.assertEqual(self.cards_free(), 1)

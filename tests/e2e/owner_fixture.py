@@ -53,6 +53,8 @@ class OwnersHost(unittest.TestCase):
                                        f"{identity} {kind}", seconds)
 
     def await_card(self, state, seconds=90):
+        """What came before the last that was waited for does not count."""
+        self.seller_events.seen.clear()
         return self.seller_events.wait(
             lambda e: e["object"]["id"] == self.card and e["data"].get("state") == state, f"a card that is {state}",
             seconds)
