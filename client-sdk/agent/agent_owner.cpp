@@ -46,7 +46,8 @@ LeaseOnCard lease_on_card(const LeaseSeen& seen, std::int64_t now) {
             .thousandths = r.desired.thousandths,
             .paid_ahead_ms = left(paid, now),
             .term_left_ms = left(r.desired.run_until_boot_ms, now),
-            .ends_in_ms = left(ends, now)};
+            .ends_in_ms = left(ends, now),
+            .container_id = r.container_id};
 }
 
 /// By the host's own clock and zone: the owner writes windows as the clock on the wall has them.
@@ -196,6 +197,7 @@ void Agent::apply_policy(UseSampler& sampler, std::map<std::string, CardHistory>
         if (!seen.record.container_id.empty()) containers.push_back(seen.record.container_id);
     const std::set<std::string> programs = running_programs(containers);
     const auto percents = sampler.percents(cards);
+    const auto users = sampler.users(cards, containers);
     const std::int64_t now = boot_clock_ms();
     std::vector<CardDecision> decisions;
     std::vector<bool> is_leased;
@@ -213,6 +215,7 @@ void Agent::apply_policy(UseSampler& sampler, std::map<std::string, CardHistory>
                             .is_leased = is_leased.back()};
         if (const auto percent = percents.find(card.uuid); percent != percents.end())
             moment.sample.percent = percent->second;
+        if (const auto user = users.find(card.uuid); user != users.end()) moment.sample.user = user->second;
         for (const std::string& program : rules->never_while)
             if (programs.contains(program)) moment.sample.process = program;
         decisions.push_back(decide(*rules, histories[card.uuid], moment));

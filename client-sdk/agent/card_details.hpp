@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "agent/card_processes.hpp"
 
 namespace fallow::agent {
 
@@ -27,6 +30,7 @@ struct CardMoment {
     std::optional<std::int64_t> clock_mhz = {};
     std::optional<std::int64_t> pcie_generation = {};  ///< an idle card may have lowered it
     std::optional<std::int64_t> pcie_width = {};
+    std::optional<std::vector<CardProcess>> processes = {};  ///< that are on it
     friend bool operator==(const CardMoment&, const CardMoment&) = default;
 };
 

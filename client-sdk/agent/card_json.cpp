@@ -110,12 +110,38 @@ CardDetails details_from(const json& object) {
             .mig_parent = optional_from<std::string>(object, "mig_parent")};
 }
 
+json processes_json(const std::optional<std::vector<CardProcess>>& processes) {
+    if (!processes) return nullptr;
+    json list = json::array();
+    for (const CardProcess& process : *processes)
+        list.push_back({{"pid", process.pid},
+                        {"used_bytes", or_null(process.used_bytes)},
+                        {"computes", process.computes},
+                        {"program", process.program},
+                        {"container", process.container}});
+    return list;
+}
+
+std::optional<std::vector<CardProcess>> processes_from(const json& object) {
+    const auto found = object.find("processes");
+    if (found == object.end() || found->is_null()) return std::nullopt;
+    std::vector<CardProcess> processes;
+    for (const json& item : *found)
+        processes.push_back({.pid = item.at("pid").get<std::int64_t>(),
+                             .used_bytes = optional_from<std::int64_t>(item, "used_bytes"),
+                             .computes = item.at("computes").get<bool>(),
+                             .program = item.at("program").get<std::string>(),
+                             .container = item.at("container").get<std::string>()});
+    return processes;
+}
+
 json moment_json(const CardMoment& moment) {
     return {{"power_watts", or_null(moment.power_watts)},
             {"temperature_celsius", or_null(moment.temperature_celsius)},
             {"clock_mhz", or_null(moment.clock_mhz)},
             {"pcie_generation", or_null(moment.pcie_generation)},
-            {"pcie_width", or_null(moment.pcie_width)}};
+            {"pcie_width", or_null(moment.pcie_width)},
+            {"processes", processes_json(moment.processes)}};
 }
 
 CardMoment moment_from(const json& object) {
@@ -123,7 +149,8 @@ CardMoment moment_from(const json& object) {
             .temperature_celsius = optional_from<std::int64_t>(object, "temperature_celsius"),
             .clock_mhz = optional_from<std::int64_t>(object, "clock_mhz"),
             .pcie_generation = optional_from<std::int64_t>(object, "pcie_generation"),
-            .pcie_width = optional_from<std::int64_t>(object, "pcie_width")};
+            .pcie_width = optional_from<std::int64_t>(object, "pcie_width"),
+            .processes = processes_from(object)};
 }
 
 /// What the server is told of a verification: the verdict, and not how it was come to.

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 #include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/prctl.h>
 
 #include <iostream>
@@ -57,6 +58,10 @@ json answer_nvml(const ProbeRequest& request) {
 
 json answer_amdgpu(const ProbeRequest& request) {
     return {{"there", true}, {"cards", json::parse(encode_cards(amdgpu_cards(request.drm_folder)))}};
+}
+
+json answer_rocm(const ProbeRequest& request) {
+    return {{"there", true}, {"cards", json::parse(encode_cards(rocm_cards(request.rocm_library)))}};
 }
 
 json answer_opencl(const ProbeRequest& request) {
@@ -119,7 +124,8 @@ WatchedProcess CardProbe::run(const std::vector<std::string>& words, const Watch
          {options_.program.string(), std::string("probe"), std::string("--nvml-library"),
           options_.nvml_library, std::string("--opencl-library"), options_.opencl_library,
           std::string("--measure-bytes"), std::to_string(options_.cpu_bytes_max),
-          std::string("--drm-folder"), options_.drm_folder})
+          std::string("--drm-folder"), options_.drm_folder, std::string("--rocm-library"),
+          options_.rocm_library})
         all.push_back(word);
     all.insert(all.end(), words.begin(), words.end());
     WatchedProcess process = run_watched(all, limits, std::move(stop));
@@ -134,7 +140,8 @@ FoundCards CardProbe::find(std::stop_token stop) {
         return library_from(result_of(run({what}, limits, stop), limits), name, found.problems);
     };
     const Library nvml = ask("nvml", "NVML");
-    const Library amdgpu = ask("amdgpu", "amdgpu");
+    Library amdgpu = ask("amdgpu", "amdgpu");
+    if (!amdgpu.cards.empty()) fill_in(amdgpu.cards, ask("rocm", "ROCm").cards);
     const Library opencl = ask("opencl", "OpenCL");
     std::vector<CardFacts> vendors = nvml.cards;
     vendors.insert(vendors.end(), amdgpu.cards.begin(), amdgpu.cards.end());
@@ -160,6 +167,18 @@ std::optional<Verification> CardProbe::verify(const CardFacts& card, std::stop_t
     return judge(card, measured, model, wall_clock_ms());
 }
 
+std::map<std::string, std::vector<CardProcess>> CardProbe::processes(std::stop_token stop) {
+    const WatchLimits& limits = options_.find_limits;
+    std::vector<std::string> problems;
+    const json result = result_of(run({"nvml"}, limits, std::move(stop)), limits);
+    std::map<std::string, std::vector<CardProcess>> processes;
+    for (CardFacts& card : library_from(result, "NVML", problems).cards)
+        if (card.moment.processes) processes.emplace(card.uuid, std::move(*card.moment.processes));
+    for (const std::string& problem : problems)
+        spdlog::warn("the processes on NVIDIA's cards are not known: {}", problem);
+    return processes;
+}
+
 int answer_probe(const ProbeRequest& request) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     json answer;
@@ -167,6 +186,7 @@ int answer_probe(const ProbeRequest& request) {
         answer = request.what == "nvml"     ? answer_nvml(request)
                  : request.what == "opencl" ? answer_opencl(request)
                  : request.what == "amdgpu" ? answer_amdgpu(request)
+                 : request.what == "rocm"   ? answer_rocm(request)
                                             : answer_verify(request);
     } catch (const std::exception& error) {
         answer = {{"error", std::string("failed: ") + error.what()}};

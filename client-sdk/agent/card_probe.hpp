@@ -6,12 +6,14 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "agent/inventory.hpp"
+#include "agent/rocm_smi.hpp"
 #include "agent/watched_process.hpp"
 
 namespace fallow::agent {
@@ -23,6 +25,7 @@ struct ProbeOptions {
     std::string nvml_library = "libnvidia-ml.so.1";
     std::string opencl_library = "libOpenCL.so.1";
     std::string drm_folder = "/sys/class/drm";  ///< where amdgpu tells of its cards
+    std::string rocm_library = rocm_library_default;
     std::vector<std::string> cdi_folders = {"/etc/cdi", "/var/run/cdi"};  ///< what engines can name
     std::int64_t cpu_bytes_max = 256LL * 1024 * 1024;  ///< how much of a CPU device's memory is tried
     WatchLimits find_limits = {.silence_ms = 30'000, .total_ms = 60'000};
@@ -55,6 +58,9 @@ class CardProbe final : public CardSource {
 
     [[nodiscard]] FoundCards find(std::stop_token stop) override;
     [[nodiscard]] std::optional<Verification> verify(const CardFacts& card, std::stop_token stop) override;
+    /// Those that are on NVIDIA's cards now, by the cards' uuids; a card of which NVML does not tell is not
+    /// there.
+    [[nodiscard]] std::map<std::string, std::vector<CardProcess>> processes(std::stop_token stop);
 
   private:
     WatchedProcess run(const std::vector<std::string>& words, const WatchLimits& limits,
@@ -67,10 +73,11 @@ class CardProbe final : public CardSource {
 /// The child's side: what `fallow-agent probe` does. The result is the last line of standard output; before
 /// it, a line for each step that was done.
 struct ProbeRequest {
-    std::string what;  ///< "nvml", "opencl", "amdgpu", "verify" or "watch" (gpu_reading.hpp)
+    std::string what;  ///< "nvml", "opencl", "amdgpu", "rocm", "verify" or "watch" (gpu_reading.hpp)
     std::string nvml_library;
     std::string opencl_library;
     std::string drm_folder;
+    std::string rocm_library;
     std::string opencl_uuid;  ///< verify: which device
     std::string nvml_uuid;    ///< verify: whose Xids are listened for; empty: nobody's
     std::int64_t cpu_bytes_max = 0;

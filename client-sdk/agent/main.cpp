@@ -141,6 +141,9 @@ void add_probe_options(CLI::App* command, ProbeOptions& options) {
         ->capture_default_str();
     command->add_option("--drm-folder", options.drm_folder, "Where the kernel tells of AMD's cards")
         ->capture_default_str();
+    command
+        ->add_option("--rocm-library", options.rocm_library, "AMD's management library, which adds to that")
+        ->capture_default_str();
 }
 
 /// What the agent asks of a child of its own, which may hang: not for people.
@@ -148,7 +151,7 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
     CLI::App* const command = app.add_subcommand("probe", "What calls the drivers' libraries")->group("");
     command->add_option("what", request.what)
         ->required()
-        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "verify", "watch"}));
+        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "rocm", "verify", "watch"}));
     command->add_option("--uuid", request.opencl_uuid);
     command->add_option("--nvml-uuid", request.nvml_uuid);
     command->add_option("--period-ms", request.period_ms)->check(CLI::Range(100, 60'000));
@@ -160,6 +163,7 @@ int probe(ProbeRequest request, const ProbeOptions& options) {
     request.nvml_library = options.nvml_library;
     request.opencl_library = options.opencl_library;
     request.drm_folder = options.drm_folder;
+    request.rocm_library = options.rocm_library;
     request.cpu_bytes_max = options.cpu_bytes_max;
     return answer_probe(request);
 }
@@ -331,6 +335,10 @@ CLI::App* add_owner(CLI::App& app, const char* name, const char* what, OwnerArgu
     command->add_option("--state", arguments.take.state_folder, "The folder of the running agent")
         ->required()
         ->check(CLI::ExistingDirectory);
+    command
+        ->add_option("--nvml-library", arguments.take.nvml_library,
+                     "NVIDIA's management library, which tells of the processes on a card")
+        ->capture_default_str();
     return command;
 }
 
@@ -368,7 +376,7 @@ void add_owners(CLI::App& app, OwnerArguments& arguments) {
 
 /// Nothing when it was none of the owner's commands.
 std::optional<int> run_owner(const CLI::App& app, const OwnerArguments& arguments) {
-    if (app.got_subcommand("status")) return show_status(arguments.take.state_folder);
+    if (app.got_subcommand("status")) return show_status(arguments.take);
     if (app.got_subcommand("reclaim")) return reclaim_card(arguments.take);
     if (app.got_subcommand("release"))
         return release_card(arguments.take.state_folder, arguments.take.card);

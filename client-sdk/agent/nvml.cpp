@@ -12,6 +12,7 @@
 
 #include "agent/nvml_api.hpp"
 #include "agent/nvml_details.hpp"
+#include "agent/nvml_processes.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -57,6 +58,7 @@ std::optional<NvmlCard> read_card(const nvml::Api& api, nvml::Device device) {
     std::copy(std::begin(pci.bus_id), std::end(pci.bus_id), bus.begin());
     card.pci_address = normal_pci_address(text_of(bus));
     nvml::read_details(api, device, card);
+    card.moment.processes = nvml::read_processes(api, device);
     return card;
 }
 
@@ -76,6 +78,7 @@ std::optional<NvmlCard> read_instance(const nvml::Api& api, nvml::Device device,
     instance.details.ecc_errors = parent.details.ecc_errors;
     instance.details.mig_profile = profile;
     instance.details.mig_parent = parent.uuid;
+    instance.moment.processes = nvml::read_processes(api, device);
     return instance;
 }
 

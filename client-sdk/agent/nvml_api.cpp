@@ -38,9 +38,15 @@ void find_rest(Api& a) {
     find(a.handle, "nvmlDeviceGetPcieReplayCounter", a.pcie_replays);
     find(a.handle, "nvmlDeviceGetEncoderUtilization", a.encoder);
     find(a.handle, "nvmlDeviceGetDecoderUtilization", a.decoder);
+    load_processes(a);
 }
 
 }  // namespace
+
+void load_processes(Api& a) {
+    find(a.handle, "nvmlDeviceGetComputeRunningProcesses_v3", a.compute_processes);
+    find(a.handle, "nvmlDeviceGetGraphicsRunningProcesses_v3", a.graphics_processes);
+}
 
 bool load(Api& a) {
     const bool is_complete =

@@ -60,6 +60,14 @@ struct Attributes {  // nvmlDeviceAttributes_t of nvmlDeviceGetAttributes_v2
 };
 static_assert(sizeof(Attributes) == 40);
 
+struct ProcessInfo {  // nvmlProcessInfo_t of nvmlDeviceGetComputeRunningProcesses_v3
+    unsigned int pid;
+    unsigned long long used_bytes;  ///< all bits: not available
+    unsigned int gpu_instance;
+    unsigned int compute_instance;
+};
+static_assert(sizeof(ProcessInfo) == 24);
+
 struct Utilization {  // nvmlUtilization_t
     unsigned int gpu;
     unsigned int memory;
@@ -104,9 +112,14 @@ struct Api {
     Number pcie_replays = nullptr;
     Return (*encoder)(Device, unsigned int*, unsigned int*) = nullptr;  ///< percent, sampling period in us
     Return (*decoder)(Device, unsigned int*, unsigned int*) = nullptr;
+    using Processes = Return (*)(Device, unsigned int*, ProcessInfo*);  ///< room in, number out
+    Processes compute_processes = nullptr;
+    Processes graphics_processes = nullptr;
 };
 
 /// False when a function is missing that no card can be described without.
 [[nodiscard]] bool load(Api& api);
+/// Only what tells of processes, of the library that `api.handle` is.
+void load_processes(Api& api);
 
 }  // namespace fallow::agent::nvml

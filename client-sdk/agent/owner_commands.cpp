@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "agent/card_probe.hpp"
 #include "agent/owner_socket.hpp"
 #include "agent/owner_words.hpp"
 
@@ -23,6 +24,8 @@ using Kind = OwnerQuestion::Kind;
 constexpr auto look_again = std::chrono::milliseconds(200);
 /// Beyond the end of a notice: for a kill, and for an engine that is slow.
 constexpr std::int64_t wait_slack_ms = 60'000;
+/// For a driver to take a dead guest's memory back.
+constexpr auto driver_slack = std::chrono::seconds(30);
 
 std::vector<CardStatus> ask(const std::string& state_folder, const OwnerQuestion& question) {
     return parse_answer(ask_agent(state_folder, encode_question(question)));
@@ -60,6 +63,33 @@ void wait_until_free(const std::string& state_folder, const CardStatus& taken) {
     }
 }
 
+CardProbe probe_of(const TakeArguments& arguments) {
+    ProbeOptions options;
+    options.nvml_library = arguments.nvml_library;
+    return CardProbe(options);
+}
+
+/// The containers of its leases have ended. What they had of its memory the driver takes back by and by.
+void wait_until_empty(const TakeArguments& arguments, const CardStatus& taken) {
+    if (taken.backend != "nvml") return;
+    std::vector<std::string> containers;
+    for (const LeaseOnCard& lease : taken.leases)
+        containers.push_back(lease.container_id);
+    CardProbe probe = probe_of(arguments);
+    const auto deadline = std::chrono::steady_clock::now() + driver_slack;
+    while (true) {
+        const std::vector<CardProcess> processes = probe.processes({})[taken.uuid];
+        const auto guests = std::ranges::find_if(
+            processes, [&](const CardProcess& process) { return is_guests(process, containers); });
+        if (guests == processes.end()) return;
+        if (std::chrono::steady_clock::now() >= deadline)
+            throw std::runtime_error("process " + name_of(*guests) +
+                                     " of a guest still has memory of the card: look at nvidia-smi, and "
+                                     "reset the card if it stays");
+        std::this_thread::sleep_for(look_again);
+    }
+}
+
 /// The card as it was before, once it is held; nothing when the owner said no.
 std::optional<CardStatus> take(const TakeArguments& arguments, bool while_i_live) {
     const CardStatus card = card_meant(ask(arguments.state_folder, {}), arguments.card);
@@ -87,8 +117,11 @@ int release_card(const std::string& state_folder, const std::string& card) {
     return 0;
 }
 
-int show_status(const std::string& state_folder) {
-    std::cout << describe(ask(state_folder, {}));
+int show_status(const TakeArguments& arguments) {
+    const std::vector<CardStatus> cards = ask(arguments.state_folder, {});
+    const bool are_told =
+        std::ranges::any_of(cards, [](const CardStatus& card) { return card.backend == "nvml"; });
+    std::cout << describe(cards, are_told ? probe_of(arguments).processes({}) : ProcessesOnCards());
     return 0;
 }
 
@@ -97,6 +130,7 @@ int own_card(const TakeArguments& arguments, const std::vector<std::string>& com
     waiting.waits = true;
     const auto card = take(waiting, true);
     if (!card) return 1;
+    wait_until_empty(arguments, *card);
     // The same process from here on, so that its signals, its terminal and its exit status are the
     // command's own, and the agent gives the card back when it ends, in whatever way.
     if (card->backend == "nvml") ::setenv("CUDA_VISIBLE_DEVICES", card->uuid.c_str(), 1);

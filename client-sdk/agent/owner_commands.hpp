@@ -9,6 +9,7 @@ namespace fallow::agent {
 
 struct TakeArguments {
     std::string state_folder;
+    std::string nvml_library = "libnvidia-ml.so.1";
     std::string card;
     bool at_once = false;
     bool waits = false;
@@ -19,8 +20,9 @@ struct TakeArguments {
 /// sentence for people.
 int reclaim_card(const TakeArguments& arguments);
 int release_card(const std::string& state_folder, const std::string& card);
-int show_status(const std::string& state_folder);
-/// Takes the card, waits until it is free, and becomes the command: returns only when that did not work.
+int show_status(const TakeArguments& arguments);
+/// Takes the card, waits until it is free and its driver has no process of a guest's on it any more, and
+/// becomes the command: returns only when that did not work.
 int own_card(const TakeArguments& arguments, const std::vector<std::string>& command);
 
 }  // namespace fallow::agent

@@ -36,14 +36,15 @@ void remember(const CardRules& rules, CardHistory& history, const PolicyMoment& 
         samples.pop_front();
 }
 
-/// The mean over the samples that are younger than `span`; nothing when one of them is not known.
+/// The mean over the samples that are younger than `span`; nothing when one of them is not known. With a
+/// process of the owner's on it a card is all in use.
 std::optional<std::int64_t> mean(const std::deque<CardSample>& samples, std::int64_t since) {
     std::int64_t sum = 0;
     std::int64_t count = 0;
     for (const CardSample& sample : samples) {
         if (sample.at_boot_ms < since) continue;
-        if (!sample.percent) return std::nullopt;
-        sum += *sample.percent;
+        if (!sample.percent && sample.user.empty()) return std::nullopt;
+        sum += sample.user.empty() ? *sample.percent : 100;
         ++count;
     }
     return count == 0 ? std::nullopt : std::optional(sum / count);
@@ -52,6 +53,8 @@ std::optional<std::int64_t> mean(const std::deque<CardSample>& samples, std::int
 /// Why its utilisation keeps the card back; empty when it does not.
 std::string busy(const CardRules& rules, const CardHistory& history, std::int64_t now) {
     if (!rules.idle_below_percent) return {};
+    if (const std::string& user = history.samples.back().user; !user.empty())
+        return "it is in use: " + user + " is on it";
     const std::int64_t limit = *rules.idle_below_percent;
     if (history.is_offered) {
         const auto lately = mean(history.samples, now - std::min(busy_for_ms, rules.idle_for_ms));

@@ -2,9 +2,10 @@
 // card, and the time come in; what is offered, and why not, comes out. Pure.
 //
 // What counts is the owner's own use: while a lease has a card its utilisation is the renter's, and says
-// nothing. A card opens when it was idle, on average and without a gap, for the whole time that the rule
-// names; it closes as soon as it is clearly busier than that for a minute. So a card at the edge of the
-// rule does not come and go.
+// nothing. A process of the owner's on a card is use, whether it computes at this moment or not: it has
+// memory there that a renter would miss. A card opens when it was idle, on average and without a gap, for
+// the whole time that the rule names; it closes as soon as it is clearly busier than that for a minute. So
+// a card at the edge of the rule does not come and go.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +65,7 @@ struct CardSample {
     std::int64_t at_boot_ms = 0;
     std::optional<std::int64_t> percent;  ///< of the time since the sample before; nothing: not known
     std::string process;                  ///< one of `never_while` that runs; empty: none does
+    std::string user = {};                ///< a process of the owner's on the card; empty: there is none
 };
 
 /// What is remembered of a card between two decisions.

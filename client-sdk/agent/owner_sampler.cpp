@@ -1,6 +1,7 @@
 #include "agent/owner_sampler.hpp"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
@@ -10,26 +11,20 @@
 #include <sstream>
 #include <utility>
 
+#include "agent/file_head.hpp"
+#include "agent/nvml_processes.hpp"
+
 namespace fallow::agent {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr std::size_t command_line_bytes_max = 4096;
-constexpr std::size_t group_bytes_max = 16'384;
 
 struct Utilization {  // nvmlUtilization_t
     unsigned int gpu;
     unsigned int memory;
 };
-
-std::string head_of(const fs::path& path, std::size_t bytes_max) {
-    std::ifstream file(path, std::ios::binary);
-    std::string text(bytes_max, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(bytes_max));
-    text.resize(static_cast<std::size_t>(file.gcount()));
-    return text;
-}
 
 std::optional<std::int64_t> number_in(const fs::path& path) {
     std::ifstream file(path);
@@ -52,11 +47,11 @@ bool is_interpreter(const std::string& program) {
 }
 
 void add_names(const fs::path& process, std::set<std::string>& names) {
-    std::string comm = head_of(process / "comm", command_line_bytes_max);
+    std::string comm = file_head(process / "comm", command_line_bytes_max);
     while (!comm.empty() && comm.back() == '\n')
         comm.pop_back();
     if (!comm.empty()) names.insert(comm);
-    const std::string line = head_of(process / "cmdline", command_line_bytes_max);
+    const std::string line = file_head(process / "cmdline", command_line_bytes_max);
     std::vector<std::string> words;
     std::istringstream stream(line);
     for (std::string word; words.size() < 3 && std::getline(stream, word, '\0');)
@@ -70,7 +65,7 @@ void add_names(const fs::path& process, std::set<std::string>& names) {
 /// The engines name a container's control group after its id.
 bool is_in_one_of(const fs::path& process, const std::vector<std::string>& containers) {
     if (containers.empty()) return false;
-    const std::string groups = head_of(process / "cgroup", group_bytes_max);
+    const std::string groups = file_head(process / "cgroup", group_bytes_max);
     return std::ranges::any_of(containers,
                                [&](const std::string& id) { return groups.find(id) != std::string::npos; });
 }
@@ -107,12 +102,13 @@ std::set<std::string> running_programs(const std::vector<std::string>& container
 }
 
 // nvmlInit_v2, nvmlDeviceGetHandleByUUID and nvmlDeviceGetUtilizationRates, as NVML's API reference has
-// them.
+// them; and what tells of processes.
 struct UseSampler::Nvml {
     void* handle = nullptr;
     int (*shutdown)() = nullptr;
     int (*by_uuid)(const char*, void**) = nullptr;
     int (*utilization)(void*, Utilization*) = nullptr;
+    nvml::Api api;  ///< with no more than what tells of processes
 
     explicit Nvml(const std::string& library) : handle(::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL)) {
         if (handle == nullptr) return;
@@ -122,7 +118,12 @@ struct UseSampler::Nvml {
         utilization =
             reinterpret_cast<decltype(utilization)>(::dlsym(handle, "nvmlDeviceGetUtilizationRates"));
         if (init == nullptr || init() != 0) shutdown = nullptr;
-        if (shutdown == nullptr) utilization = nullptr;
+        if (shutdown == nullptr) {
+            utilization = nullptr;
+            return;
+        }
+        api.handle = handle;
+        nvml::load_processes(api);
     }
     ~Nvml() {
         if (shutdown != nullptr) shutdown();
@@ -138,6 +139,13 @@ struct UseSampler::Nvml {
                               by_uuid(uuid.c_str(), &device) == 0 && utilization(device, &rates) == 0;
         return is_known ? std::optional<std::int64_t>(rates.gpu) : std::nullopt;
     }
+
+    /// Empty where nothing is known.
+    [[nodiscard]] std::vector<CardProcess> processes(const std::string& uuid) const {
+        void* device = nullptr;
+        if (by_uuid == nullptr || by_uuid(uuid.c_str(), &device) != 0) return {};
+        return nvml::read_processes(api, device).value_or(std::vector<CardProcess>());
+    }
 };
 
 UseSampler::UseSampler(const std::string& nvml) : nvml_(std::make_unique<Nvml>(nvml)) {}
@@ -145,7 +153,7 @@ UseSampler::UseSampler(const std::string& nvml) : nvml_(std::make_unique<Nvml>(n
 UseSampler::~UseSampler() = default;
 
 std::optional<std::int64_t> UseSampler::processors() {
-    const auto now = parse_processor_time(head_of("/proc/stat", command_line_bytes_max));
+    const auto now = parse_processor_time(file_head("/proc/stat", command_line_bytes_max));
     const auto before = std::exchange(last_, now);
     if (!now || !before || now->all <= before->all) return std::nullopt;
     return (now->busy - before->busy) * 100 / (now->all - before->all);
@@ -165,6 +173,19 @@ std::map<std::string, std::int64_t> UseSampler::percents(const std::vector<CardF
         if (percent) percents[card.uuid] = std::clamp<std::int64_t>(*percent, 0, 100);
     }
     return percents;
+}
+
+std::map<std::string, std::string> UseSampler::users(const std::vector<CardFacts>& cards,
+                                                     const std::vector<std::string>& containers) {
+    const std::string own = program_of(::getpid());  // what measures a card is a child of the same program
+    std::map<std::string, std::string> users;
+    for (const CardFacts& card : cards) {
+        if (card.backend != "nvml") continue;
+        for (const CardProcess& process : nvml_->processes(card.uuid))
+            if (process.computes && process.program != own && !is_guests(process, containers))
+                users.emplace(card.uuid, "process " + name_of(process));
+    }
+    return users;
 }
 
 }  // namespace fallow::agent

@@ -1,6 +1,6 @@
-// How busy the owner's cards are, and which programs run: NVML for NVIDIA's, the kernel's gpu_busy_percent
-// for others on the PCI bus, the processors' own time for a CPU device. Each reading is of one moment, or
-// of the time since the reading before.
+// How busy the owner's cards are, who is on them, and which programs run: NVML for NVIDIA's, the kernel's
+// gpu_busy_percent for others on the PCI bus, the processors' own time for a CPU device. Each reading is of
+// one moment, or of the time since the reading before.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +39,10 @@ class UseSampler {
 
     /// By uuid; a card of which nothing is known is left out.
     [[nodiscard]] std::map<std::string, std::int64_t> percents(const std::vector<CardFacts>& cards);
+    /// By uuid, the first process that computes on the card and is neither in one of these containers nor
+    /// the agent's own; NVML alone tells.
+    [[nodiscard]] std::map<std::string, std::string> users(const std::vector<CardFacts>& cards,
+                                                           const std::vector<std::string>& containers);
 
   private:
     [[nodiscard]] std::optional<std::int64_t> processors();

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "agent/verification.hpp"
+
 namespace fallow::agent {
 namespace {
 
@@ -35,7 +37,8 @@ json lease_json(const LeaseOnCard& lease) {
             {"thousandths", lease.thousandths},
             {"paid_ahead_ms", number_or_null(lease.paid_ahead_ms)},
             {"term_left_ms", number_or_null(lease.term_left_ms)},
-            {"ends_in_ms", number_or_null(lease.ends_in_ms)}};
+            {"ends_in_ms", number_or_null(lease.ends_in_ms)},
+            {"container_id", lease.container_id}};
 }
 
 LeaseOnCard lease_from(const json& object) {
@@ -47,7 +50,8 @@ LeaseOnCard lease_from(const json& object) {
             .thousandths = object.at("thousandths").get<std::int64_t>(),
             .paid_ahead_ms = maybe_number(object.at("paid_ahead_ms")),
             .term_left_ms = maybe_number(object.at("term_left_ms")),
-            .ends_in_ms = maybe_number(object.at("ends_in_ms"))};
+            .ends_in_ms = maybe_number(object.at("ends_in_ms")),
+            .container_id = object.value("container_id", std::string())};
 }
 
 CardStatus card_from(const json& object) {
@@ -84,6 +88,25 @@ std::string money(const LeaseOnCard& lease, std::int64_t ms) {
 
 std::string name_of(const CardStatus& card) {
     return fmt::format("Card {}, {} ({})", card.index, card.product, card.uuid);
+}
+
+std::string line_of_lease(const LeaseOnCard& lease) {
+    std::string line = "  " + lease.lease_id + ": ";
+    line += lease.runs ? "has run for " + span(lease.running_ms) : std::string("does not run");
+    if (lease.ends_in_ms) line += fmt::format(", ends within {}", span(*lease.ends_in_ms));
+    return line + "\n";
+}
+
+/// "  process 4711 (python3) of lease_1: 4.2 GiB"
+std::string line_of_process(const CardProcess& process, const std::vector<LeaseOnCard>& leases) {
+    std::string line = "  process " + name_of(process);
+    for (const LeaseOnCard& lease : leases)
+        if (!process.container.empty() && lease.container_id == process.container)
+            line += " of " + lease.lease_id;
+    line +=
+        ": " + (process.used_bytes ? format_bytes(*process.used_bytes) : std::string("memory not known"));
+    if (!process.computes) line += ", draws only";
+    return line + "\n";
 }
 
 std::string cost_of_lease(const LeaseOnCard& lease, bool at_once) {
@@ -221,7 +244,7 @@ std::string cost_of_taking(const CardStatus& card, bool at_once) {
     return text;
 }
 
-std::string describe(const std::vector<CardStatus>& cards) {
+std::string describe(const std::vector<CardStatus>& cards, const ProcessesOnCards& processes) {
     if (cards.empty()) return "This host has no card, as far as the agent knows yet.\n";
     std::string text;
     for (const CardStatus& card : cards) {
@@ -232,13 +255,11 @@ std::string describe(const std::vector<CardStatus>& cards) {
             text += card.is_offered ? "offered" : "kept back, " + card.reason;
         if (card.is_held && !card.is_free) text += "; not free yet";
         text += "\n";
-        for (const LeaseOnCard& lease : card.leases) {
-            text += fmt::format(
-                "  {}: {}", lease.lease_id,
-                lease.runs ? "has run for " + span(lease.running_ms) : std::string("does not run"));
-            if (lease.ends_in_ms) text += fmt::format(", ends within {}", span(*lease.ends_in_ms));
-            text += "\n";
-        }
+        for (const LeaseOnCard& lease : card.leases)
+            text += line_of_lease(lease);
+        if (const auto found = processes.find(card.uuid); found != processes.end())
+            for (const CardProcess& process : found->second)
+                text += line_of_process(process, card.leases);
     }
     return text;
 }

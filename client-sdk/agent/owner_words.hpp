@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agent/card_processes.hpp"
 
 namespace fallow::agent {
 
@@ -20,6 +23,7 @@ struct LeaseOnCard {
     std::optional<std::int64_t> paid_ahead_ms;  ///< what is held of the renter's money from now on
     std::optional<std::int64_t> term_left_ms;
     std::optional<std::int64_t> ends_in_ms;  ///< when it has been told to stop; 0: now
+    std::string container_id = {};           ///< empty: it has none yet
     friend bool operator==(const LeaseOnCard&, const LeaseOnCard&) = default;
 };
 
@@ -62,7 +66,11 @@ struct OwnerQuestion {
 /// What taking the card costs its owner and does to the renter, for a person who is about to confirm it.
 /// Empty when it costs nothing.
 [[nodiscard]] std::string cost_of_taking(const CardStatus& card, bool at_once);
-/// One line a card and one for each lease on it.
-[[nodiscard]] std::string describe(const std::vector<CardStatus>& cards);
+/// By the uuids of cards.
+using ProcessesOnCards = std::map<std::string, std::vector<CardProcess>>;
+
+/// One line a card, one for each lease on it, and one for each process.
+[[nodiscard]] std::string describe(const std::vector<CardStatus>& cards,
+                                   const ProcessesOnCards& processes = {});
 
 }  // namespace fallow::agent

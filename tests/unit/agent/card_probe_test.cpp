@@ -1,5 +1,6 @@
 // Drivers that hang, crash, lose a card or tell an error: the agent goes on, and says what it saw.
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -78,6 +79,20 @@ TEST_CASE("NVML has lost a card: the other is found, with what it states") {
     CHECK(found.cards[0].claims.nvml_bytes == 64 << 20);
     CHECK(found.cards[0].claims.opencl_uuid.empty());
     CHECK(found.cards[1].uuid == "GPU-three");
+}
+
+TEST_CASE("the processes on cards are asked of NVML; when that hangs none are known") {
+    const TemporaryFolder folder;
+    const std::string script = (folder.path() / "processes").string();
+    std::ofstream(script) << "c 999999999 7\n";
+    const std::string defined = "-DFAKE_PROCESSES='\"" + script + "\"' ";
+    const auto processes = CardProbe(options_of(fake_nvml(folder, defined), no_library)).processes({});
+    REQUIRE(processes.size() == 1);
+    CHECK(processes.at("GPU-one") == std::vector<CardProcess>{{.pid = 999'999'999, .used_bytes = 7}});
+    ProbeOptions hanging = options_of(fake_nvml(folder, defined + "-DFAKE_HANG"), no_library);
+    hanging.find_limits = {.silence_ms = 4000, .total_ms = 60'000};
+    CHECK(CardProbe(hanging).processes({}).empty());
+    CHECK(CardProbe(options_of(no_library, no_library)).processes({}).empty());
 }
 
 TEST_CASE("a device that hangs or crashes is refused, and so is one with an error of its driver") {

@@ -1,5 +1,7 @@
 // Cards: NVML through a stand-in library, OpenCL through whatever is really here (PoCL on a machine without
 // a GPU).
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <fstream>
 
@@ -72,6 +74,37 @@ TEST_CASE("what NVML tells of a card beside that is read, too") {
                                         .pcie_width = 8});
     CHECK_FALSE(cards[1].details.ecc);
     CHECK_FALSE(cards[1].details.nvlink_links);
+}
+
+TEST_CASE("the processes on a card are read, with what the kernel knows of each") {
+    const TemporaryFolder folder;
+    const std::string script = (folder.path() / "processes").string();
+    std::ofstream(script) << "c " << ::getpid() << " 1073741824\ng " << ::getpid() << " 5\n"
+                          << "g 1 -1\nc 999999999 7\n";
+    const auto cards = nvml_cards(fake_nvml(folder, "-DFAKE_PROCESSES='\"" + script + "\"'")).value();
+    REQUIRE(cards.size() == 2);
+    REQUIRE(cards[0].moment.processes);
+    const std::vector<CardProcess>& processes = *cards[0].moment.processes;
+    REQUIRE(processes.size() == 3);
+    CHECK(processes[0].pid == 1);
+    CHECK_FALSE(processes[0].computes);
+    CHECK_FALSE(processes[0].used_bytes);
+    CHECK_FALSE(processes[0].program.empty());
+    CHECK(processes[1].pid == ::getpid());
+    CHECK(processes[1].computes);
+    CHECK(processes[1].used_bytes == 1 << 30);
+    CHECK(processes[1].program == program_of(::getpid()));
+    CHECK(processes[2] == CardProcess{.pid = 999'999'999, .used_bytes = 7});
+    CHECK_FALSE(cards[1].moment.processes);
+    CHECK_FALSE(nvml_cards(fake_nvml(folder, "")).value().at(0).moment.processes);
+}
+
+TEST_CASE("what runs on a card is kept on the host") {
+    CardFacts card = a_card("GPU-1", "0000:41:00.0");
+    card.moment.processes = std::vector<CardProcess>{{.pid = 7, .used_bytes = 5, .program = "somebodys"},
+                                                     {.pid = 8, .computes = false, .container = "abc"}};
+    CHECK(parse_cards(encode_cards({card})) == std::vector{card});
+    CHECK(encode_inventory({}, {card}, {}).find("somebodys") == std::string::npos);
 }
 
 TEST_CASE("cards that reach each other by NVLink are one group") {

@@ -1,4 +1,5 @@
-// Builds the libraries of cards that misbehave; see the heads of fake_opencl.c and fake_nvml.c.
+// Builds the libraries of cards that misbehave; see the heads of fake_opencl.c, fake_nvml.c and
+// fake_rocm_smi.c.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -27,6 +28,10 @@ inline std::string fake_opencl(const TemporaryFolder& folder, const std::string&
 
 inline std::string fake_nvml(const TemporaryFolder& folder, const std::string& more) {
     return build_fake(folder, "fake_nvml", more);
+}
+
+inline std::string fake_rocm_smi(const TemporaryFolder& folder, const std::string& more) {
+    return build_fake(folder, "fake_rocm_smi", more);
 }
 
 }  // namespace fallow::agent::testing

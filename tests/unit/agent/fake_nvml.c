@@ -10,7 +10,9 @@
    FAKE_MIG        the first card is divided into so many instances
    FAKE_MIG_NAMED  NVML names the instances by their profile, as it does since R470
    FAKE_ECC_ERRORS errors that memory could not correct
-   FAKE_BUSY       utilisation in percent */
+   FAKE_BUSY       utilisation in percent
+   FAKE_PROCESSES  a file whose lines are the processes on the first card, read at each question: "c" (computes) or
+                   "g" (draws), the number, the bytes; "c 17 -1" tells no bytes */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -275,6 +277,36 @@ int nvmlDeviceGetAttributes_v2(void* device, Attributes* attributes) {
     attributes->computeInstanceSliceCount = 1;
     attributes->memorySizeMB = 4864;
     return 0;
+}
+#endif
+
+#ifdef FAKE_PROCESSES
+typedef struct {
+    unsigned int pid;
+    unsigned long long usedGpuMemory;
+    unsigned int gpuInstanceId, computeInstanceId;
+} ProcessInfo;
+static int processes(void* device, char wanted, unsigned int* count, ProcessInfo* infos) {
+    unsigned int room = *count, pid;
+    long long bytes;
+    char kind;
+    *count = 0;
+    if (device != (void*)1) return 3; /* not supported */
+    FILE* script = fopen(FAKE_PROCESSES, "r");
+    if (script == NULL) return 0;
+    while (fscanf(script, " %c %u %lld", &kind, &pid, &bytes) == 3) {
+        if (kind != wanted) continue;
+        if (*count < room) infos[*count] = (ProcessInfo){pid, (unsigned long long)bytes, ~0u, ~0u};
+        ++*count;
+    }
+    fclose(script);
+    return *count > room ? 7 : 0; /* insufficient size */
+}
+int nvmlDeviceGetComputeRunningProcesses_v3(void* device, unsigned int* count, ProcessInfo* infos) {
+    return processes(device, 'c', count, infos);
+}
+int nvmlDeviceGetGraphicsRunningProcesses_v3(void* device, unsigned int* count, ProcessInfo* infos) {
+    return processes(device, 'g', count, infos);
 }
 #endif
 

@@ -1,14 +1,18 @@
-// AMD's cards by the kernel's files, the processor, and the disk.
+// AMD's cards by the kernel's files and by ROCm's library, the processor, and the disk.
 #include <catch2/catch.hpp>
 #include <fstream>
 
 #include "agent/amdgpu.hpp"
 #include "agent/card_json.hpp"
+#include "agent/card_probe.hpp"
 #include "agent/disk_speed.hpp"
+#include "agent/rocm_smi.hpp"
 #include "agent/state.hpp"
+#include "fake_cards.hpp"
 #include "temporary_folder.hpp"
 
 using namespace fallow::agent;
+using fallow::agent::testing::fake_rocm_smi;
 using fallow::agent::testing::TemporaryFolder;
 
 namespace {
@@ -108,6 +112,63 @@ TEST_CASE("what a card's folder lacks is left out, and what is no card of AMD's 
     CHECK_FALSE(cards[0].driver_version.empty());
     CHECK(cards[0].details == CardDetails{});
     CHECK_FALSE(cards[0].power_limit_watts);
+}
+
+TEST_CASE("ROCm's number of a device is its PCI address") {
+    CHECK(pci_address_of(0x4300) == "0000:43:00.0");
+    CHECK(pci_address_of(0x1'0000'0a19) == "0001:0a:03.1");
+    CHECK(pci_address_of(0xc1f8) == "0000:c1:1f.0");
+}
+
+TEST_CASE("ROCm's library tells of cards, but not of their partitions") {
+    const TemporaryFolder folder;
+    const std::string age = GENERATE("", "-DFAKE_OLD");
+    const auto cards = rocm_cards(fake_rocm_smi(folder, age));
+    REQUIRE(cards.size() == 2);
+    CHECK(cards[0].pci_address == "0000:43:00.0");
+    CHECK(cards[0].product == "AMD Instinct MI210");
+    CHECK(cards[0].power_limit_watts == 290);
+    CHECK(cards[0].claims.used_bytes == 12345);
+    CHECK(cards[0].moment == CardMoment{.power_watts = age.empty() ? 45 : 39, .temperature_celsius = 37});
+    CHECK(cards[1].pci_address == "0001:0a:03.1");
+    CHECK(cards[1].product.empty());
+    CHECK(cards[1].moment == CardMoment{});
+    CHECK(rocm_cards(fake_rocm_smi(folder, "-DFAKE_REFUSES")).empty());
+    CHECK(rocm_cards(fake_rocm_smi(folder, "-Drsmi_dev_pci_id_get=rsmi_something_else")).empty());
+    CHECK(rocm_cards("/no/such/librocm_smi64.so.1").empty());
+}
+
+TEST_CASE(
+    "what the kernel does not tell of an AMD card is ROCm's to tell, and the rest stands without it") {
+    const TemporaryFolder folder;
+    const fs::path drm = folder.path() / "drm";
+    lay_card(drm);
+    fs::remove(drm / "card1" / "device" / "hwmon" / "hwmon5" / "temp1_input");
+    ProbeOptions options;
+    options.program = fallow::testing::bin_dir() + "/fallow-agent";
+    options.nvml_library = options.opencl_library = "/no/such/library.so";
+    options.drm_folder = drm.string();
+    options.find_limits.silence_ms = 4000;
+    const auto find_with = [&](const std::string& library) {
+        options.rocm_library = library;
+        FoundCards found = CardProbe(options).find({});
+        REQUIRE(found.cards.size() == 1);
+        CHECK(found.cards[0].uuid == "AMD-8d4a2b1c00ff3e21");
+        CHECK(found.cards[0].power_limit_watts == 300);
+        CHECK(found.cards[0].claims.used_bytes == 11'038'720);
+        CHECK(found.cards[0].moment.power_watts == 41);
+        return found;
+    };
+    const FoundCards with = find_with(fake_rocm_smi(folder, ""));
+    CHECK(with.problems.empty());
+    CHECK(with.cards[0].product == "AMD Instinct MI210");
+    CHECK(with.cards[0].moment.temperature_celsius == 37);
+    const FoundCards hung = find_with(fake_rocm_smi(folder, "-DFAKE_HANG"));
+    CHECK(hung.problems == std::vector<std::string>{"ROCm did not answer for 4000 ms"});
+    CHECK(hung.cards[0].product == "AMD GPU");
+    const FoundCards without = find_with("/no/such/librocm_smi64.so.1");
+    CHECK(without.problems.empty());
+    CHECK_FALSE(without.cards[0].moment.temperature_celsius);
 }
 
 TEST_CASE("a processor is named, and its clock does not change with every look") {

@@ -20,7 +20,7 @@ class Card {
         const std::int64_t end = now + span_ms;
         while (now < end) {
             now += 20'000;
-            last = decide(rules, history, {{now, percent, process}, minute_of_week, is_leased});
+            last = decide(rules, history, {{now, percent, process, user}, minute_of_week, is_leased});
         }
         return last;
     }
@@ -32,6 +32,7 @@ class Card {
     std::int32_t minute_of_week = 0;
     bool is_leased = false;
     std::string process;
+    std::string user;
     CardDecision last;
 };
 
@@ -72,6 +73,36 @@ TEST_CASE("what counts is the mean over the time") {
     busy.pass(5 * minute, 40);
     CHECK(busy.pass(5 * minute + 20'000, 5).reason == "it is busy: 21 % over the last 10 min");
     CHECK(busy.pass(2 * minute, 5).is_offered);
+}
+
+TEST_CASE("a card with a process of its owner's on it is in use, however idle it is") {
+    Card card(idle_rules());
+    REQUIRE(card.pass(11 * minute, 0).is_offered);
+    card.user = "process 7 (python3)";
+    CHECK(card.look(0) == CardDecision{false, "it is in use: process 7 (python3) is on it", false});
+    card.user.clear();
+    CHECK(card.look(0).is_offered);  // 3 % of the time
+}
+
+TEST_CASE("what was in use for long opens when the mean over the time is idle again") {
+    Card card(idle_rules());
+    card.user = "process 7 (python3)";
+    card.pass(11 * minute, std::nullopt);
+    CHECK_FALSE(card.last.is_offered);
+    card.user.clear();
+    CHECK_FALSE(card.pass(7 * minute, 0).is_offered);
+    CHECK(card.pass(2 * minute, 0).is_offered);
+}
+
+TEST_CASE("a process of the owner's takes no lease back, and counts only where the use does") {
+    Card leased(idle_rules());
+    leased.pass(11 * minute, 0);
+    leased.is_leased = true;
+    leased.user = "process 7 (python3)";
+    CHECK(leased.look(0) == CardDecision{true, "", false});
+    Card whatever{CardRules{}};
+    whatever.user = "process 7 (python3)";
+    CHECK(whatever.look(0).is_offered);
 }
 
 TEST_CASE("an offered card does not come and go at the edge of its rule") {

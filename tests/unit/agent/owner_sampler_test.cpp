@@ -1,11 +1,14 @@
 // How busy the owner's cards are: NVML through a stand-in library, the rest as this machine really has it.
 #include "agent/owner_sampler.hpp"
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <cstdlib>
 #include <fstream>
 
 #include "agent/clock.hpp"
+#include "fake_cards.hpp"
 #include "temporary_folder.hpp"
 
 using namespace fallow::agent;
@@ -52,6 +55,34 @@ TEST_CASE("NVML says how busy a card is; a lost one is not known") {
     CHECK(percents == std::map<std::string, std::int64_t>{{"GPU-one", 73}});
     UseSampler without("/no/such/library.so");
     CHECK(without.percents({a_card("GPU-one", "nvml", "gpu")}).empty());
+}
+
+TEST_CASE("who computes on a card is its owner's, but for guests, the agent, and what has ended") {
+    const TemporaryFolder folder;
+    const std::string script = (folder.path() / "processes").string();
+    const std::string library =
+        fallow::agent::testing::fake_nvml(folder, "-DFAKE_PROCESSES='\"" + script + "\"'");
+    UseSampler sampler(library);
+    const std::vector<CardFacts> cards = {a_card("GPU-one", "nvml", "gpu"),
+                                          a_card("GPU-two", "nvml", "gpu"),
+                                          a_card("CPU-1", "opencl", "cpu")};
+    const std::string first = "process 1 (" + program_of(1) + ")";
+    struct Row {
+        std::string processes;
+        std::map<std::string, std::string> users;
+    };
+    const std::vector<Row> rows = {{"", {}},
+                                   {"c 1 5\n", {{"GPU-one", first}}},
+                                   {"c 1 5\nc 999999999 7\n", {{"GPU-one", first}}},
+                                   {"g 1 5\n", {}},
+                                   {"c 999999999 7\n", {}},
+                                   {"c " + std::to_string(::getpid()) + " 5\n", {}}};
+    for (const Row& row : rows) {
+        INFO(row.processes);
+        std::ofstream(script) << row.processes;
+        CHECK(sampler.users(cards, {}) == row.users);
+    }
+    CHECK(UseSampler("/no/such/library.so").users(cards, {}).empty());
 }
 
 TEST_CASE("the processors' time") {

@@ -51,6 +51,7 @@ TEST_CASE("questions and answers come back as they were sent") {
     LeaseOnCard stopped = a_lease();
     stopped.ends_in_ms = 5;
     stopped.paid_ahead_ms.reset();
+    stopped.container_id = "abc";
     card.leases = {a_lease(), stopped};
     CHECK(parse_answer(encode_answer({card, a_card(1, "GPU-1")})) ==
           std::vector<CardStatus>{card, a_card(1, "GPU-1")});
@@ -108,4 +109,23 @@ TEST_CASE("the status says who has a card") {
           "  lease_1: has run for 1 h 02 min, ends within 59 s\n"
           "Card 2, H100 (GPU-2): kept back, blender runs\n");
     CHECK_THAT(describe({}), Catch::Contains("no card"));
+}
+
+TEST_CASE("the status says what runs on a card, and for which lease") {
+    CardStatus card = a_card(0, "GPU-0");
+    LeaseOnCard lease = a_lease();
+    lease.container_id = "abc";
+    card.leases = {lease};
+    const ProcessesOnCards processes = {
+        {"GPU-0",
+         {{.pid = 7, .used_bytes = 4LL << 30, .program = "python3", .container = "abc"},
+          {.pid = 8, .computes = false, .program = "Xorg"},
+          {.pid = 9, .used_bytes = 1LL << 30}}},
+        {"GPU-1", {{.pid = 10, .program = "another"}}}};
+    CHECK(describe({card}, processes) ==
+          "Card 0, H100 (GPU-0): offered\n"
+          "  lease_1: has run for 1 h 02 min\n"
+          "  process 7 (python3) of lease_1: 4.0 GiB\n"
+          "  process 8 (Xorg): memory not known, draws only\n"
+          "  process 9 (has ended): 1.0 GiB\n");
 }
