@@ -353,6 +353,7 @@ void write(JsonWriter& json, const market::Job& job, std::string_view document) 
         .field("lease_id", job.lease)
         .members_of(document)  // image to disk_bytes
         .field("attempts", job.attempts)
+        .field("restarts", job.restarts)
         .field("exit_code", job.exit_code)
         .field("reason", job.reason)
         .field("queued_at", job.queued_at)

@@ -332,6 +332,7 @@ struct AgentReport {
     std::optional<EndReason> failure;       ///< failed: image_pull_failed, start_failed or start_timeout
     std::optional<Millis> notice = {};      ///< reclaimed: what is left of it
     bool is_temporary = false;  ///< exited: with a code that the job wants to be tried again after
+    std::int32_t restarts = 0;  ///< running: how often the container was started again
 };
 /// A usage statement whose signature was verified against the host's registered key.
 struct ReportUsage {
