@@ -165,6 +165,7 @@ void write(JsonWriter& json, const market::ListingView& view, OrganizationId vie
         .field("host_id", listing.host)
         .field("card_ids", listing.cards)
         .field("state", listing.state)
+        .field("paused_by", view.paused_by)
         .field("ask_micros_per_hour", listing.ask)
         .field("spot_floor_micros_per_hour", listing.spot_floor)
         .field("storage_micros_per_gib_month", listing.storage_price)

@@ -398,6 +398,7 @@ struct ListingView {
     std::int32_t cards_total = 0;
     std::int32_t cards_free = 0;        ///< whole
     std::int64_t thousandths_free = 0;  ///< over all cards, those that are leased in part included
+    std::optional<ListingPause> paused_by = {};
 };
 /// The listings of a change in the form that it gives them, whether it was made or only asked about.
 struct ListingsChanged {

@@ -196,7 +196,8 @@ struct Listing {
     std::string organization_id;
     std::string host_id;
     std::vector<std::string> card_ids;
-    std::string state;  ///< open, paused, withdrawn
+    std::string state;                     ///< open, paused, withdrawn
+    std::optional<std::string> paused_by;  ///< seller; cards: it is open, and none of its cards is offered
     std::int64_t ask_micros_per_hour = 0;
     std::optional<std::int64_t> spot_floor_micros_per_hour;  ///< absent: takes no bids
     std::int64_t storage_micros_per_gib_month = 0;
