@@ -632,7 +632,9 @@ CREATE TABLE jobs (
     hosts            integer NOT NULL DEFAULT 1,
     egress_mib_used  bigint NOT NULL DEFAULT 0,
     overage_micros_used bigint NOT NULL DEFAULT 0,
+    restarts         integer NOT NULL DEFAULT 0,
     CONSTRAINT jobs_traffic_not_negative CHECK (egress_mib_used >= 0 AND overage_micros_used >= 0),
+    CONSTRAINT jobs_restarts_not_negative CHECK (restarts >= 0),
     CONSTRAINT jobs_state_known
         CHECK (state IN ('queued', 'assigned', 'running', 'succeeded', 'failed', 'cancelled')),
     CONSTRAINT jobs_reason_known CHECK (reason IN (

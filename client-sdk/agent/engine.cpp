@@ -281,6 +281,7 @@ std::optional<ContainerInspection> Engine::inspect(const std::string& id) {
     found.finished_unix_ms = moment_or_zero(state, "FinishedAt");
     found.ever_started = found.started_unix_ms > 0;
     found.pid = state.value("Pid", std::int64_t{0});
+    found.is_ending = state.value("Status", "") == "stopped";
     return found;
 }
 

@@ -32,6 +32,10 @@ StopCause stop_cause_named(std::string_view name) {
     return StopCause::none;
 }
 
+bool is_wanted(const LeaseRecord& record) {
+    return record.desired.run && !record.reclaim_until_boot_ms;
+}
+
 bool awaits_gang(const LeaseRecord& record) {
     const DesiredLease& lease = record.desired;
     if (!lease.spec || !lease.spec->has_gang_network) return false;

@@ -46,6 +46,14 @@ struct IdleSpec {
     friend bool operator==(const IdleSpec&, const IdleSpec&) = default;
 };
 
+/// After which ends its command is started again in the same lease.
+struct RestartSpec {
+    std::vector<std::int64_t> exit_codes;  ///< none: all but 0, and not out of memory
+    std::int64_t restarts_max = 0;
+    std::int64_t delay_ms = 0;  ///< before the first; it doubles with each
+    friend bool operator==(const RestartSpec&, const RestartSpec&) = default;
+};
+
 /// One host's end of a gang's private network.
 struct GangMember {
     std::int64_t rank = 0;
@@ -85,6 +93,7 @@ struct JobSpec {
     std::optional<IdleSpec> idle;
     std::string registry_secret = {};  ///< the name of what the image is pulled with; empty: none
     bool has_gang_network = false;     ///< its containers on several hosts reach each other
+    std::optional<RestartSpec> restart = {};
     friend bool operator==(const JobSpec&, const JobSpec&) = default;
 };
 
@@ -144,6 +153,16 @@ struct ContainerExit {
     friend bool operator==(const ContainerExit&, const ContainerExit&) = default;
 };
 
+/// Its container has ended by itself, and is to be started again.
+struct AwaitedRestart {
+    ContainerExit after;                ///< and what the lease ends with when it is not
+    std::int64_t finished_unix_ms = 0;  ///< the engine's word of that end, which tells it from a later one
+    std::int64_t due_boot_ms = 0;
+    std::string line;       ///< that its log gets after its output; empty: it has it
+    bool is_ready = false;  ///< it has its network again
+    friend bool operator==(const AwaitedRestart&, const AwaitedRestart&) = default;
+};
+
 struct LeaseFailure {
     std::string reason;  ///< "image_pull_failed", "start_failed" or "start_timeout"
     std::string detail;
@@ -189,6 +208,10 @@ struct LeaseRecord {
     /// What the job asked to be ended for has happened: unhealthy or idle, and when that was seen.
     StopCause own_stop = StopCause::none;
     std::int64_t own_stop_boot_ms = 0;
+    std::optional<AwaitedRestart> restart;
+    std::int64_t restarts = 0;    ///< how often its container was started again
+    std::int64_t earlier_ms = 0;  ///< that it ran before the last of them
+    std::int64_t oom_kills = 0;   ///< in the kernel's log, of before that
     std::optional<ContainerExit> exit;
     std::optional<LeaseFailure> failure;
     bool logs_drained = false;
@@ -202,6 +225,7 @@ struct LeaseRecord {
     bool accepted = false;
     bool gang_reported = false;
     bool running_reported = false;
+    std::int64_t restarts_reported = 0;
     bool reclaim_reported = false;
     bool final_usage_stated = false;
     bool exit_reported = false;
@@ -220,6 +244,9 @@ struct LeaseRecord {
 
     friend bool operator==(const LeaseRecord&, const LeaseRecord&) = default;
 };
+
+/// It is to run, as far as the server and the owner are concerned.
+[[nodiscard]] bool is_wanted(const LeaseRecord& record);
 
 /// Its container has to wait: not all hosts of its gang are ready, or this one has not said so.
 [[nodiscard]] bool awaits_gang(const LeaseRecord& record);

@@ -17,7 +17,7 @@ const guard::Watched* find(const std::vector<guard::Watched>& all, const std::st
 }
 
 bool has_ended(const LeaseRecord& r) {
-    return !r.started || r.exit || r.container_id.empty();
+    return !r.started || r.exit || r.restart || r.container_id.empty();
 }
 
 }  // namespace

@@ -81,6 +81,21 @@ json idle_json(const std::optional<IdleSpec>& idle) {
     return {{"below_percent", idle->below_percent}, {"for_ms", idle->for_ms}};
 }
 
+std::optional<RestartSpec> restart_spec_from(const json& object) {
+    const auto found = object.find("restart");
+    if (found == object.end() || found->is_null()) return std::nullopt;
+    return RestartSpec{value_or(*found, "exit_codes", std::vector<std::int64_t>()),
+                       found->at("restarts_max").get<std::int64_t>(),
+                       found->at("delay_ms").get<std::int64_t>()};
+}
+
+json restart_spec_json(const std::optional<RestartSpec>& restart) {
+    if (!restart) return nullptr;
+    return {{"exit_codes", restart->exit_codes},
+            {"restarts_max", restart->restarts_max},
+            {"delay_ms", restart->delay_ms}};
+}
+
 std::optional<Gang> gang_from(const json& object) {
     const auto found = object.find("gang");
     if (found == object.end() || found->is_null()) return std::nullopt;
@@ -126,6 +141,7 @@ JobSpec spec_from(const json& object) {
     spec.idle = idle_from(object);
     spec.registry_secret = value_or(object, "registry_secret", std::string());
     spec.has_gang_network = text_or_empty(object, "network") == "gang";
+    spec.restart = restart_spec_from(object);
     return spec;
 }
 
@@ -153,7 +169,8 @@ json spec_json(const JobSpec& spec) {
             {"health", health_json(spec.health)},
             {"idle", idle_json(spec.idle)},
             {"registry_secret", spec.registry_secret},
-            {"network", spec.has_gang_network ? json("gang") : json(nullptr)}};
+            {"network", spec.has_gang_network ? json("gang") : json(nullptr)},
+            {"restart", restart_spec_json(spec.restart)}};
 }
 
 std::vector<LeaseCard> cards_from(const json& array) {
@@ -232,11 +249,35 @@ json exit_json(const ContainerExit& exit) {
             {"is_temporary", exit.is_temporary}};
 }
 
+ContainerExit exit_from(const json& exit) {
+    return {exit.at("exit_code").get<std::int64_t>(), exit.at("oom_killed").get<bool>(),
+            exit.at("duration_exceeded").get<bool>(), value_or(exit, "is_temporary", false)};
+}
+
+json restart_json(const std::optional<AwaitedRestart>& restart) {
+    if (!restart) return nullptr;
+    return {{"after", exit_json(restart->after)},
+            {"finished_unix_ms", restart->finished_unix_ms},
+            {"due_boot_ms", restart->due_boot_ms},
+            {"line", restart->line},
+            {"is_ready", restart->is_ready}};
+}
+
+void read_restarts(const json& object, LeaseRecord& record) {
+    record.restarts = value_or<std::int64_t>(object, "restarts", 0);
+    record.restarts_reported = value_or<std::int64_t>(object, "restarts_reported", 0);
+    record.earlier_ms = value_or<std::int64_t>(object, "earlier_ms", 0);
+    record.oom_kills = value_or<std::int64_t>(object, "oom_kills", 0);
+    const auto found = object.find("restart");
+    if (found == object.end() || found->is_null()) return;
+    record.restart =
+        AwaitedRestart{exit_from(found->at("after")), found->at("finished_unix_ms").get<std::int64_t>(),
+                       found->at("due_boot_ms").get<std::int64_t>(), found->at("line").get<std::string>(),
+                       found->at("is_ready").get<bool>()};
+}
+
 void read_outcome(const json& object, LeaseRecord& record) {
-    if (const json& exit = object.at("exit"); !exit.is_null())
-        record.exit =
-            ContainerExit{exit.at("exit_code").get<std::int64_t>(), exit.at("oom_killed").get<bool>(),
-                          exit.at("duration_exceeded").get<bool>(), value_or(exit, "is_temporary", false)};
+    if (const json& exit = object.at("exit"); !exit.is_null()) record.exit = exit_from(exit);
     if (const json& failure = object.at("failure"); !failure.is_null())
         record.failure =
             LeaseFailure{failure.at("reason").get<std::string>(), failure.at("detail").get<std::string>()};
@@ -306,6 +347,11 @@ std::string encode_record(const LeaseRecord& r) {
                          {"kill_sent", r.kill_sent},
                          {"paused_boot_ms", r.paused_boot_ms},
                          {"reclaim_until_boot_ms", optional_json(r.reclaim_until_boot_ms)},
+                         {"restart", restart_json(r.restart)},
+                         {"restarts", r.restarts},
+                         {"restarts_reported", r.restarts_reported},
+                         {"earlier_ms", r.earlier_ms},
+                         {"oom_kills", r.oom_kills},
                          {"exit", r.exit ? exit_json(*r.exit) : json(nullptr)},
                          {"failure", failure},
                          {"logs_drained", r.logs_drained},
@@ -363,6 +409,7 @@ LeaseRecord parse_record(std::string_view text) {
         r.gang_port = value_or<std::int64_t>(object, "gang_port", 0);
         r.gang_endpoint = text_or_empty(object, "gang_endpoint");
         r.gang_reported = value_or(object, "gang_reported", false);
+        read_restarts(object, r);
         read_outcome(object, r);
         r.logs_drained = flag("logs_drained");
         r.outputs_uploaded = flag("outputs_uploaded");

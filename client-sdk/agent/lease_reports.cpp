@@ -17,6 +17,7 @@ void LeaseTask::report(const char* phase, const Change& acknowledged) {
     report.phase = phase;
     report.container_id = r.container_id;
     report.boot_id = r.boot_id;
+    report.restarts = r.restarts;
     if (report.phase == "exited") report.exit = r.exit;
     report.stop_cause = r.stop_cause;
     if (report.phase == "failed") report.failure = r.failure;
@@ -53,7 +54,11 @@ void LeaseTask::report_accepted() {
 }
 
 void LeaseTask::report_running() {
-    report("running", [](LeaseRecord& r) { r.running_reported = true; });
+    // It may be started again meanwhile.
+    report("running", [restarts = record().restarts](LeaseRecord& r) {
+        r.running_reported = true;
+        r.restarts_reported = restarts;
+    });
 }
 
 void LeaseTask::report_reclaimed() {

@@ -49,6 +49,7 @@ void forget_moments_of_another_boot(LeaseRecord& record, const std::string& boot
     if (record.reclaim_until_boot_ms) record.reclaim_until_boot_ms = 0;
     record.desired.paid_until_boot_ms.reset();
     record.desired.run_until_boot_ms.reset();
+    if (record.restart) record.exit = std::exchange(record.restart, std::nullopt)->after;
     // The statement names the boot that was reported with `running`, so a started lease keeps its boot id.
     if (!record.started) record.boot_id = boot_id;
 }
@@ -187,6 +188,13 @@ void LeaseTask::carry_out(const Action& action) {
             return on(engine_lane_, [this](std::stop_token) { resume(); });
         case ActionKind::record_exit:
             return on(engine_lane_, [this](std::stop_token) { record_exit(); });
+        case ActionKind::tell_restart:
+            return on(engine_lane_, [this](std::stop_token) { tell_restart(); });
+        case ActionKind::ready_restart:
+            return on(engine_lane_, [this](std::stop_token) { ready_restart(); });
+        case ActionKind::give_up_restart:
+            return on(engine_lane_,
+                      [this, cause = action.cause](std::stop_token) { give_up_restart(cause); });
         case ActionKind::remove:
             return on(engine_lane_, [this](std::stop_token) { remove(); });
         case ActionKind::discard:
@@ -229,8 +237,12 @@ void LeaseTask::carry_out(const Action& action) {
 }
 
 void LeaseTask::fail(const char* reason, const std::string& detail) {
-    spdlog::warn("lease {} failed: {}: {}", record().desired.lease_id, reason, detail);
-    change([&](LeaseRecord& r) { r.failure = LeaseFailure{reason, detail.substr(0, detail_bytes_max)}; });
+    const LeaseRecord r = record();
+    spdlog::warn("lease {} failed: {}: {}", r.desired.lease_id, reason, detail);
+    if (r.restart) return give_up_restart(StopCause::none);
+    change([&](LeaseRecord& changed) {
+        changed.failure = LeaseFailure{reason, detail.substr(0, detail_bytes_max)};
+    });
 }
 
 /// Formatting and mounting take as long as the engine takes for the image and the container.
@@ -301,11 +313,12 @@ void LeaseTask::prepare(std::stop_token stop) {
     guest_is_fresh_ = false;
     const LeaseRecord r = record();
     const JobSpec& spec = *r.desired.spec;
-    const bool needs_reach = !spec.secrets.empty() || !spec.registry_secret.empty() || spec.idle;
+    const bool needs_reach =
+        !spec.secrets.empty() || !spec.registry_secret.empty() || spec.idle || spec.restart;
     if (needs_reach && !runtime_->reaches_guests())
-        return fail(
-            "start_failed",
-            "secrets, a login for the image's registry and an end when idle are not had on a cluster");
+        return fail("start_failed",
+                    "secrets, a login for the image's registry, an end when idle and restarts are not had "
+                    "on a cluster");
     note_deadlines(false);
     try {
         std::future<void> storage = make_storage();
@@ -335,6 +348,9 @@ void LeaseTask::note_started(const ContainerInspection& inspection, bool just_no
         r.started_boot_ms = just_now ? now : began_boot_ms(inspection, now);
         r.meter.resume(r.started_boot_ms);
         r.usage_stated_boot_ms = now;
+        if (r.restart) ++r.restarts;
+        r.restart.reset();
+        r.logs_drained = false;
     });
     spdlog::debug("{} has its command running", record().desired.lease_id);
     // At once, and not after another look at the engine; should the lane be busy, the next round reports
@@ -348,8 +364,12 @@ void LeaseTask::note_started(const ContainerInspection& inspection, bool just_no
 /// Whether a container that is not known to be fresh has to be started; else it is noted what it is.
 bool LeaseTask::is_to_be_started(const std::string& id) {
     const auto inspection = runtime_->inspect(id);
-    if (!inspection) {
+    if (!inspection && record().restart) {
+        fail("start_failed", "its container is gone");
+    } else if (!inspection) {
         change([](LeaseRecord& r) { r.container_id.clear(); });
+    } else if (is_before_restart(*inspection)) {
+        return true;
     } else if (inspection->ever_started) {
         note_started(*inspection, false);
     } else if (inspection->state == ContainerState::exited) {
@@ -471,26 +491,39 @@ void LeaseTask::attach_outputs() {
     }
 }
 
+ContainerExit LeaseTask::exit_of(const std::optional<ContainerInspection>& inspection,
+                                 std::int64_t oom_kills) const {
+    ContainerExit exit;
+    exit.exit_code = inspection ? inspection->exit_code : exit_code_of_kill;
+    const bool oom = (inspection && inspection->oom_killed) || oom_kills > record().oom_kills;
+    exit.oom_killed = oom && exit.exit_code != 0;
+    return exit;
+}
+
 void LeaseTask::record_exit() {
     const std::string id = record().container_id;
     const auto inspection = runtime_->inspect(id);
     const std::int64_t now = boot_clock_ms();
-    ContainerExit exit;
-    exit.exit_code = inspection ? inspection->exit_code : exit_code_of_kill;
-    const bool oom = (inspection && inspection->oom_killed) || kernel_saw_oom_kill(id);
-    exit.oom_killed = oom && exit.exit_code != 0;
+    // What was seen to have exited may have been started again since that look.
+    if (inspection && inspection->state == ContainerState::running) return;
     ask_guard();
     attach_outputs();
     const GuestTraffic traffic = look_at_traffic();
+    const std::int64_t oom_kills = oom_kills_of(id);
+    ContainerExit exit = exit_of(inspection, oom_kills);
     const LeaseRecord r = change([&](LeaseRecord& changed) {
         changed.egress_bytes = std::max(changed.egress_bytes, traffic.sent_bytes);
         exit.duration_exceeded = changed.stop_cause == StopCause::duration;
         exit.is_temporary = is_temporary(changed.desired.spec, exit.exit_code);
-        changed.exit = exit;
         changed.meter.pause(finished_boot_ms(changed, inspection, now));
-        if (inspection && inspection->finished_unix_ms > 0)
-            changed.meter.settle(inspection->finished_unix_ms - inspection->started_unix_ms,
-                                 changed.stated_ms);
+        if (inspection && inspection->finished_unix_ms > 0) {
+            const std::int64_t span = inspection->finished_unix_ms - inspection->started_unix_ms;
+            if (span >= 0) changed.meter.settle(changed.earlier_ms + span, changed.stated_ms);
+            await_restart(changed, exit, inspection->finished_unix_ms);
+        }
+        changed.earlier_ms = changed.meter.accumulated_ms;
+        changed.oom_kills = oom_kills;
+        if (!changed.restart) changed.exit = exit;
     });
     spdlog::info("lease {} has exited with code {}{} after {} ms", r.desired.lease_id, exit.exit_code,
                  exit.oom_killed ? " (out of memory)" : "", r.meter.accumulated_ms);

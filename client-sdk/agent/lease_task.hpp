@@ -90,6 +90,14 @@ class LeaseTask {
     void resume();
     void attach_outputs();
     void record_exit();
+    [[nodiscard]] ContainerExit exit_of(const std::optional<ContainerInspection>& inspection,
+                                        std::int64_t oom_kills) const;
+    // Of one that is started again.
+    void await_restart(LeaseRecord& r, const ContainerExit& exit, std::int64_t finished_unix_ms);
+    void tell_restart();
+    [[nodiscard]] bool is_before_restart(const ContainerInspection& inspection) const;
+    void ready_restart();
+    void give_up_restart(StopCause cause);
     void remove();
     void discard();
     void fail(const char* reason, const std::string& detail);

@@ -21,19 +21,19 @@ bool is_oom_kill_of(std::string_view kernel_line, std::string_view container_id)
     return rest.substr(0, rest.find(',')).find(container_id) != rest.npos;
 }
 
-bool kernel_saw_oom_kill(const std::string& container_id) {
+std::int64_t oom_kills_of(const std::string& container_id) {
     const int fd = ::open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) return false;
-    bool seen = false;
+    if (fd < 0) return 0;
+    std::int64_t kills = 0;
     std::array<char, 8192> record{};
-    while (!seen) {
+    while (true) {
         const ssize_t n = ::read(fd, record.data(), record.size());
         if (n < 0 && (errno == EPIPE || errno == EINTR)) continue;  // overwritten while we read: go on
         if (n <= 0) break;
-        seen = is_oom_kill_of({record.data(), static_cast<std::size_t>(n)}, container_id);
+        if (is_oom_kill_of({record.data(), static_cast<std::size_t>(n)}, container_id)) ++kills;
     }
     ::close(fd);
-    return seen;
+    return kills;
 }
 
 }  // namespace fallow::agent

@@ -36,7 +36,7 @@ bool money_is_used_up(const Situation& s) {
 /// When the owner's claims end the lease; nothing while they do not. What does not run needs no notice.
 std::optional<std::int64_t> claimed_until(const std::vector<OwnerClaim>& claims, const LeaseRecord& record,
                                           const ContainerSeen* container) {
-    const bool runs = record.started || is_live(container);
+    const bool runs = (record.started && !record.restart) || is_live(container);
     std::optional<std::int64_t> until;
     for (const OwnerClaim& claim : claims) {
         const auto& cards = record.desired.cards;
@@ -95,10 +95,6 @@ std::optional<Action> plan_live(const Situation& s) {
     return std::nullopt;
 }
 
-bool is_wanted(const LeaseRecord& r) {
-    return r.desired.run && !r.reclaim_until_boot_ms;
-}
-
 /// Of a job that has ended by itself nothing is to go on from; its last checkpoint stays what it is.
 bool is_last_checkpoint_due(const LeaseRecord& r) {
     return r.checkpoint && r.exit && r.stop_cause != StopCause::none && !r.checkpoint_saved;
@@ -123,6 +119,28 @@ bool is_overdue(const LeaseRecord& r, std::int64_t now) {
     return spec.start_timeout_ms > 0 && now - r.image_boot_ms >= spec.start_timeout_ms;
 }
 
+/// Of a container that has ended and is to be started again. Nothing runs, so an end needs no grace.
+std::optional<Action> plan_restart(const Situation& s) {
+    const LeaseRecord& r = s.record;
+    const auto act = [&](ActionKind kind, StopCause cause = StopCause::none) {
+        return Action{kind, r.desired.lease_id, {}, cause};
+    };
+    const bool is_due = s.now >= r.restart->due_boot_ms;
+    // Started, but the agent died before it could write that down; else the look at it is of before its
+    // end.
+    if (is_live(s.container)) return is_due ? std::optional(act(ActionKind::start)) : std::nullopt;
+    if (const StopCause cause = stop_cause(s); cause != StopCause::none)
+        return act(ActionKind::give_up_restart, cause);
+    if (s.container == nullptr) return act(ActionKind::give_up_restart);
+    if (!r.logs_drained) return std::nullopt;
+    if (!r.restart->line.empty()) return act(ActionKind::tell_restart);
+    if (!is_due || s.fenced || !s.is_confirmed) return std::nullopt;
+    if (r.restart->is_ready) return act(ActionKind::start);
+    // Made ready by half, by an agent that was killed: nothing may run with half of its network.
+    if (s.container->state == ContainerState::created) return act(ActionKind::give_up_restart);
+    return act(ActionKind::ready_restart);
+}
+
 std::optional<Action> plan_engine(const Situation& s) {
     const LeaseRecord& r = s.record;
     const auto act = [&](ActionKind kind) { return Action{kind, r.desired.lease_id, {}, {}}; };
@@ -133,6 +151,7 @@ std::optional<Action> plan_engine(const Situation& s) {
         return std::nullopt;
     }
     if (!s.engine_reachable) return std::nullopt;
+    if (r.restart) return plan_restart(s);
     if (may_remove(r))
         return s.seen.checkpoint_lane_busy ? std::nullopt : std::optional(act(ActionKind::remove));
     if (r.exit || r.failure) return std::nullopt;
@@ -159,11 +178,16 @@ std::optional<Action> plan_engine(const Situation& s) {
 }
 
 /// Only of a container that was seen running just now: one that has exited unseen must not be billed
-/// further.
+/// further. One that waits for its restart adds nothing, and what is paid for lasts longer.
 bool usage_due(const Situation& s) {
+    const LeaseRecord& r = s.record;
     const bool runs = s.container != nullptr && s.container->state == ContainerState::running;
-    return runs && s.record.running_reported && s.record.meter.counting &&
-           s.now - s.record.usage_stated_boot_ms >= s.record.desired.usage_interval_ms;
+    return ((runs && r.meter.counting) || r.restart) && r.running_reported &&
+           s.now - r.usage_stated_boot_ms >= r.desired.usage_interval_ms;
+}
+
+bool is_running_due(const LeaseRecord& r) {
+    return r.started && (!r.running_reported || r.restarts_reported < r.restarts);
 }
 
 /// The others of a gang wait for it: it is ready as far as it can be alone.
@@ -188,7 +212,7 @@ std::optional<Action> plan_server(const Situation& s) {
     }
     if (r.failure) return r.failure_reported ? std::nullopt : std::optional(act(ActionKind::report_failed));
     if (is_gang_due(r)) return act(ActionKind::report_gang);
-    if (r.started && !r.running_reported) return act(ActionKind::report_running);
+    if (is_running_due(r)) return act(ActionKind::report_running);
     if (!r.exit) return usage_due(s) ? std::optional(act(ActionKind::state_usage)) : std::nullopt;
     if (!r.logs_drained) return std::nullopt;
     if (!r.final_usage_stated) return act(ActionKind::state_final_usage);
@@ -369,6 +393,12 @@ std::string_view name_of(ActionKind kind) {
             return "resume";
         case ActionKind::record_exit:
             return "record_exit";
+        case ActionKind::tell_restart:
+            return "tell_restart";
+        case ActionKind::ready_restart:
+            return "ready_restart";
+        case ActionKind::give_up_restart:
+            return "give_up_restart";
         case ActionKind::remove:
             return "remove";
         case ActionKind::remove_orphan:

@@ -80,9 +80,12 @@ enum class ActionKind {
     kill,       ///< SIGKILL; `cause` says why
     resume,     ///< thaw what the fence froze
     record_exit,
-    remove,         ///< container and working storage
-    remove_orphan,  ///< a container that belongs to no wanted lease
-    discard,        ///< a lease taken from us: kill, remove, wipe and drop, with no word to the server
+    tell_restart,     ///< in its log, once that is sent: its container is started again
+    ready_restart,    ///< give its container a process and its network anew
+    give_up_restart,  ///< it ends as its container did; `cause` says why, none: it cannot be started
+    remove,           ///< container and working storage
+    remove_orphan,    ///< a container that belongs to no wanted lease
+    discard,          ///< a lease taken from us: kill, remove, wipe and drop, with no word to the server
     // Of the server lane.
     report_accepted,
     report_gang,  ///< this host's end of the private network, once the container is made

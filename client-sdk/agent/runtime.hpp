@@ -46,6 +46,7 @@ struct ContainerInspection {
     std::int64_t started_unix_ms = 0;
     std::int64_t finished_unix_ms = 0;  ///< 0 while it has not finished
     std::int64_t pid = 0;               ///< on this host; 0: it has none here
+    bool is_ending = false;             ///< it has exited, and the engine is not done with that
 };
 
 /// A user of this host, as the kernel numbers it.

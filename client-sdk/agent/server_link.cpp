@@ -205,6 +205,7 @@ std::string ServerLink::report(const std::string& lease_id, const Report& report
     if (report.phase == "running") {
         body["container_id"] = report.container_id;
         body["boot_id"] = report.boot_id;
+        if (report.restarts > 0) body["restarts"] = report.restarts;
     }
     if (report.exit) {
         body["exit_code"] = report.exit->exit_code;

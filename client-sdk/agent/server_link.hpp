@@ -79,6 +79,7 @@ struct Report {
     std::string phase;
     std::string container_id;
     std::string boot_id;
+    std::int64_t restarts = 0;  ///< of running: how often the container was started again
     std::optional<ContainerExit> exit;
     StopCause stop_cause = StopCause::none;  ///< what made it exit; none: it ended by itself
     std::optional<LeaseFailure> failure;

@@ -300,7 +300,7 @@ class SlurmStep {
             act(hear(boot_clock_ms()));
         }
         looks.reset();
-        status_.oom_killed = (status_.oom_killed || kernel_saw_oom_kill(id)) && status_.exit_code != 0;
+        status_.oom_killed = (status_.oom_killed || oom_kills_of(id) > 0) && status_.exit_code != 0;
         try {
             output.finish();
         } catch (const std::exception& error) {

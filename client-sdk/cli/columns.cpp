@@ -178,6 +178,10 @@ Columns<Job> job_fields() {
         {"outputs", [](const Job& job) { return joined(job.outputs); }},
         {"attempts",
          [](const Job& job) { return fmt::format("{} of {}", job.attempts, job.attempts_max); }},
+        {"restarts",
+         [](const Job& job) {
+             return job.restart ? fmt::format("{} of {}", job.restarts, job.restart->restarts_max) : "-";
+         }},
         {"max duration", [](const Job& job) { return format_duration(job.max_duration_ms); }},
         {"memory", [](const Job& job) { return format_size(job.memory_bytes); }},
         {"cpus", [](const Job& job) { return format_thousandths(job.cpu_millis); }},

@@ -161,6 +161,16 @@ void add_term_options(CLI::App& command, JobArguments& arguments) {
                        "End the job when it uses less than so many percent of its cards, of its cores on a "
                        "CPU device, for --idle-for");
     add_duration(command, "--idle-for", arguments.idle_ms, "See --idle-below");
+    command.add_option("--restart", arguments.restarts,
+                       "How often to start it again in its lease after a failure of its own: same host, "
+                       "cards and /work/out, and no time billed until it runs");
+    command
+        .add_option("--restart-on", arguments.restart_on,
+                    "The exit codes that it is started again after, like 75,137; with --restart alone, all "
+                    "but 0, and not out of memory")
+        ->type_name("CODES");
+    add_duration(command, "--restart-delay", arguments.restart_delay_ms,
+                 "How long before the first restart, doubled with each up to 5m; the default is 1s");
     command
         .add_option(
             "--network", spec.network,
@@ -169,13 +179,22 @@ void add_term_options(CLI::App& command, JobArguments& arguments) {
         ->check(CLI::IsMember({"gang"}));
 }
 
-std::int64_t exit_code_of(const std::string& word) {
+std::int64_t exit_code_of(const char* option, const std::string& word) {
     constexpr std::int64_t code_max = 255;
     std::int64_t code = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), code);
     if (error != std::errc() || end != word.data() + word.size() || code < 1 || code > code_max)
-        throw UsageError("--retry-on has \"" + word + "\", which is not an exit code from 1 to 255");
+        throw UsageError(option + (" has \"" + word) + "\", which is not an exit code from 1 to 255");
     return code;
+}
+
+/// Of "75,137".
+std::vector<std::int64_t> exit_codes_of(const char* option, const std::string& text) {
+    std::vector<std::int64_t> codes;
+    std::istringstream words(text);
+    for (std::string word; std::getline(words, word, ',');)
+        codes.push_back(exit_code_of(option, word));
+    return codes;
 }
 
 void set_retry(JobSpec& spec, const JobArguments& arguments) {
@@ -185,17 +204,27 @@ void set_retry(JobSpec& spec, const JobArguments& arguments) {
     }
     if (spec.attempts_max) throw UsageError("give either --retry or --attempts");
     spec.attempts_max = *arguments.retries + 1;
-    std::istringstream words(arguments.retry_on);
-    for (std::string word; std::getline(words, word, ',');)
-        spec.retry_exit_codes.push_back(exit_code_of(word));
+    spec.retry_exit_codes = exit_codes_of("--retry-on", arguments.retry_on);
     constexpr std::int64_t code_max = 255;
     if (arguments.retry_on.empty())
         for (std::int64_t code = 1; code <= code_max; ++code)
             spec.retry_exit_codes.push_back(code);
 }
 
+void set_restart(JobSpec& spec, const JobArguments& arguments) {
+    if (!arguments.restarts) {
+        if (!arguments.restart_on.empty() || arguments.restart_delay_ms)
+            throw UsageError("--restart-on and --restart-delay need --restart");
+        return;
+    }
+    spec.restart = RestartSpec{{}, *arguments.restarts, arguments.restart_delay_ms};
+    if (!arguments.restart_on.empty())
+        spec.restart->exit_codes = exit_codes_of("--restart-on", arguments.restart_on);
+}
+
 void set_terms(JobSpec& spec, const JobArguments& arguments) {
     set_retry(spec, arguments);
+    set_restart(spec, arguments);
     const HealthSpec& health = arguments.health;
     if (!arguments.health_command.empty()) {
         spec.health = health;

@@ -42,7 +42,10 @@ struct JobArguments {
     std::vector<std::string> inputs;  ///< "FILE[:PATH]"
     std::optional<std::int64_t> max_duration_ms;
     std::optional<std::int64_t> retries;
-    std::string retry_on;        ///< "75,137"
+    std::string retry_on;  ///< "75,137"
+    std::optional<std::int64_t> restarts;
+    std::string restart_on;  ///< "75,137"
+    std::optional<std::int64_t> restart_delay_ms;
     std::string health_command;  ///< for sh -c
     HealthSpec health;
     std::optional<std::int64_t> idle_percent;

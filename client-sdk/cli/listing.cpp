@@ -15,6 +15,11 @@ std::string spot_floor(const Listing& listing) {
     return listing.spot_floor_micros_per_hour ? format_usd(*listing.spot_floor_micros_per_hour) : "-";
 }
 
+/// What a renter meets, and who is to change that.
+std::string state_of(const Listing& listing) {
+    return listing.paused_by ? "paused by its " + *listing.paused_by : listing.state;
+}
+
 const std::vector<std::string> no_texts;
 
 Columns<Listing> listing_list() {
@@ -31,14 +36,14 @@ Columns<Listing> listing_list() {
          }},
         {"country", [](const Listing& listing) { return listing.country; }},
         {"notice", [](const Listing& listing) { return format_duration(listing.reclaim_notice_ms); }},
-        {"state", [](const Listing& listing) { return listing.state; }},
+        {"state", &state_of},
     };
 }
 
 Columns<Listing> listing_fields() {
     return {
         {"id", [](const Listing& listing) { return listing.id; }},
-        {"state", [](const Listing& listing) { return listing.state; }},
+        {"state", &state_of},
         {"ask per card-hour",
          [](const Listing& listing) { return format_usd(listing.ask_micros_per_hour); }},
         {"spot floor per card-hour", &spot_floor},

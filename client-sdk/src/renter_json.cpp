@@ -1,62 +1,8 @@
 #include "codec.hpp"
+#include "job_terms_fields.hpp"
 #include "requirements_fields.hpp"
 
 namespace fallow::sdk {
-
-template <>
-struct Fields<JobInput> {
-    template <class Visit, class T>
-    static void visit(const Visit& visit, T& value) {
-        visit("path", value.path);
-        visit("artifact_id", value.artifact_id);
-    }
-};
-
-template <>
-struct Fields<CheckpointSpec> {
-    template <class Visit, class T>
-    static void visit(const Visit& visit, T& value) {
-        visit("path", value.path);
-        visit("interval_ms", value.interval_ms);
-        visit("bytes_max", value.bytes_max);
-    }
-};
-
-/// What JobSpec and Job have in common beyond their first fields.
-template <class Visit, class T>
-void visit_terms(const Visit& visit, T& value) {
-    visit("secrets", value.secrets);
-    visit("output_interval_ms", value.output_interval_ms);
-    visit("shm_bytes", value.shm_bytes);
-    visit("pull_timeout_ms", value.pull_timeout_ms);
-    visit("start_timeout_ms", value.start_timeout_ms);
-    visit("retry_exit_codes", value.retry_exit_codes);
-    visit("health", value.health);
-    visit("idle", value.idle);
-    visit("registry_secret", value.registry_secret);
-    visit("network", value.network);
-}
-
-template <>
-struct Fields<HealthSpec> {
-    template <class Visit, class T>
-    static void visit(const Visit& visit, T& value) {
-        visit("command", value.command);
-        visit("interval_ms", value.interval_ms);
-        visit("timeout_ms", value.timeout_ms);
-        visit("start_period_ms", value.start_period_ms);
-        visit("retries", value.retries);
-    }
-};
-
-template <>
-struct Fields<IdleSpec> {
-    template <class Visit, class T>
-    static void visit(const Visit& visit, T& value) {
-        visit("below_percent", value.below_percent);
-        visit("for_ms", value.for_ms);
-    }
-};
 
 template <>
 struct Fields<JobSpec> {
@@ -360,6 +306,7 @@ struct Fields<Job> {
         visit("max_duration_ms", value.max_duration_ms);
         visit("attempts_max", value.attempts_max);
         visit("attempts", value.attempts);
+        visit("restarts", value.restarts);
         visit("memory_bytes", value.memory_bytes);
         visit("cpu_millis", value.cpu_millis);
         visit("pids_max", value.pids_max);

@@ -195,6 +195,7 @@ struct Fields<Listing> {
         visit("host_id", value.host_id);
         visit("card_ids", value.card_ids);
         visit("state", value.state);
+        visit("paused_by", value.paused_by);
         visit("ask_micros_per_hour", value.ask_micros_per_hour);
         visit("spot_floor_micros_per_hour", value.spot_floor_micros_per_hour);
         visit("storage_micros_per_gib_month", value.storage_micros_per_gib_month);

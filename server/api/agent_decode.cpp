@@ -161,6 +161,7 @@ market::AgentReport read_report(FieldReader& reader, LeaseId lease) {
     if (report.phase == running) {
         report.container = reader.text("container_id", {.bytes_max = 128});
         report.boot = reader.text("boot_id", short_text);
+        report.restarts = reader.integer32_or("restarts", 0, 0, limits::job_restarts_max);
     }
     if (report.phase == exited) {
         report.exit_code = reader.integer32("exit_code", INT32_MIN, INT32_MAX);

@@ -41,6 +41,13 @@ struct IdleSpec {
     Millis duration;
 };
 
+/// After which of its own ends the container is started again, in the same lease.
+struct RestartSpec {
+    std::optional<std::vector<std::int64_t>> exit_codes;  ///< none: all but 0, and not out of memory
+    std::int32_t restarts_max = 0;
+    Millis delay;  ///< before the first; it doubles with each
+};
+
 /// What the job's containers reach beside what every guest does: gang, each other.
 FALLOW_ENUM(JobNetwork, gang)
 
@@ -67,6 +74,7 @@ struct JobSpec {
     std::optional<IdleSpec> idle;
     std::optional<std::string> registry_secret;  ///< the name of what the image is pulled with
     std::optional<JobNetwork> network;
+    std::optional<RestartSpec> restart;
 };
 
 /// Reads the fields of a JobSpec and finishes the reader's object; errors stay in the reader.

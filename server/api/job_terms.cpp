@@ -25,6 +25,8 @@ constexpr std::int32_t health_retries_default = 3;
 constexpr std::int32_t health_retries_max = 100;
 constexpr std::int64_t exit_code_max = 255;
 constexpr std::size_t exit_codes_max = exit_code_max;
+constexpr std::int64_t restart_delay_ms_default = 1 * second_ms;
+constexpr std::int64_t restart_delay_ms_max = 5 * minute_ms;  // and of what the agent doubles it to
 
 std::vector<std::string> read_secrets(FieldReader& reader) {
     auto names =
@@ -75,12 +77,17 @@ std::optional<Millis> read_output_interval(FieldReader& reader, const JobSpec& s
     return std::nullopt;
 }
 
+std::optional<std::vector<std::int64_t>> read_exit_codes(FieldReader& reader, std::string_view name) {
+    auto codes = reader.optional_integers(name, exit_codes_max, 1, exit_code_max);
+    if (!codes) return codes;
+    const std::set<std::int64_t> once(codes->begin(), codes->end());
+    if (once.size() != codes->size())
+        reader.fail(ErrorCode::invalid_field, name, "Name each exit code once.");
+    return codes;
+}
+
 std::vector<std::int64_t> read_retry_exit_codes(FieldReader& reader, const JobSpec& spec) {
-    auto codes = reader.optional_integers("retry_exit_codes", exit_codes_max, 1, exit_code_max)
-                     .value_or(std::vector<std::int64_t>());
-    const std::set<std::int64_t> once(codes.begin(), codes.end());
-    if (once.size() != codes.size())
-        reader.fail(ErrorCode::invalid_field, "retry_exit_codes", "Name each exit code once.");
+    auto codes = read_exit_codes(reader, "retry_exit_codes").value_or(std::vector<std::int64_t>());
     if (!codes.empty() && spec.attempts_max == 1)
         reader.fail(ErrorCode::invalid_field, "attempts_max",
                     "Give 2 or more: with one attempt nothing is tried again.");
@@ -114,6 +121,21 @@ std::optional<IdleSpec> read_idle(FieldReader& reader) {
     return idle;
 }
 
+std::optional<RestartSpec> read_restart(FieldReader& reader) {
+    auto object = reader.optional_object("restart");
+    if (!object) return std::nullopt;
+    RestartSpec restart;
+    restart.exit_codes = read_exit_codes(*object, "exit_codes");
+    if (restart.exit_codes && restart.exit_codes->empty())
+        object->fail(ErrorCode::invalid_field, "exit_codes",
+                     "Name at least one exit code, or leave it out for all of them.");
+    restart.restarts_max = object->integer32("restarts_max", 1, limits::job_restarts_max);
+    restart.delay =
+        Millis(object->integer_or("delay_ms", restart_delay_ms_default, second_ms, restart_delay_ms_max));
+    static_cast<void>(object->finish());
+    return restart;
+}
+
 void write(JsonWriter& json, const HealthSpec& health) {
     json.key("health")
         .begin_object()
@@ -133,6 +155,12 @@ void write(JsonWriter& json, const IdleSpec& idle) {
         .end_object();
 }
 
+void write(JsonWriter& json, const RestartSpec& restart) {
+    json.key("restart").begin_object();
+    if (restart.exit_codes) json.field("exit_codes", *restart.exit_codes);
+    json.field("restarts_max", restart.restarts_max).field("delay_ms", restart.delay).end_object();
+}
+
 }  // namespace
 
 void read_job_terms(FieldReader& reader, JobSpec& spec) {
@@ -146,6 +174,7 @@ void read_job_terms(FieldReader& reader, JobSpec& spec) {
     spec.idle = read_idle(reader);
     spec.registry_secret = read_registry_secret(reader, spec);
     spec.network = reader.optional_named<JobNetwork>("network");
+    spec.restart = read_restart(reader);
 }
 
 void write_job_terms(JsonWriter& json, const JobSpec& spec) {
@@ -159,6 +188,7 @@ void write_job_terms(JsonWriter& json, const JobSpec& spec) {
     if (spec.idle) write(json, *spec.idle);
     if (spec.registry_secret) json.field("registry_secret", *spec.registry_secret);
     if (spec.network) json.field("network", *spec.network);
+    if (spec.restart) write(json, *spec.restart);
 }
 
 }  // namespace fallow::api

@@ -1,5 +1,6 @@
 #include "api/listing_views.hpp"
 
+#include "market/listings.hpp"
 #include "store/row_reader.hpp"
 
 namespace fallow::api {
@@ -9,14 +10,15 @@ std::string sql(const std::string& tail) {
     const std::string& columns = store::select_list<market::Listing>();
     return "SELECT " + columns +
            ", product, device_class, vram_bytes, country, runtime, cards_total, cards_free, "
-           "thousandths_free FROM (SELECT " +
+           "thousandths_free, has_offered_card FROM (SELECT " +
            "listings.*, facts.*, place.* FROM listings "
            "CROSS JOIN LATERAL (SELECT "
            "(array_agg(product ORDER BY array_position(listings.card_ids, id)))[1] AS product, "
            "(array_agg(device_class ORDER BY array_position(listings.card_ids, id)))[1] AS device_class, "
            "min(vram_bytes) AS vram_bytes, count(*)::integer AS cards_total, "
            "(count(*) FILTER (WHERE used = 0 AND state = 'present'))::integer AS cards_free, "
-           "coalesce(sum(1000 - used) FILTER (WHERE state = 'present'), 0) AS thousandths_free FROM ("
+           "coalesce(sum(1000 - used) FILTER (WHERE state = 'present'), 0) AS thousandths_free, "
+           "coalesce(bool_or(state = 'present'), false) AS has_offered_card FROM ("
            "SELECT id, product, device_class, vram_bytes, used, state FROM listed_cards "
            "WHERE id = ANY (listings.card_ids) UNION "
            "SELECT id, product, device_class, vram_bytes, used, state FROM cards "
@@ -47,6 +49,7 @@ std::vector<market::ListingView> read_listing_views(store::Transaction& tx, cons
         view.cards_total = store::read_cell<std::int32_t>(row[own + 5]);
         view.cards_free = store::read_cell<std::int32_t>(row[own + 6]);
         view.thousandths_free = store::read_cell<std::int64_t>(row[own + 7]);
+        view.paused_by = market::pause_of(view.listing, store::read_cell<bool>(row[own + 8]));
         views.push_back(std::move(view));
     }
     return views;

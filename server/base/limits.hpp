@@ -41,6 +41,7 @@ inline constexpr std::size_t job_spec_bytes_max = 128 * 1024;
 inline constexpr std::size_t inputs_per_job_max = 16;
 inline constexpr std::size_t outputs_per_job_max = 16;
 inline constexpr std::size_t secrets_per_job_max = 16;
+inline constexpr std::int32_t job_restarts_max = 100;  // within one attempt
 
 // Artifacts and logs
 inline constexpr std::size_t artifact_part_bytes_max = request_body_bytes_max;

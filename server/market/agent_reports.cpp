@@ -41,8 +41,19 @@ Status accept(Transaction& tx, Lease lease) {
     return Done{};
 }
 
+/// A container that was started again in its lease is the same one.
+void note_restarts(Transaction& tx, const Lease& lease, std::int32_t restarts) {
+    if (!lease.job || tx.state().at<Job>(*lease.job).restarts >= restarts) return;
+    Job job = tx.state().at<Job>(*lease.job);
+    job.restarts = restarts;
+    tx.update(std::move(job), "job.restarted");
+}
+
 Status start(Transaction& tx, Lease lease, const AgentReport& report) {
-    if (lease.state == LeaseState::running && lease.container == report.container) return Done{};
+    if (lease.state == LeaseState::running && lease.container == report.container) {
+        note_restarts(tx, lease, report.restarts);
+        return Done{};
+    }
     if (lease.state != LeaseState::preparing || !lease.job) return wrong_phase(lease, AgentPhase::running);
     Job job = tx.state().at<Job>(*lease.job);
     lease.state = LeaseState::running;
@@ -56,6 +67,7 @@ Status start(Transaction& tx, Lease lease, const AgentReport& report) {
     tx.update(std::move(lease), "lease.running");
     job.state = JobState::running;
     job.started_at = tx.now();
+    job.restarts = report.restarts;
     tx.update(std::move(job), "job.running");
     return Done{};
 }

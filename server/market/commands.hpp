@@ -332,6 +332,7 @@ struct AgentReport {
     std::optional<EndReason> failure;       ///< failed: image_pull_failed, start_failed or start_timeout
     std::optional<Millis> notice = {};      ///< reclaimed: what is left of it
     bool is_temporary = false;  ///< exited: with a code that the job wants to be tried again after
+    std::int32_t restarts = 0;  ///< running: how often the container was started again
 };
 /// A usage statement whose signature was verified against the host's registered key.
 struct ReportUsage {
@@ -397,6 +398,7 @@ struct ListingView {
     std::int32_t cards_total = 0;
     std::int32_t cards_free = 0;        ///< whole
     std::int64_t thousandths_free = 0;  ///< over all cards, those that are leased in part included
+    std::optional<ListingPause> paused_by = {};
 };
 /// The listings of a change in the form that it gives them, whether it was made or only asked about.
 struct ListingsChanged {

@@ -62,6 +62,7 @@ void assign_job(Transaction& tx, JobId id, Lease& lease) {
     job.lease = lease.id;
     job.order = lease.order;
     job.attempts += 1;
+    job.restarts = 0;
     lease.attempt = job.attempts;
     tx.update(std::move(job), "job.assigned");
 }

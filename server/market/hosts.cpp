@@ -5,6 +5,7 @@
 
 #include "market/handlers.hpp"
 #include "market/leases.hpp"
+#include "market/listings.hpp"
 #include "market/matching.hpp"
 
 namespace fallow::market {
@@ -117,6 +118,26 @@ void write_cards(Transaction& tx, const Host& host, const std::vector<ReportedCa
     }
 }
 
+/// The host's listings that are open, and have no card that is offered.
+std::set<ListingId> paused_by_cards(const State& state, HostId host) {
+    std::set<ListingId> paused;
+    for (const CardId card : state.cards_of(host)) {
+        const auto listing = state.listing_of(card);
+        if (listing && pause_of(state, state.at<Listing>(*listing)) == ListingPause::cards)
+            paused.insert(*listing);
+    }
+    return paused;
+}
+
+/// Of a listing nothing but its version changes; its seller is to hear of it.
+void tell_pauses(Transaction& tx, const std::set<ListingId>& before, const std::set<ListingId>& after) {
+    const std::string_view reason = name_of(ListingPause::cards);
+    for (const ListingId id : after)
+        if (!before.contains(id)) tx.update(Listing(tx.state().at<Listing>(id)), "listing.paused", reason);
+    for (const ListingId id : before)
+        if (!after.contains(id)) tx.update(Listing(tx.state().at<Listing>(id)), "listing.resumed", reason);
+}
+
 /// Of the cards that are there: refused if one is, verified if all are.
 Verification verification_of(const State& state, HostId host) {
     bool all_verified = true;
@@ -200,7 +221,9 @@ Result<Outcome> handle(Transaction& tx, const ReportInventory& command) {
     host.disk_bytes = command.disk_bytes;
     host.details = command.details;
     if (changed) tx.update(std::move(host), "host.changed");
+    const std::set<ListingId> paused = paused_by_cards(tx.state(), id);
     write_cards(tx, tx.state().at<Host>(id), command.cards);
+    tell_pauses(tx, paused, paused_by_cards(tx.state(), id));
     verify_host(tx, id);
     match_standing_orders(tx);
 

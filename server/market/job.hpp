@@ -33,9 +33,10 @@ struct Job {
     std::optional<Time> started_at;
     std::optional<Time> finished_at;
     std::int64_t version = 1;
-    std::int32_t rank = 0;     ///< among the jobs of its order, one for each host
-    std::int32_t hosts = 1;    ///< how many those are
-    TrafficUsed traffic_used;  ///< up to the end of its last attempt
+    std::int32_t rank = 0;      ///< among the jobs of its order, one for each host
+    std::int32_t hosts = 1;     ///< how many those are
+    TrafficUsed traffic_used;   ///< up to the end of its last attempt
+    std::int32_t restarts = 0;  ///< of its container, within the current or last attempt
 
     [[nodiscard]] bool is_member() const { return hosts > 1; }
 
@@ -60,6 +61,7 @@ struct Job {
         visit.field("hosts", row.hosts);
         visit.field("egress_mib_used", row.traffic_used.mib);
         visit.field("overage_micros_used", row.traffic_used.overage);
+        visit.field("restarts", row.restarts);
     }
 };
 

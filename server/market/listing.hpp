@@ -14,6 +14,8 @@
 namespace fallow::market {
 
 FALLOW_ENUM(ListingState, open, paused, withdrawn)
+/// Who keeps a listing from new leases. cards: it is open, and none of its cards is offered by its host.
+FALLOW_ENUM(ListingPause, seller, cards)
 
 struct Listing {
     static constexpr std::string_view table = "listings";

@@ -220,6 +220,18 @@ bool admits(const Listing& listing, const std::string& image) {
            std::any_of(listing.images_allowed.begin(), listing.images_allowed.end(), covers);
 }
 
+std::optional<ListingPause> pause_of(const Listing& listing, bool has_offered_card) {
+    if (listing.state == ListingState::paused) return ListingPause::seller;
+    const bool has_none = listing.state == ListingState::open && !has_offered_card;
+    return has_none ? std::optional(ListingPause::cards) : std::nullopt;
+}
+
+std::optional<ListingPause> pause_of(const State& state, const Listing& listing) {
+    return pause_of(listing, std::ranges::any_of(listing.cards, [&](CardId card) {
+                        return state.at<Card>(card).state == CardState::present;
+                    }));
+}
+
 ListingView view_of(const State& state, const Listing& listing) {
     const Host& host = state.at<Host>(listing.host);
     ListingView view;
@@ -228,6 +240,7 @@ ListingView view_of(const State& state, const Listing& listing) {
     view.runtime = host.runtime;
     view.cards_total = static_cast<std::int32_t>(listing.cards.size());
     view.cards_free = state.free_cards(listing.id);
+    view.paused_by = pause_of(state, listing);
     for (const CardId id : listing.cards) {
         const Card& card = state.at<Card>(id);
         view.thousandths_free += card.free_thousandths();

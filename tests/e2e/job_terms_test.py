@@ -181,6 +181,48 @@ class JobTerms(unittest.TestCase):
         job, _ = self.ended(self.rig.order(sh("exit 1", attempts_max=3, retry_exit_codes=[75])), "failed")
         self.assertEqual((job["attempts"], job["exit_code"], job["reason"]), (1, 1, "command_failed"))
 
+    def test_an_exit_code_after_which_it_is_started_again(self):
+        placed = self.rig.order(sh(
+            "echo run >>/work/out/runs; n=$(wc -l </work/out/runs); echo $n; test $n -lt 3 && exit 75; exit 0",
+            outputs=["runs"], attempts_max=2, restart={"exit_codes": [75], "restarts_max": 5, "delay_ms": 1000}))
+        job, lease = self.ended(placed, "succeeded")
+        self.assertEqual((job["attempts"], job["restarts"], job["exit_code"], job["lease_id"]),
+                         (1, 2, 0, placed["lease"]["id"]))
+        self.assertEqual(self.logs(job["id"]).decode().splitlines(), [
+            "1", "fallow: ended with exit code 75; restart 1 of 5 follows in 1 s",
+            "2", "fallow: ended with exit code 75; restart 2 of 5 follows in 2 s", "3"])
+        self.assertEqual(self.content(self.outputs(job["id"])["runs"]), b"run\nrun\nrun\n")
+        self.assertLess(lease["running_ms"], 3000, "the delays are not billed")
+        self.assertIn("2 of 5", self.fallow("job", "show", job["id"]))
+
+    def test_used_up_restarts_give_the_retry_policy_its_turn(self):
+        job, lease = self.ended(self.rig.order(sh(
+            "exit 75", attempts_max=2, retry_exit_codes=[75], restart={"restarts_max": 1})), "failed")
+        self.assertEqual((job["attempts"], job["restarts"], job["reason"], lease["end_reason"]),
+                         (2, 1, "temporary_failure", "temporary_failure"))
+        job, _ = self.ended(self.rig.order(sh("exit 1", restart={"exit_codes": [75], "restarts_max": 1})), "failed")
+        self.assertEqual((job["restarts"], job["reason"]), (0, "command_failed"))
+
+    def test_a_job_that_is_cancelled_while_it_waits_for_its_restart(self):
+        placed = self.rig.order(sh("exit 3", restart={"restarts_max": 1, "delay_ms": 300_000}))
+        job = placed["job"]["id"]
+        self.world.until(lambda: self.logs(job).endswith(b"in 300 s\n"), "the delay")
+        self.world.post(f"/v1/jobs/{job}/cancel", {}, self.rig.renter["key"])
+        ended, lease = self.ended(placed, "cancelled")
+        self.assertEqual((ended["restarts"], lease["end_reason"]), (0, "cancelled_by_renter"))
+
+    def test_a_restart_outlives_the_agent(self):
+        placed = self.rig.order(sh(
+            "test -e /work/out/once && exit 0; touch /work/out/once; exit 75",
+            restart={"exit_codes": [75], "restarts_max": 1, "delay_ms": 3000}))
+        job = placed["job"]["id"]
+        self.world.until(lambda: self.logs(job).endswith(b"in 3 s\n"), "the delay")
+        host = self.rig.host_of(placed["lease"]["id"])
+        next(p for p in self.world.processes if p.name == f"agent-{host}" and p.alive()).kill()
+        self.world.start_agent(host)
+        ended, _ = self.ended(placed, "succeeded")
+        self.assertEqual((ended["attempts"], ended["restarts"]), (1, 1))
+
     def test_a_job_that_is_not_well_is_ended(self):
         placed = self.rig.order(sh(
             "trap 'echo told; exit 0' TERM; touch /tmp/well; sleep 3; rm /tmp/well; while :; do sleep 0.1; done",

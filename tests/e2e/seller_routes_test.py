@@ -99,7 +99,8 @@ class Sellers(RoutesTest):
         self.assertEqual((made.status, made.headers["ETag"]), (201, '"1"'))
         listing = made.body
         wanted = {"organization_id": self.seller.organization, "host_id": self.farm.id, "card_ids": cards,
-                  "state": "open", "ask_micros_per_hour": 1_900_000, "term_min_ms": 60_000, "term_max_ms": 30 * DAY,
+                  "state": "open", "paused_by": None, "ask_micros_per_hour": 1_900_000, "term_min_ms": 60_000,
+                  "term_max_ms": 30 * DAY,
                   "reclaim_notice_ms": 60_000, "bundle_min": 1, "available_from": None, "available_until": None,
                   "version": 1, "product": "Simulated 80G", "device_class": "gpu", "vram_bytes": 80 << 30,
                   "country": "DE", "runtime": "runc", "cards_total": 3, "cards_free": 3,

@@ -66,7 +66,14 @@ class Verification(unittest.TestCase):
         agent = self.start_agent()
         events.wait(lambda e: e["type"] == "card.changed" and e["data"]["state"] == "withheld", "the refusal", 90)
         shown = self.world.get("/v1/listings/" + listing["id"], self.seller["key"])
-        self.assertEqual((shown["state"], shown["cards_free"]), ("open", 0))
+        self.assertEqual((shown["state"], shown["paused_by"], shown["cards_free"]), ("open", "cards", 0))
+        events.wait(lambda e: e["type"] == "listing.paused" and e["object"]["id"] == listing["id"]
+                    and e["reason"] == "cards", "the listing's pause")
+        environment = {**os.environ, "FALLOW_URL": self.world.url, "FALLOW_CA": str(self.world.ca),
+                       "FALLOW_API_KEY": self.seller["key"]}
+        told = subprocess.run([self.world.bin / "fallow", "listing", "show", listing["id"]], env=environment,
+                              capture_output=True, text=True, check=True)
+        self.assertIn("paused by its cards", told.stdout)
         status, refused, _ = self.order()
         self.assertEqual((status, refused["code"]), (409, "no_match"))
         agent.stop()
@@ -77,7 +84,10 @@ class Verification(unittest.TestCase):
         self.make_card(CLAIMED_MIB)
         agent = self.start_agent()
         events.wait(lambda e: e["type"] == "card.changed" and e["data"]["state"] == "present", "the card's return", 90)
-        self.assertEqual(self.world.get("/v1/listings/" + listing["id"], self.seller["key"])["cards_free"], 1)
+        events.wait(lambda e: e["type"] == "listing.resumed" and e["object"]["id"] == listing["id"],
+                    "the listing's return")
+        shown = self.world.get("/v1/listings/" + listing["id"], self.seller["key"])
+        self.assertEqual((shown["state"], shown["paused_by"], shown["cards_free"]), ("open", None, 1))
         agent.stop()
         code, rows = self.self_test()
         self.assertEqual(rows["verification"]["verdict"], "ok", rows)

@@ -196,7 +196,8 @@ struct Listing {
     std::string organization_id;
     std::string host_id;
     std::vector<std::string> card_ids;
-    std::string state;  ///< open, paused, withdrawn
+    std::string state;                     ///< open, paused, withdrawn
+    std::optional<std::string> paused_by;  ///< seller; cards: it is open, and none of its cards is offered
     std::int64_t ask_micros_per_hour = 0;
     std::optional<std::int64_t> spot_floor_micros_per_hour;  ///< absent: takes no bids
     std::int64_t storage_micros_per_gib_month = 0;
@@ -309,6 +310,13 @@ struct JobInput {
     std::string artifact_id;
 };
 
+/// After which of its own ends the job's container is started again, in the same lease.
+struct RestartSpec {
+    std::optional<std::vector<std::int64_t>> exit_codes;  ///< none: all but 0, and not out of memory
+    std::int64_t restarts_max = 0;
+    std::optional<std::int64_t> delay_ms;  ///< before the first; it doubles with each
+};
+
 struct JobSpec {
     std::string image;
     std::vector<std::string> command;
@@ -332,6 +340,7 @@ struct JobSpec {
     std::optional<IdleSpec> idle;
     std::optional<std::string> registry_secret;  ///< the name of what its image is pulled with
     std::optional<std::string> network;          ///< gang: its containers on several hosts reach each other
+    std::optional<RestartSpec> restart;
 };
 
 struct NewOrder {
@@ -454,6 +463,7 @@ struct Job {
     std::int64_t max_duration_ms = 0;
     std::int64_t attempts_max = 0;
     std::int64_t attempts = 0;
+    std::int64_t restarts = 0;  ///< of its container, within the current or last attempt
     std::int64_t memory_bytes = 0;
     std::int64_t cpu_millis = 0;
     std::int64_t pids_max = 0;
@@ -475,6 +485,7 @@ struct Job {
     std::optional<IdleSpec> idle;
     std::optional<std::string> registry_secret;
     std::optional<std::string> network;  ///< gang: its containers on several hosts reach each other
+    std::optional<RestartSpec> restart;
 
     [[nodiscard]] bool is_finished() const {
         return state == "succeeded" || state == "failed" || state == "cancelled";

@@ -46,6 +46,115 @@ TEST_CASE("an agent killed while a container runs takes it over and goes on coun
     host.carry_out(ActionKind::remove);
 }
 
+TEST_CASE("a container is started again where it was, also by an agent that was killed meanwhile") {
+    Host host;
+    DesiredLease lease = a_lease(
+        "echo run >>/work/out/runs; touch /tmp/seen 2>/dev/null; ls /tmp | wc -l >>/work/out/seen;"
+        " test $(wc -l </work/out/runs) = 3 || exit 75; exit 4");
+    lease.spec->restart = RestartSpec{{75}, 2, 1000};
+    host.adopt(lease);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.carry_out(ActionKind::start);
+    for (const std::int64_t restarts : {0, 1}) {
+        wait_for_end(id);
+        const LeaseRecord ended = host.carry_out(ActionKind::record_exit);
+        CHECK_FALSE(ended.exit);
+        REQUIRE(ended.restart);
+        CHECK(ended.restart->after.exit_code == 75);
+        CHECK(ended.restarts == restarts);
+        CHECK_FALSE(ended.meter.counting);
+        host.restart();
+        CHECK(host.carry_out(ActionKind::ready_restart).restart->is_ready);
+        host.restart();
+        const LeaseRecord again = host.carry_out(ActionKind::start);
+        CHECK(again.container_id == id);
+        CHECK_FALSE(again.restart);
+        CHECK(again.restarts == restarts + 1);
+        CHECK(again.meter.accumulated_ms == ended.meter.accumulated_ms);
+        CHECK(again.meter.counting);
+        CHECK_FALSE(again.logs_drained);
+    }
+    wait_for_end(id);
+    const LeaseRecord ended = host.carry_out(ActionKind::record_exit);
+    REQUIRE(ended.exit);
+    CHECK(*ended.exit == ContainerExit{4, false, false});
+    const auto folder = host.state().lease_folder(ended.desired.lease_id);
+    CHECK(read_file(folder / "out" / "runs") == "run\nrun\nrun\n");
+    CHECK(read_file(folder / "out" / "seen") == "1\n1\n1\n");
+    host.carry_out(ActionKind::remove);
+}
+
+TEST_CASE(
+    "a restart that an agent made and could not note before it was killed is found, and not made twice") {
+    const auto script = GENERATE("sleep 60", "exit 6");
+    Host host;
+    DesiredLease lease =
+        a_lease("test -e /work/out/once && " + std::string(script) + "; touch /work/out/once; exit 75");
+    lease.spec->restart = RestartSpec{{75}, 2, 1000};
+    host.adopt(lease);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.carry_out(ActionKind::start);
+    wait_for_end(id);
+    REQUIRE(host.carry_out(ActionKind::record_exit).restart);
+    host.engine().start(id);
+    const bool ends = std::string(script) == "exit 6";
+    if (ends) wait_for_end(id);
+    host.restart();
+    const LeaseRecord found = host.carry_out(ActionKind::start);
+    CHECK(found.restarts == 1);
+    CHECK_FALSE(found.restart);
+    if (ends) {
+        CHECK(host.carry_out(ActionKind::record_exit).exit->exit_code == 6);
+    } else {
+        CHECK(host.engine().inspect(id)->state == ContainerState::running);
+    }
+    host.carry_out(ActionKind::remove);
+}
+
+TEST_CASE("the guard freezes a container that was started again as it would have before") {
+    Host host;
+    DesiredLease lease = a_lease(
+        "test -e /work/out/once || { touch /work/out/once; exit 75; }; while :; do sleep 0.05; done");
+    lease.spec->restart = RestartSpec{{75, 137}, 2, 1000};
+    lease.fence_ms = 4000;
+    host.adopt(lease);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.guard.heartbeat(boot_clock_ms());
+    host.carry_out(ActionKind::start);
+    wait_for_end(id);
+    REQUIRE(host.carry_out(ActionKind::record_exit).restart);
+    host.carry_out(ActionKind::ready_restart);
+    host.guard.heartbeat(boot_clock_ms());
+    const LeaseRecord started = host.carry_out(ActionKind::start);
+    const LeaseRecord frozen = host.frozen();
+    REQUIRE(frozen.paused_boot_ms != 0);
+    CHECK(frozen.meter.accumulated_ms - started.meter.accumulated_ms ==
+          frozen.paused_boot_ms - started.started_boot_ms);
+    host.carry_out(ActionKind::kill, StopCause::fenced_too_long);
+    wait_for_end(id);
+    const LeaseRecord ended = host.carry_out(ActionKind::record_exit);
+    CHECK_FALSE(ended.restart);
+    CHECK(ended.exit->exit_code == 137);
+    host.carry_out(ActionKind::remove);
+}
+
+TEST_CASE("what is stopped while it waits for its restart ends with its last exit code") {
+    Host host;
+    DesiredLease lease = a_lease("exit 75");
+    lease.spec->restart = RestartSpec{{}, 2, 1000};
+    host.adopt(lease);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.carry_out(ActionKind::start);
+    wait_for_end(id);
+    REQUIRE(host.carry_out(ActionKind::record_exit).restart);
+    const LeaseRecord ended = host.carry_out(ActionKind::give_up_restart, StopCause::wanted);
+    REQUIRE(ended.exit);
+    CHECK(ended.exit->exit_code == 75);
+    CHECK(ended.stop_cause == StopCause::wanted);
+    CHECK_FALSE(ended.restart);
+    host.carry_out(ActionKind::remove);
+}
+
 TEST_CASE(
     "an agent killed between the start and its note finds the container running, or ended, and starts no "
     "second") {

@@ -356,6 +356,32 @@ TEST_CASE("a lease's traffic is in its record when it has ended, on from what wa
     CHECK_FALSE(gate.gate->traffic_of(lease.lease_id));
 }
 
+TEST_CASE("a container that is started again reaches the internet again, and its lease's count goes on") {
+    const EgressWorld world;
+    const Gate gate;
+    Host host(gate.gate);
+    DesiredLease lease = a_lease("nc -w 5 8.8.4.4 7000 </dev/null || exit 9; exit 75");
+    lease.egress_bytes_max = 6'000'000;
+    lease.spec->restart = RestartSpec{{75}, 1, 1000};
+    host.adopt(lease);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.carry_out(ActionKind::start);
+    wait_for_end(id);
+    const LeaseRecord first = host.carry_out(ActionKind::record_exit);
+    REQUIRE(first.restart);
+    CHECK(first.egress_bytes > 0);
+    CHECK(host.carry_out(ActionKind::ready_restart).restart->is_ready);
+    CHECK(sent_by(gate, lease.lease_id) == first.egress_bytes);
+    host.carry_out(ActionKind::start);
+    wait_for_end(id);
+    const LeaseRecord ended = host.carry_out(ActionKind::record_exit);
+    REQUIRE(ended.exit);
+    CHECK(ended.exit->exit_code == 75);
+    CHECK(ended.egress_bytes > first.egress_bytes);
+    CHECK(ended.egress_bytes == sent_by(gate, lease.lease_id));
+    host.carry_out(ActionKind::remove);
+}
+
 TEST_CASE("a lease that may send nothing reaches nothing, and a gate that is lost takes no count back") {
     const EgressWorld world;
     const Gate gate;

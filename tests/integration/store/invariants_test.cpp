@@ -219,6 +219,7 @@ const std::vector<Refusal>& refusals() {
         {"jobs_attempts_within_limit", "UPDATE jobs SET attempts = attempts_max + 1"},
         {"jobs_duration_positive", "UPDATE jobs SET max_duration_ms = 0"},
         {"jobs_rank_within_hosts", "UPDATE jobs SET rank = 1"},
+        {"jobs_restarts_not_negative", "UPDATE jobs SET restarts = -1"},
         {"jobs_traffic_not_negative", "UPDATE jobs SET egress_mib_used = -1"},
         {"jobs_reason_known", "UPDATE jobs SET reason = 'bored'"},
         {"jobs_state_known", "UPDATE jobs SET state = 'done'"},

@@ -130,6 +130,12 @@ TEST_CASE("a record comes back from disk as it was written") {
     record.gang_port = 12;
     record.gang_endpoint = "198.41.0.5:12";
     record.gang_reported = true;
+    record.desired.spec->restart = RestartSpec{{75}, 3, 1000};
+    record.restart = AwaitedRestart{{75, false, false, true}, 13, 14, "fallow: …\n", true};
+    record.restarts = 2;
+    record.restarts_reported = 1;
+    record.earlier_ms = 15;
+    record.oom_kills = 16;
     CHECK(parse_record(encode_record(record)) == record);
     CHECK(parse_record(encode_record(LeaseRecord{})) == LeaseRecord{});
     CHECK_THROWS_AS(parse_record("{}"), std::runtime_error);

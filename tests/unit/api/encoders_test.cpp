@@ -121,7 +121,7 @@ TEST_CASE("a job carries its specification") {
     CHECK(to_json(job, R"({"image":"a","env":{"B":"{}"}})") ==
           R"({"id":"job_00000000000000000000000008","organization_id":"org_00000000000000000000000003",)"
           R"("state":"queued","order_id":null,"rank":0,"hosts":1,)"
-          R"("lease_id":null,"image":"a","env":{"B":"{}"},"attempts":0,)"
+          R"("lease_id":null,"image":"a","env":{"B":"{}"},"attempts":0,"restarts":0,)"
           R"("exit_code":-1,"reason":"command_failed",)"
           R"("queued_at":"1970-01-01T00:00:00.000Z","started_at":null,)"
           R"("finished_at":null,"version":1})");

@@ -103,7 +103,7 @@ TEST_CASE("what a job can ask for besides is in its document, with its defaults"
         R"("outputs":["o"],"output_interval_ms":5000,"secrets":["token","db.key"],"shm_bytes":65536,)"
         R"("attempts_max":3,"retry_exit_codes":[75,137],"pull_timeout_ms":1000,"start_timeout_ms":2000,)"
         R"("health":{"command":["true"]},"idle":{"below_percent":5,"for_ms":60000},)"
-        R"("registry_secret":"pull")"));
+        R"("registry_secret":"pull","restart":{"exit_codes":[75],"restarts_max":2})"));
     REQUIRE(spec.ok());
     CHECK(spec->registry_secret == "pull");
     const std::string document = job_spec_json(*spec);
@@ -111,11 +111,20 @@ TEST_CASE("what a job can ask for besides is in its document, with its defaults"
         R"("secrets":["token","db.key"],"output_interval_ms":5000,"shm_bytes":65536,"pull_timeout_ms":1000,)"
         R"("start_timeout_ms":2000,"retry_exit_codes":[75,137],"health":{"command":["true"],)"
         R"("interval_ms":30000,"timeout_ms":10000,"start_period_ms":0,"retries":3},)"
-        R"("idle":{"below_percent":5,"for_ms":60000},"registry_secret":"pull"})";
+        R"("idle":{"below_percent":5,"for_ms":60000},"registry_secret":"pull",)"
+        R"("restart":{"exit_codes":[75],"restarts_max":2,"delay_ms":1000}})";
     CHECK(document.ends_with(terms));
     const auto again = decode_job_spec(document);
     REQUIRE(again.ok());
     CHECK(job_spec_json(*again) == document);
+}
+
+TEST_CASE("a restart without exit codes is after every failure, and stays so") {
+    const auto spec = decode_job_spec(job(R"("restart":{"restarts_max":100,"delay_ms":300000})"));
+    REQUIRE(spec.ok());
+    REQUIRE(spec->restart);
+    CHECK_FALSE(spec->restart->exit_codes);
+    CHECK(job_spec_json(*spec).ends_with(R"(,"restart":{"restarts_max":100,"delay_ms":300000}})"));
 }
 
 TEST_CASE("a job's network asks for hosts that offer one, and for more than one of them") {
@@ -157,6 +166,16 @@ TEST_CASE("what a job cannot ask for") {
         {R"("health":{"command":["true"],"retries":0})", "/health/retries"},
         {R"("idle":{"below_percent":0,"for_ms":60000})", "/idle/below_percent"},
         {R"("idle":{"below_percent":5})", "/idle/for_ms"},
+        {R"("restart":{})", "/restart/restarts_max"},
+        {R"("restart":{"restarts_max":0})", "/restart/restarts_max"},
+        {R"("restart":{"restarts_max":101})", "/restart/restarts_max"},
+        {R"("restart":{"restarts_max":1,"exit_codes":[]})", "/restart/exit_codes"},
+        {R"("restart":{"restarts_max":1,"exit_codes":[7,7]})", "/restart/exit_codes"},
+        {R"("restart":{"restarts_max":1,"exit_codes":[0]})", "/restart/exit_codes/0"},
+        {R"("restart":{"restarts_max":1,"exit_codes":"any_failure"})", "/restart/exit_codes"},
+        {R"("restart":{"restarts_max":1,"delay_ms":999})", "/restart/delay_ms"},
+        {R"("restart":{"restarts_max":1,"delay_ms":300001})", "/restart/delay_ms"},
+        {R"("restart":{"restarts_max":1,"delay":1000})", "/restart/delay"},
     }));
     INFO(fields);
     const auto refused = decode_job_spec(job(fields));

@@ -157,6 +157,34 @@ TEST_CASE("The ends that no command makes yet follow the retry policy as well") 
     CHECK(is_retried(EndReason::host_maintenance));
 }
 
+TEST_CASE("Restarts of a container are counted within an attempt, and end nothing") {
+    Work work(2, true);
+    World& world = work.world;
+    world.run(work.lease);
+    const auto running = [&](std::int32_t restarts) {
+        AgentReport report = world.report(work.lease, AgentPhase::running);
+        report.restarts = restarts;
+        REQUIRE(world.tell(report) == "ok");
+        CHECK(world.phase(work.lease) == "running");
+        return world.job(work.job).restarts;
+    };
+    CHECK(running(0) == 0);
+    CHECK(running(1) == 1);
+    CHECK(running(3) == 3);
+    const std::int64_t version = world.job(work.job).version;
+    CHECK(running(2) == 3);  // late, or a repetition
+    CHECK(world.job(work.job).version == version);
+
+    AgentReport exit = world.report(work.lease, AgentPhase::exited);
+    exit.exit_code = 75;
+    exit.is_temporary = true;
+    REQUIRE(world.tell(exit) == "ok");
+    CHECK(world.job(work.job).restarts == 3);
+    world.reported(work.lease, AgentPhase::gone);
+    CHECK(world.job(work.job).attempts == 2);
+    CHECK(world.job(work.job).restarts == 0);
+}
+
 TEST_CASE("A lost attempt stands again where it stood first, and goes to another host") {
     Work work(2, true);
     World& world = work.world;

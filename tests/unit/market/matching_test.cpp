@@ -429,6 +429,49 @@ TEST_CASE("One tick carries out a bounded number of deadlines, the earliest firs
     CHECK(world.state().standing_orders(renter) == 0);
 }
 
+TEST_CASE("A listing without a card that is offered is paused by its cards, and its seller hears of it") {
+    Market market;
+    World& world = market.world;
+    const HostId host = market.add_host(a_host().cards(2));
+    const ListingId listing = world.listing(host);
+    const auto told = [&](bool first_is_offered, bool second_is_offered) {
+        ReportInventory report = a_host().cards(2).inventory(world.now());
+        report.cards[0].offered = first_is_offered;
+        report.cards[1].offered = second_is_offered;
+        CHECK(world.attempt(report, world.agent_of(host)) == "ok");
+        std::string events;
+        for (const Entry& entry : world.last_entries())
+            if (entry.event.starts_with("listing."))
+                events += std::string(entry.event) + ":" + entry.reason + " ";
+        return events;
+    };
+    const auto pause = [&] {
+        const auto found = view_of(world.state(), world.listing_row(listing)).paused_by;
+        return found ? name_of(*found) : "none";
+    };
+    const auto set = [&](ListingState state) {
+        const UpdateListing change = a_change(listing, world.listing_row(listing).version).to(state);
+        CHECK(world.attempt(change, World::by(market.seller)) == "ok");
+    };
+    CHECK(pause() == "none");
+    CHECK(told(false, true).empty());
+    CHECK(pause() == "none");
+    CHECK(told(false, false) == "listing.paused:cards ");
+    CHECK(pause() == "cards");
+    CHECK(told(false, false).empty());
+    CHECK(world.listing_row(listing).state == ListingState::open);
+
+    set(ListingState::paused);
+    CHECK(pause() == "seller");
+    CHECK(told(true, false).empty());
+    CHECK(pause() == "seller");
+    CHECK(told(false, false).empty());
+    set(ListingState::open);
+    CHECK(pause() == "cards");
+    CHECK(told(true, false) == "listing.resumed:cards ");
+    CHECK(pause() == "none");
+}
+
 TEST_CASE("Search shows of a listing what its cards are") {
     Market market;
     World& world = market.world;

@@ -36,6 +36,9 @@ TEST_CASE("what a job asks for itself is sent in the contract's units") {
           R"("pull_timeout_ms":300000,"start_timeout_ms":30000})");
     CHECK(sent_with({"--retry", "3", "--retry-on", "75,137"}) ==
           R"("attempts_max":4,"retry_exit_codes":[75,137]})");
+    CHECK(sent_with({"--restart", "3"}) == R"("restart":{"restarts_max":3}})");
+    CHECK(sent_with({"--restart", "3", "--restart-on", "75,137", "--restart-delay", "5s"}) ==
+          R"("restart":{"exit_codes":[75,137],"restarts_max":3,"delay_ms":5000}})");
     CHECK(sent_with({"--health", "test -e /tmp/ok", "--health-interval", "10s", "--health-retries", "2"}) ==
           R"("health":{"command":["sh","-c","test -e /tmp/ok"],"interval_ms":10000,"retries":2}})");
     CHECK(sent_with({"--idle-below", "5", "--idle-for", "30m"}) ==
@@ -51,6 +54,9 @@ TEST_CASE("what a job asks for in words that do not fit together is a mistake of
                                               {"--retry", "2", "--retry-on", "0"},
                                               {"--retry", "2", "--retry-on", "many"},
                                               {"--retry", "2", "--attempts", "3"},
+                                              {"--restart-on", "75"},
+                                              {"--restart-delay", "5s"},
+                                              {"--restart", "2", "--restart-on", "256"},
                                               {"--health-retries", "2"},
                                               {"--idle-below", "5"},
                                               {"--idle-for", "5m"},

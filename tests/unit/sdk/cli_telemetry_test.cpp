@@ -112,12 +112,15 @@ TEST_CASE("a job is shown with what it used of what it paid for") {
     Job job;
     job.id = "job_1";
     job.state = "succeeded";
+    job.restarts = 2;
+    job.restart = RestartSpec{{}, 5, {}};
     JobEfficiency efficiency{"job_1", {60, 125, "well_used", {}}};
     Bench bench({json(200, to_json(job)), json(200, to_json(efficiency)), json(200, to_json(job)),
                  json(200, to_json(efficiency))});
     const Outcome fields = bench({"job", "show", "job_1"});
     CHECK(bench.sent(0) == "GET /v1/jobs/job_1");
     CHECK(bench.sent(1) == "GET /v1/jobs/job_1/efficiency");
+    CHECK(fields.out.find("2 of 5\n") != std::string::npos);
     CHECK(fields.out.ends_with(
         "used of what was paid  12.5 %\nhint                   none: the card fits\n"));
     const Outcome whole = bench({"job", "show", "job_1", "-o", "json"});

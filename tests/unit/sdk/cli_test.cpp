@@ -417,6 +417,21 @@ TEST_CASE("pausing a listing goes from the version it has") {
     CHECK(bench.server.requests().at(1).header("If-Match") == "\"7\"");
 }
 
+TEST_CASE("a listing is shown as renters meet it") {
+    Listing listing;
+    listing.id = "listing_1";
+    listing.state = "open";
+    const auto state = [&] {
+        Bench bench({json(200, to_json(listing))});
+        const std::string out = bench({"listing", "show", "listing_1"}).out;
+        const std::size_t at = out.find("state");
+        return out.substr(at, out.find('\n', at) - at);
+    };
+    CHECK(state().ends_with(" open"));
+    listing.paused_by = "cards";
+    CHECK(state().ends_with(" paused by its cards"));
+}
+
 TEST_CASE("a ledger that does not balance is a failure") {
     Bench bench({json(200, R"({"accounts":2,"transfers":1,"sum_micros":1,"balanced":false,"by_kind":[],)"
                            R"("mismatched_accounts":["account_1"]})")});
