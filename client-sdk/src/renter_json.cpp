@@ -1,4 +1,5 @@
 #include "codec.hpp"
+#include "job_fields.hpp"
 #include "requirements_fields.hpp"
 
 namespace fallow::sdk {
@@ -36,27 +37,6 @@ void visit_terms(const Visit& visit, T& value) {
     visit("registry_secret", value.registry_secret);
     visit("network", value.network);
 }
-
-template <>
-struct Fields<HealthSpec> {
-    template <class Visit, class T>
-    static void visit(const Visit& visit, T& value) {
-        visit("command", value.command);
-        visit("interval_ms", value.interval_ms);
-        visit("timeout_ms", value.timeout_ms);
-        visit("start_period_ms", value.start_period_ms);
-        visit("retries", value.retries);
-    }
-};
-
-template <>
-struct Fields<IdleSpec> {
-    template <class Visit, class T>
-    static void visit(const Visit& visit, T& value) {
-        visit("below_percent", value.below_percent);
-        visit("for_ms", value.for_ms);
-    }
-};
 
 template <>
 struct Fields<JobSpec> {
@@ -370,6 +350,7 @@ struct Fields<Job> {
         visit("queued_at", value.queued_at);
         visit("started_at", value.started_at);
         visit("finished_at", value.finished_at);
+        visit("progress", value.progress);
         visit("version", value.version);
         visit_terms(visit, value);
     }

@@ -464,6 +464,7 @@ struct Job {
     std::string queued_at;
     std::optional<std::string> started_at;
     std::optional<std::string> finished_at;
+    std::optional<JobProgress> progress;
     std::int64_t version = 0;
     std::vector<std::string> secrets;
     std::optional<std::int64_t> output_interval_ms;
