@@ -1182,6 +1182,8 @@ CREATE TABLE artifacts (
     CONSTRAINT artifacts_parts_not_negative CHECK (parts_received >= 0)
 );
 CREATE INDEX artifacts_by_expiry ON artifacts (expires_at);
+-- An upload that was broken off is looked for by its content.
+CREATE INDEX artifacts_by_content ON artifacts (organization_id, sha256);
 CREATE INDEX artifacts_by_organization ON artifacts (organization_id);
 
 -- Of all of an organization's artifacts, also those the asking role cannot see.

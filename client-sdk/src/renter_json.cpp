@@ -473,6 +473,14 @@ struct Fields<Artifact> {
 };
 
 template <>
+struct Fields<MissingParts> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("missing", value.missing);
+    }
+};
+
+template <>
 struct Fields<NewArtifact> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -572,5 +580,6 @@ FALLOW_SDK_REPLY(LogEnd);
 FALLOW_SDK_REPLY(Artifact);
 FALLOW_SDK_REQUEST(NewArtifact);
 FALLOW_SDK_REPLY(JobOutput);
+FALLOW_SDK_REPLY(MissingParts);
 
 }  // namespace fallow::sdk

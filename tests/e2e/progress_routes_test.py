@@ -1,6 +1,6 @@
 """What a host may tell of its progress, and where a renter sees it, spoken by simulated hosts."""
 from routes_fixture import RENTER, SELLER, SLOW_HEART, RoutesTest, run_tests
-from routes_progress import progress
+from routes_transfers import progress
 
 DEPOSIT = 1_000_000_000
 

@@ -1,7 +1,8 @@
 """How far a job's transfers are is seen while they go on, and a broken connection costs them little. A whole Fallow:
-real server, database, agent and containers, with a line between agent and server that breaks."""
+real server, database, agent and containers, with lines to the server that break, of the agent and of the renter."""
 import base64
 import hashlib
+import json
 import os
 import subprocess
 import unittest
@@ -23,8 +24,9 @@ class Transfers(unittest.TestCase):
         cls.world.start_engine()
         cls.world.make_image(IMAGE)
         cls.world.start_server()
-        cls.line = WeakLine(cls.world.port)
+        cls.line, cls.renter_line = WeakLine(cls.world.port), WeakLine(cls.world.port)
         cls.addClassCleanup(cls.line.close)
+        cls.addClassCleanup(cls.renter_line.close)
         cls.seller, cls.renter = cls.world.seller(), cls.world.renter()
         seller_events = Events(cls.world, cls.seller["key"])
         cls.addClassCleanup(seller_events.close)
@@ -37,6 +39,7 @@ class Transfers(unittest.TestCase):
 
     def tearDown(self):
         self.line.heal()
+        self.renter_line.heal()
 
     def environment(self, url=None):
         return {**os.environ, "FALLOW_URL": url or self.world.url, "FALLOW_CA": str(self.world.ca),
@@ -80,10 +83,29 @@ class Transfers(unittest.TestCase):
         items = self.world.get(f"/v1/jobs/{job}/logs", self.renter["key"])["items"]
         return b"".join(base64.b64decode(item["data"]) for item in items).decode()
 
-    def assert_went_on(self):
+    def assert_went_on(self, line, times=1):
         """Several connections were needed, and less was sent again than half of the whole."""
-        self.assertGreaterEqual(self.line.breaks, 3)
-        self.assertLess(self.line.octets, SIZE + SIZE // 2)
+        self.assertGreaterEqual(line.breaks, 3 * times)
+        self.assertLess(line.octets, (SIZE + SIZE // 2) * times)
+
+    def run_words(self, file):
+        """Of a job that gives its input back."""
+        return ("job", "run", "--image", IMAGE, "--price-max", "10", "--term", "1h", "--disk", "64MiB", "--input",
+                f"{file}:big", "--output", "copy", "--to", self.world.folder / "results")
+
+    def file(self, name):
+        file = self.world.folder / name
+        file.write_bytes(os.urandom(SIZE))
+        return file
+
+    def stop_in_the_middle(self, *words):
+        """Runs the program until its line has moved a part of the file and stalls, and kills it."""
+        self.renter_line.be_weak(stall_after=BREAK_AFTER)
+        process = self.world.spawn("stopped", [self.world.bin / "fallow", *words],
+                                   self.environment(self.renter_line.url))
+        self.world.until(lambda: self.renter_line.octets > BREAK_AFTER, "the line to stall")
+        process.kill()
+        self.renter_line.be_weak()
 
     def test_progress_is_seen_while_inputs_are_fetched(self):
         content = os.urandom(4 * MIB)
@@ -112,17 +134,38 @@ class Transfers(unittest.TestCase):
         artifact = self.artifact(content)
         self.line.be_weak(break_after=BREAK_AFTER)
         job = self.succeed(self.order("sha256sum </work/in/big", inputs=[{"path": "big", "artifact_id": artifact}]))
-        self.assert_went_on()
+        self.assert_went_on(self.line)
         self.assertIn(hashlib.sha256(content).hexdigest(), self.log(job))
 
     def test_outputs_go_on_where_a_connection_broke(self):
         self.line.be_weak(break_after=BREAK_AFTER)
         job = self.succeed(self.order(f"head -c {SIZE} /dev/urandom >/work/out/big; sha256sum </work/out/big",
                                       outputs=["big"]))
-        self.assert_went_on()
+        self.assert_went_on(self.line)
         output = self.world.get(f"/v1/jobs/{job}/outputs", self.renter["key"])["items"][0]["artifact"]
         self.assertEqual((output["state"], output["bytes"]), ("complete", SIZE))
         self.assertIn(output["sha256"], self.log(job))
+
+    def test_a_renter_s_files_go_on_where_a_connection_broke(self):
+        file = self.file("broken")
+        self.renter_line.be_weak(break_after=BREAK_AFTER)
+        self.fallow(*self.run_words(file), "--", "cp", "/work/in/big", "/work/out/copy", url=self.renter_line.url)
+        self.assert_went_on(self.renter_line, times=2)
+        self.assertEqual((self.world.folder / "results/copy").read_bytes(), file.read_bytes())
+
+    def test_a_renter_s_files_go_on_in_another_process(self):
+        file, line = self.file("stopped"), self.renter_line
+        run = (*self.run_words(file), "--detach", "-o", "json", "--", "cp", "/work/in/big", "/work/out/copy")
+        self.stop_in_the_middle(*run)
+        job = json.loads(self.fallow(*run, url=line.url))
+        self.assertLess(line.octets, SIZE - MIB, "two parts of it were there")
+        self.succeed({"job": job, "lease": {"id": self.job(job["id"])["lease_id"]}})
+        download = ("job", "download", job["id"], "--to", self.world.folder / "elsewhere")
+        self.stop_in_the_middle(*download)
+        self.fallow(*download, url=line.url)
+        self.assertLess(line.octets, SIZE - MIB, "two parts of it were there")
+        self.assertEqual((self.world.folder / "elsewhere/copy").read_bytes(), file.read_bytes())
+        self.assertEqual([left.name for left in (self.world.folder / "elsewhere").iterdir()], ["copy"])
 
 
 if __name__ == "__main__":

@@ -562,6 +562,10 @@ struct Artifact {
     std::string expires_at;
 };
 
+struct MissingParts {
+    std::vector<std::int64_t> missing;  ///< their numbers, from 0
+};
+
 struct NewArtifact {
     std::string name;
     std::int64_t bytes = 0;

@@ -1,7 +1,11 @@
--- How far a lease's host is with what it moves for its job: the image, the inputs, a checkpoint, the outputs. No money, no part
--- of the market's state, and in no journal. One row a lease, removed after the lease's end.
+-- Transfers that are seen and go on: the progress of leases, and uploads of a content that can be found again.
 SET LOCAL ROLE fallow_owner;
 
+-- An upload that was broken off is looked for by its content.
+CREATE INDEX IF NOT EXISTS artifacts_by_content ON artifacts (organization_id, sha256);
+
+-- How far a lease's host is with what it moves for its job: the image, the inputs, a checkpoint, the outputs. No money, no part
+-- of the market's state, and in no journal. One row a lease, removed after the lease's end.
 CREATE TABLE IF NOT EXISTS lease_progress (
     lease_id         uuid PRIMARY KEY,
     organization_id  uuid NOT NULL,
