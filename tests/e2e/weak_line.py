@@ -1,7 +1,8 @@
-"""A line to the server that counts what passes, and that breaks or stalls when a connection has brought so much."""
+"""A line to a server that counts what passes, and is slow, or breaks or stalls when a connection has moved so much."""
 import pathlib
 import sys
 import threading
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "chaos"))
 import relay  # noqa: E402
@@ -10,7 +11,7 @@ MIB = 1024 * 1024
 
 
 class WeakLine:
-    """Octets are those of TLS, both ways, and of all connections but those that are too small to carry files."""
+    """Octets are those of TCP, both ways, of all connections together."""
 
     def __init__(self, port_of_server):
         self.relay, self.port = relay.on_tcp(port_of_server)
@@ -24,16 +25,18 @@ class WeakLine:
         """Counts from here on, and lets everything pass."""
         with self.lock:
             self.break_after = self.stall_after = None
+            self.pause_s = 0
             self.breaks = self.octets = 0
         self.open.set()
 
-    def be_weak(self, break_after=None, stall_after=None):
-        """From now on a connection breaks, or stalls until it is healed, when it has moved so many octets."""
+    def be_weak(self, break_after=None, stall_after=None, pause_s=0):
+        """From now on a connection breaks, or stalls until it is healed, when it has moved so many octets, or pauses
+        after each 64 KiB."""
         self.heal()
         self.open.clear()
         for session in list(self.relay.sessions):
             session.moved = 0
-        self.break_after, self.stall_after = break_after, stall_after
+        self.break_after, self.stall_after, self.pause_s = break_after, stall_after, pause_s
 
     def pass_on(self, session, piece):
         with self.lock:
@@ -46,6 +49,8 @@ class WeakLine:
             raise relay.Cut
         if is_stalled:
             self.open.wait()
+        if self.pause_s:
+            time.sleep(self.pause_s)
 
     def close(self):
         self.heal()
