@@ -106,6 +106,13 @@ TEST_CASE("another file's upload is not gone on with, nor a complete one") {
     CHECK(bench.server.requests().size() == 5);
 }
 
+TEST_CASE("a key that may not read uploads all the same") {
+    const std::string created = to_json(artifact_of(large));
+    Bench bench({problem(403, "scope_missing", false), json(201, created), reply(204, ""), reply(204, ""),
+                 json(200, created)});
+    CHECK(upload_file(bench.client, bench.folder.write("in", large), "in.bin").id == "artifact_1");
+}
+
 TEST_CASE("an empty file has no parts") {
     const std::string created = to_json(artifact_of(""));
     Bench bench({json(201, created), json(200, created)});
