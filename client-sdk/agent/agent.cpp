@@ -13,6 +13,7 @@
 #include "agent/card_json.hpp"
 #include "agent/clock.hpp"
 #include "agent/enroll.hpp"
+#include "agent/progress_reporter.hpp"
 #include "agent/telemetry.hpp"
 
 namespace fallow::agent {
@@ -424,6 +425,7 @@ void Agent::run(std::stop_token stop) {
         return answer_owner(line, peer_pid);
     });
     const std::unique_ptr<Telemetry> telemetry = make_telemetry();
+    const std::unique_ptr<ProgressReporter> progress = make_progress_reporter();
     link_ = std::make_unique<ServerLink>(state_, [this] { return server_unix_ms(); });
     std::jthread heartbeat([this](std::stop_token s) { run_heartbeat(s); });
     std::jthread desired([this](std::stop_token s) { run_desired(s); });

@@ -6,7 +6,8 @@
 // server's own clock.
 //
 // Threads: the heartbeat, the long-poll for the desired state, the inventory, the owner's socket and
-// policy, telemetry's (telemetry.hpp), and the reconcile loop (the caller's); besides two lanes per lease.
+// policy, telemetry's (telemetry.hpp), progress's (progress_reporter.hpp), and the reconcile loop (the
+// caller's); besides four lanes per lease.
 // The fence is none of them but a process of its own (guard/).
 #pragma once
 
@@ -70,6 +71,7 @@ struct AgentOptions {
 };
 
 class GangTunnels;
+class ProgressReporter;
 class Telemetry;
 struct MeasuredLease;
 
@@ -128,6 +130,7 @@ class Agent {
 
     [[nodiscard]] std::vector<MeasuredLease> running_leases(const Runtime& runtime);
     [[nodiscard]] std::unique_ptr<Telemetry> make_telemetry();
+    [[nodiscard]] std::unique_ptr<ProgressReporter> make_progress_reporter();
 
     void reach_engine(std::stop_token stop);
     void open_gate();

@@ -1,9 +1,10 @@
-// The part of Agent that has its leases measured.
+// The part of Agent that has its leases measured, and their progress told.
 #include <memory>
 #include <utility>
 
 #include "agent/agent.hpp"
 #include "agent/clock.hpp"
+#include "agent/progress_reporter.hpp"
 #include "agent/telemetry.hpp"
 
 namespace fallow::agent {
@@ -36,6 +37,15 @@ std::vector<MeasuredLease> Agent::running_leases(const Runtime& runtime) {
         running.push_back(std::move(lease));
     }
     return running;
+}
+
+std::unique_ptr<ProgressReporter> Agent::make_progress_reporter() {
+    const auto server = std::make_shared<ServerLink>(state_, [this] { return server_unix_ms(); });
+    return std::make_unique<ProgressReporter>(
+        context_->progress,
+        [server](const std::string& lease_id, const TransferProgress& progress, std::stop_token stop) {
+            server->put_progress(lease_id, progress, std::move(stop));
+        });
 }
 
 std::unique_ptr<Telemetry> Agent::make_telemetry() {

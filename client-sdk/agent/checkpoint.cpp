@@ -177,21 +177,33 @@ std::optional<std::int64_t> CheckpointSaver::save(ServerLink& server, bool is_st
 namespace {
 
 void write_chunks(ServerLink& server, const std::string& lease_id, const CheckpointEntry& entry,
-                  const fs::path& target, std::stop_token stop) {
+                  const fs::path& target, TransferCount& count, std::stop_token stop) {
     std::ofstream file(target, std::ios::binary | std::ios::trunc);
     std::int64_t written = 0;
     for (const std::string& chunk : entry.chunks) {
-        if (stop.stop_requested()) throw std::runtime_error("the checkpoint's download was interrupted");
-        const std::string octets = server.checkpoint_chunk(lease_id, chunk, stop);
+        const std::string octets =
+            go_on_when_broken([&] { return server.checkpoint_chunk(lease_id, chunk, stop); }, stop);
         if (sha256_of(octets) != chunk)
             throw std::runtime_error("a chunk of the checkpoint has not its SHA-256");
         file.write(octets.data(), static_cast<std::streamsize>(octets.size()));
         written += static_cast<std::int64_t>(octets.size());
+        count.add(static_cast<std::int64_t>(octets.size()));
     }
     file.close();
     if (!file) throw std::runtime_error("the checkpoint's " + entry.path + " cannot be written");
     if (written != entry.bytes)
         throw std::runtime_error("the checkpoint's " + entry.path + " has not its size");
+}
+
+/// Of all its files; throws when it has an entry that it may not have.
+std::int64_t checked_bytes(const StoredCheckpoint& stored, const CheckpointSpec& spec) {
+    std::int64_t bytes = 0;
+    for (const CheckpointEntry& entry : stored.entries) {
+        bytes += entry.bytes;
+        if (!is_safe_path(entry.path) || entry.bytes < 0 || bytes > spec.bytes_max)
+            throw std::runtime_error("the checkpoint's entry is not allowed: " + entry.path);
+    }
+    return bytes;
 }
 
 void set_modified(const fs::path& target, std::int64_t unix_ms) {
@@ -206,12 +218,12 @@ void set_mode(const fs::path& target, std::int32_t mode) {
 }
 
 void restore(ServerLink& server, const std::string& lease_id, const CheckpointEntry& entry,
-             const fs::path& target, std::stop_token stop) {
+             const fs::path& target, TransferCount& count, std::stop_token stop) {
     if (entry.kind == EntryKind::folder) {
         fs::create_directory(target);
         return set_mode(target, 0777);
     }
-    write_chunks(server, lease_id, entry, target, stop);
+    write_chunks(server, lease_id, entry, target, count, stop);
     set_mode(target, (entry.mode & 0777) | 0666);
     set_modified(target, entry.modified_unix_ms);
 }
@@ -220,18 +232,14 @@ void restore(ServerLink& server, const std::string& lease_id, const CheckpointEn
 
 std::optional<std::int64_t> restore_checkpoint(ServerLink& server, const std::string& lease_id,
                                                const CheckpointSpec& spec, const WorkingStorage& storage,
-                                               std::stop_token stop) {
+                                               const OnProgress& on_progress, std::stop_token stop) {
     const auto stored = server.newest_checkpoint(lease_id);
     if (!stored) return std::nullopt;
     const fs::path root = storage.outputs() / spec.path;
-    std::int64_t bytes = 0;
-    for (const CheckpointEntry& entry : stored->entries) {
-        bytes += entry.bytes;
-        if (!is_safe_path(entry.path) || entry.bytes < 0 || bytes > spec.bytes_max)
-            throw std::runtime_error("the checkpoint's entry is not allowed: " + entry.path);
-        // Links come last, so that nothing is written through one.
-        if (entry.kind != EntryKind::link) restore(server, lease_id, entry, root / entry.path, stop);
-    }
+    TransferCount count(TransferStep::restoring_checkpoint, checked_bytes(*stored, spec), on_progress);
+    // Links come last, so that nothing is written through one.
+    for (const CheckpointEntry& entry : stored->entries)
+        if (entry.kind != EntryKind::link) restore(server, lease_id, entry, root / entry.path, count, stop);
     for (const CheckpointEntry& entry : stored->entries)
         if (entry.kind == EntryKind::link) fs::create_symlink(entry.target, root / entry.path);
     return stored->number;

@@ -61,10 +61,8 @@ class CheckpointSaver {
 /// name. Files can be read and written by everybody in the container, because the user who had made them is
 /// not known to it. The checkpoint's number; nothing when there is none. Throws std::runtime_error, and
 /// what the link throws.
-[[nodiscard]] std::optional<std::int64_t> restore_checkpoint(ServerLink& server,
-                                                             const std::string& lease_id,
-                                                             const CheckpointSpec& spec,
-                                                             const WorkingStorage& storage,
-                                                             std::stop_token stop);
+[[nodiscard]] std::optional<std::int64_t> restore_checkpoint(
+    ServerLink& server, const std::string& lease_id, const CheckpointSpec& spec,
+    const WorkingStorage& storage, const OnProgress& on_progress, std::stop_token stop);
 
 }  // namespace fallow::agent

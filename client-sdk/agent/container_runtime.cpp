@@ -137,7 +137,7 @@ void ContainerRuntime::pull(const std::string& reference, const std::string& reg
                             std::stop_token stop) {
     if (flavour_ == EngineFlavour::docker && engine_.find_image(reference))
         engine_.ask_registry(reference, stop, registry_auth);
-    engine_.pull(reference, stop, registry_auth);
+    engine_.pull(reference, stop, registry_auth, on_pull_);
 }
 
 /// What that pull has brought. A short name may stand for something else here than at the registry.

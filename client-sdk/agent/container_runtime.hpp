@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "agent/engine.hpp"
 #include "agent/engine_exec.hpp"
@@ -23,6 +24,7 @@ class ContainerRuntime final : public Runtime {
     [[nodiscard]] ImageFacts obtain_private_image(const std::string& reference,
                                                   const std::string& registry_auth,
                                                   std::stop_token stop) override;
+    void watch_pulls(OnProgress on_progress) override { on_pull_ = std::move(on_progress); }
     [[nodiscard]] std::string create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token stop) override;
     void connect(const std::string& id, const TrafficTerms& terms) override;
@@ -67,6 +69,7 @@ class ContainerRuntime final : public Runtime {
     HostFacts host_;
     std::shared_ptr<NetworkGate> gate_;
     std::shared_ptr<PrivateImages> private_images_;
+    OnProgress on_pull_;
     /// The guest that this object has connected, whose process is there before it is started.
     struct Prepared {
         std::string id;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agent/clock.hpp"
+#include "agent/pull_stream.hpp"
 #include "fallow/url.hpp"
 
 namespace fallow::agent {
@@ -60,20 +61,6 @@ std::int64_t number_or_zero(const std::string& text) {
 std::int64_t moment_or_zero(const json& state, const char* name) {
     const std::int64_t ms = parse_rfc3339(state.value(name, "")).value_or(0);
     return ms > 0 ? ms : 0;
-}
-
-/// A pull's reply is a stream of JSON objects, one a line; an error may be one of them in a reply with
-/// status 200.
-std::string error_in_pull(const std::string& body) {
-    std::size_t start = 0;
-    while (start < body.size()) {
-        const std::size_t end = std::min(body.find('\n', start), body.size());
-        const json line = json::parse(body.substr(start, end - start), nullptr, false);
-        if (line.is_object() && line.contains("error") && line["error"].is_string())
-            return line["error"].get<std::string>();
-        start = end + 1;
-    }
-    return {};
 }
 
 std::size_t octal(std::string_view digits) {
@@ -171,17 +158,24 @@ std::optional<ImageFacts> Engine::find_image(const std::string& reference) {
     return facts;
 }
 
-void Engine::pull(const std::string& reference, std::stop_token stop, const std::string& registry_auth) {
+void Engine::pull(const std::string& reference, std::stop_token stop, const std::string& registry_auth,
+                  const OnProgress& on_progress) {
     sdk::HttpRequest request;
     request.method = "POST";
     request.path = std::string(api) + "/images/create?fromImage=" + sdk::percent_encode(reference);
     request.timeout_ms = pull_timeout_ms;
     request.stop = stop;
     if (!registry_auth.empty()) request.headers.emplace_back(registry_auth_header, registry_auth);
-    const sdk::HttpResponse response = line_.http().send(request);
+    PullStream pulled;
+    const sdk::HttpResponse response = line_.http().stream(
+        request, [](const sdk::HttpResponse&) {},
+        [&](std::string_view octets) {
+            if (pulled.feed(octets) && on_progress) on_progress(pulled.progress());
+            return true;
+        });
     if (!response.ok()) throw_engine_error(response);
-    if (const std::string error = error_in_pull(response.body); !error.empty())
-        throw EngineError(response.status, error);
+    pulled.finish();
+    if (!pulled.error().empty()) throw EngineError(response.status, pulled.error());
 }
 
 void Engine::ask_registry(const std::string& reference, std::stop_token stop,

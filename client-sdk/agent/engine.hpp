@@ -9,6 +9,7 @@
 
 #include "agent/engine_line.hpp"
 #include "agent/runtime.hpp"
+#include "agent/transfer_progress.hpp"
 
 namespace fallow::agent {
 
@@ -34,7 +35,8 @@ class Engine {
 
     [[nodiscard]] std::optional<ImageFacts> find_image(const std::string& reference);
     /// `registry_auth` as registry_login.hpp makes it; empty: as the host is set up.
-    void pull(const std::string& reference, std::stop_token stop, const std::string& registry_auth = {});
+    void pull(const std::string& reference, std::stop_token stop, const std::string& registry_auth = {},
+              const OnProgress& on_progress = {});
     /// Docker's alone: asks the registry for the image's manifest and takes nothing that is here for an
     /// answer, as its pull of a digest may. Throws EngineError when the registry does not give it.
     void ask_registry(const std::string& reference, std::stop_token stop,

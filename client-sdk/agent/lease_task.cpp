@@ -89,6 +89,7 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
     if (context_.gangs && record_.gang_port != 0 && !record_.removed)
         context_.gangs->keep_port(record_.desired.lease_id, static_cast<std::uint16_t>(record_.gang_port));
     if (record_.started && !record_.logs_drained) ship_logs();
+    runtime_->watch_pulls(note_progress());
     const std::string& id = record_.desired.lease_id;
     engine_lane_ = std::make_unique<Lane>(id, context_.wake);
     server_lane_ = std::make_unique<Lane>(id, context_.wake);
@@ -102,6 +103,7 @@ LeaseTask::~LeaseTask() {
     checkpoint_lane_.reset();
     watch_lane_.reset();
     log_shipper_.reset();
+    context_.progress->forget(record_.desired.lease_id);
 }
 
 LeaseSeen LeaseTask::seen() const {
@@ -138,6 +140,12 @@ LeaseRecord LeaseTask::change(const Change& change, bool synced) {
     context_.state.save_record(changed, synced);
     record_ = changed;
     return changed;
+}
+
+OnProgress LeaseTask::note_progress() const {
+    return [book = context_.progress, id = record().desired.lease_id](const TransferProgress& progress) {
+        book->note(id, progress);
+    };
 }
 
 void LeaseTask::update(const DesiredLease& desired) {
@@ -263,10 +271,11 @@ std::future<void> LeaseTask::make_storage() {
 /// Inputs, the checkpoint to go on from, and secrets.
 void LeaseTask::fill_storage(DesiredLease& lease, std::stop_token stop) {
     const JobSpec& spec = *lease.spec;
-    if (!spec.inputs.empty()) download_inputs(inputs_, lease.lease_id, storage_, stop);
+    if (!spec.inputs.empty()) download_inputs(inputs_, lease.lease_id, storage_, note_progress(), stop);
     if (spec.checkpoint) {
         storage_.make_output_folder(spec.checkpoint->path);
-        const auto number = restore_checkpoint(inputs_, lease.lease_id, *spec.checkpoint, storage_, stop);
+        const auto number =
+            restore_checkpoint(inputs_, lease.lease_id, *spec.checkpoint, storage_, note_progress(), stop);
         if (number) {
             lease.environment["FALLOW_CHECKPOINT_RESTORED"] = std::to_string(*number);
             spdlog::info("lease {} goes on from checkpoint {}", lease.lease_id, *number);
@@ -326,6 +335,7 @@ void LeaseTask::prepare(std::stop_token stop) {
         spdlog::debug("{} has its image", r.desired.lease_id);
         note_deadlines(true);
         make_guest(image, std::move(storage), stop);
+        context_.progress->end(r.desired.lease_id);
     } catch (const sdk::TransportError&) {
         throw;  // the server or the engine is out of reach: the same may work in a moment
     } catch (const RuntimeUnreachable&) {

@@ -26,6 +26,7 @@
 #include "agent/server_link.hpp"
 #include "agent/state.hpp"
 #include "agent/storage.hpp"
+#include "agent/transfer_progress.hpp"
 
 namespace fallow::agent {
 
@@ -44,6 +45,7 @@ struct TaskContext {
     /// How busy cards are that are no processors, in percent; nothing when it is not known. Any thread.
     std::function<std::optional<std::int64_t>(const std::vector<LeaseCard>&)> card_use = {};
     std::shared_ptr<GangTunnels> gangs = {};  ///< nothing: this host offers gangs no private network
+    std::shared_ptr<ProgressBook> progress = std::make_shared<ProgressBook>();
 };
 
 class LeaseTask {
@@ -70,6 +72,7 @@ class LeaseTask {
     [[nodiscard]] LeaseRecord record() const;
     /// One that is not `synced` outlives this process, but perhaps not the host's power.
     LeaseRecord change(const Change& change, bool synced = true);
+    [[nodiscard]] OnProgress note_progress() const;
 
     // The engine's lane.
     void prepare(std::stop_token stop);

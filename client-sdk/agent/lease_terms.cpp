@@ -101,8 +101,9 @@ void LeaseTask::save_outputs(std::stop_token stop) {
         output_saver_ = std::make_unique<OutputSaver>(r.desired.lease_id, r.desired.lease_epoch, storage_);
     try {
         for (const std::string& sentence :
-             output_saver_->save(checkpoints_, r.outputs, false, stop).left_out)
+             output_saver_->save(checkpoints_, r.outputs, false, note_progress(), stop).left_out)
             spdlog::debug("an output of lease {} stays as it was: {}", r.desired.lease_id, sentence);
+        context_.progress->end(r.desired.lease_id);
     } catch (const ServerError& error) {
         if (!error.is_final()) throw;
         spdlog::warn("the outputs of lease {} were not saved: {}", r.desired.lease_id, error.what());
@@ -115,8 +116,10 @@ void LeaseTask::upload() {
     const LeaseRecord r = record();
     try {
         OutputSaver saver(r.desired.lease_id, r.desired.lease_epoch, storage_);
-        for (const std::string& sentence : saver.save(server_, r.outputs, true, {}).left_out)
+        for (const std::string& sentence :
+             saver.save(server_, r.outputs, true, note_progress(), {}).left_out)
             spdlog::warn("an output of lease {} is left out: {}", r.desired.lease_id, sentence);
+        context_.progress->end(r.desired.lease_id);
     } catch (const ServerError& error) {
         if (!error.is_final()) throw;
         spdlog::warn("the outputs of lease {} were refused: {}", r.desired.lease_id, error.what());

@@ -55,7 +55,8 @@ OpenOutput::Stamp OpenOutput::now() const {
 
 std::optional<std::string> OpenOutput::read_chunk(std::size_t number) const {
     const auto start = static_cast<std::int64_t>(number) * part_bytes;
-    std::string octets(static_cast<std::size_t>(std::min(part_bytes, opened_.bytes - start)), '\0');
+    const std::int64_t bytes = part_size(opened_.bytes, static_cast<std::int64_t>(number));
+    std::string octets(static_cast<std::size_t>(bytes), '\0');
     std::size_t done = 0;
     while (done < octets.size()) {
         const ssize_t n = ::pread(fd_, octets.data() + done, octets.size() - done,
@@ -108,10 +109,23 @@ void OutputSaver::gather(const std::string& path, bool is_still, std::vector<Can
     candidates.push_back({*std::move(file), std::move(source)});
 }
 
+std::int64_t OutputSaver::bytes_of(const std::set<std::string>& chunks,
+                                   const std::vector<Candidate>& candidates) {
+    std::set<std::string> left = chunks;
+    std::int64_t bytes = 0;
+    for (const Candidate& candidate : candidates)
+        for (std::size_t number = 0; number < candidate.file.chunks.size(); ++number)
+            if (left.erase(candidate.file.chunks[number]) > 0)
+                bytes += part_size(candidate.file.bytes, static_cast<std::int64_t>(number));
+    return bytes;
+}
+
 /// False when a file is not any more what was read of it, and was taken out.
 bool OutputSaver::send(ServerLink& server, const std::vector<std::string>& missing,
-                       std::vector<Candidate>& candidates, SavedOutputs& saved, std::stop_token stop) {
+                       std::vector<Candidate>& candidates, SavedOutputs& saved,
+                       const OnProgress& on_progress, std::stop_token stop) {
     std::set<std::string> left(missing.begin(), missing.end());
+    TransferCount count(TransferStep::uploading_outputs, bytes_of(left, candidates), on_progress);
     for (auto at = candidates.begin(); at != candidates.end(); ++at) {
         for (std::size_t number = 0; number < at->file.chunks.size(); ++number) {
             const std::string& name = at->file.chunks[number];
@@ -124,15 +138,17 @@ bool OutputSaver::send(ServerLink& server, const std::vector<std::string>& missi
                 candidates.erase(at);
                 return false;
             }
+            const auto bytes = static_cast<std::int64_t>(octets->size());
             server.put_output_chunk(lease_id_, name, *std::move(octets), stop);
             left.erase(name);
+            count.add(bytes);
         }
     }
     return true;
 }
 
 SavedOutputs OutputSaver::save(ServerLink& server, const std::vector<std::string>& paths, bool is_still,
-                               std::stop_token stop) {
+                               const OnProgress& on_progress, std::stop_token stop) {
     SavedOutputs saved;
     std::vector<Candidate> candidates;
     const std::int64_t sequence = boot_clock_ms();
@@ -144,8 +160,8 @@ SavedOutputs OutputSaver::save(ServerLink& server, const std::vector<std::string
         for (const Candidate& candidate : candidates)
             files.push_back(candidate.file);
         if (files.empty()) return saved;
-        is_sent =
-            send(server, server.begin_outputs(lease_id_, lease_epoch_, files), candidates, saved, stop);
+        is_sent = send(server, server.begin_outputs(lease_id_, lease_epoch_, files), candidates, saved,
+                       on_progress, stop);
     }
     if (stop.stop_requested()) throw std::runtime_error("saving the outputs was interrupted");
     server.commit_outputs(lease_id_, lease_epoch_, sequence, files);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -59,13 +60,15 @@ class OutputSaver {
     /// it is read stays as it was saved before. Throws what the link throws, and std::runtime_error when
     /// `stop` came first.
     [[nodiscard]] SavedOutputs save(ServerLink& server, const std::vector<std::string>& paths,
-                                    bool is_still, std::stop_token stop);
+                                    bool is_still, const OnProgress& on_progress, std::stop_token stop);
 
   private:
     struct Candidate {
         OutputFile file;
         std::optional<OpenOutput> source;  ///< nothing: as it was saved before
     };
+    [[nodiscard]] static std::int64_t bytes_of(const std::set<std::string>& chunks,
+                                               const std::vector<Candidate>& candidates);
     [[nodiscard]] std::optional<OutputFile> read(const std::string& path, const OpenOutput& source,
                                                  std::stop_token stop) const;
     void gather(const std::string& path, bool is_still, std::vector<Candidate>& candidates,
@@ -73,7 +76,8 @@ class OutputSaver {
     void keep_earlier(const std::string& path, const std::string& why, std::vector<Candidate>& candidates,
                       SavedOutputs& saved) const;
     [[nodiscard]] bool send(ServerLink& server, const std::vector<std::string>& missing,
-                            std::vector<Candidate>& candidates, SavedOutputs& saved, std::stop_token stop);
+                            std::vector<Candidate>& candidates, SavedOutputs& saved,
+                            const OnProgress& on_progress, std::stop_token stop);
 
     std::string lease_id_;
     std::int64_t lease_epoch_;

@@ -16,6 +16,7 @@
 #include "agent/lease.hpp"
 #include "agent/log_frames.hpp"
 #include "agent/planner.hpp"
+#include "agent/transfer_progress.hpp"
 
 namespace fallow::agent {
 
@@ -73,6 +74,8 @@ class Runtime {
     [[nodiscard]] virtual ImageFacts obtain_private_image(const std::string& reference,
                                                           const std::string& registry_auth,
                                                           std::stop_token stop);
+    /// Tells `on_progress` of the pulls that the two before make, while they go on.
+    virtual void watch_pulls(OnProgress on_progress);
     /// Everything but its network and the start; the guest's id, empty when `stop` came first. What an
     /// earlier try has left is removed before. `folders` need not hold anything yet.
     [[nodiscard]] virtual std::string create(const DesiredLease& lease, const ImageFacts& image,
@@ -120,6 +123,8 @@ class Runtime {
 inline ImageFacts Runtime::obtain_private_image(const std::string&, const std::string&, std::stop_token) {
     throw ImageError("an image cannot be pulled with a login of its renter here");
 }
+
+inline void Runtime::watch_pulls(OnProgress) {}
 
 inline void Runtime::connect(const std::string&, const TrafficTerms&) {}
 

@@ -18,6 +18,7 @@
 #include "agent/network_speed.hpp"
 #include "agent/state.hpp"
 #include "agent/telemetry_series.hpp"
+#include "agent/transfer_progress.hpp"
 #include "fallow/http_client.hpp"
 
 namespace fallow::agent {
@@ -203,6 +204,7 @@ class ServerLink {
 
     void send_telemetry(const std::string& lease_id, const std::vector<CardMinutes>& cards,
                         std::stop_token stop);
+    void put_progress(const std::string& lease_id, const TransferProgress& progress, std::stop_token stop);
     /// Which of the files' chunks the server has not.
     [[nodiscard]] std::vector<std::string> begin_outputs(const std::string& lease_id,
                                                          std::int64_t lease_epoch,

@@ -1,4 +1,4 @@
-// The route for telemetry of ServerLink.
+// The routes of ServerLink for telemetry and progress.
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -11,6 +11,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t call_timeout_ms = 10'000;
+constexpr std::int64_t progress_timeout_ms = 5'000;
 
 void put(json& object, const char* name, const std::optional<UseLevel>& level) {
     if (level) object[name] = {{"mean", level->mean}, {"max", level->max}};
@@ -38,6 +39,20 @@ json card_json(const CardMinutes& card) {
 }
 
 }  // namespace
+
+void ServerLink::put_progress(const std::string& lease_id, const TransferProgress& progress,
+                              std::stop_token stop) {
+    json body = {{"step", std::string(name_of(progress.step))}, {"done_bytes", progress.done_bytes}};
+    if (progress.total_bytes) body["total_bytes"] = *progress.total_bytes;
+    sdk::HttpRequest request;
+    request.method = "PUT";
+    request.path = "/v1/agent/leases/" + lease_id + "/progress";
+    request.body = body.dump();
+    request.content_type = "application/json";
+    request.timeout_ms = progress_timeout_ms;
+    request.stop = std::move(stop);
+    send(std::move(request));
+}
 
 void ServerLink::send_telemetry(const std::string& lease_id, const std::vector<CardMinutes>& cards,
                                 std::stop_token stop) {

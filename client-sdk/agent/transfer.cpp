@@ -1,8 +1,14 @@
 #include "agent/transfer.hpp"
 
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <stdexcept>
+#include <vector>
 
 #include "agent/crypto.hpp"
 
@@ -11,22 +17,36 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::int64_t first_pause_ms = 250;
+constexpr std::int64_t longest_pause_ms = 8000;
+constexpr int tries_in_a_row_max = 30;
+
 std::int64_t parts_of(std::int64_t bytes) {
     return (bytes + part_bytes - 1) / part_bytes;
 }
 
+/// Between two tries; false when `stop` came.
+bool wait_for_next_try(std::int64_t pause_ms, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, stop, std::chrono::milliseconds(pause_ms), [] { return false; });
+    return !stop.stop_requested();
+}
+
 void download(ServerLink& server, const std::string& lease_id, const InputArtifact& input,
-              const fs::path& target, std::stop_token stop) {
+              const fs::path& target, TransferCount& count, std::stop_token stop) {
     fs::create_directories(target.parent_path());
     std::ofstream file(target, std::ios::binary | std::ios::trunc);
     Sha256 hash;
     std::int64_t received = 0;
     for (std::int64_t part = 0; part < parts_of(input.bytes); ++part) {
-        if (stop.stop_requested()) throw std::runtime_error("the download was interrupted");
-        const std::string octets = server.input_part(lease_id, input.artifact_id, part, stop);
+        const std::string octets = go_on_when_broken(
+            [&] { return server.input_part(lease_id, input.artifact_id, part, stop); }, stop);
         received += static_cast<std::int64_t>(octets.size());
         hash.update(octets);
         file.write(octets.data(), static_cast<std::streamsize>(octets.size()));
+        count.add(static_cast<std::int64_t>(octets.size()));
     }
     file.close();
     if (!file) throw std::runtime_error("the input " + input.path + " cannot be written");
@@ -35,17 +55,46 @@ void download(ServerLink& server, const std::string& lease_id, const InputArtifa
     fs::permissions(target, fs::perms::owner_read | fs::perms::group_read | fs::perms::others_read);
 }
 
-}  // namespace
-
-void download_inputs(ServerLink& server, const std::string& lease_id, const WorkingStorage& storage,
-                     std::stop_token stop) {
-    for (const InputArtifact& input : server.inputs(lease_id)) {
+/// Of all of them; throws when there is one that may not be.
+std::int64_t checked_bytes(const std::vector<InputArtifact>& inputs) {
+    std::int64_t bytes = 0;
+    for (const InputArtifact& input : inputs) {
         if (!is_safe_path(input.path))
             throw std::runtime_error("an input's path is not allowed: " + input.path);
         if (input.bytes < 0 || input.bytes > artifact_bytes_max)
             throw std::runtime_error("the input " + input.path + " is too large");
-        download(server, lease_id, input, storage.inputs() / input.path, stop);
+        bytes += input.bytes;
     }
+    return bytes;
+}
+
+}  // namespace
+
+std::string go_on_when_broken(const std::function<std::string()>& fetch, std::stop_token stop) {
+    std::int64_t pause_ms = first_pause_ms;
+    for (int tries = 1;; ++tries) {
+        if (stop.stop_requested())
+            throw sdk::TransportError(sdk::TransportErrorKind::cancelled, "the download was interrupted");
+        try {
+            return fetch();
+        } catch (const sdk::TransportError& error) {
+            if (tries == tries_in_a_row_max || stop.stop_requested()) throw;
+            spdlog::debug("a download was broken off, and goes on: {}", error.what());
+        } catch (const ServerError& error) {
+            if (tries == tries_in_a_row_max || error.is_final()) throw;
+            pause_ms = std::max(pause_ms, error.retry_after_ms());
+        }
+        if (!wait_for_next_try(pause_ms, stop)) continue;
+        pause_ms = std::min(2 * pause_ms, longest_pause_ms);
+    }
+}
+
+void download_inputs(ServerLink& server, const std::string& lease_id, const WorkingStorage& storage,
+                     const OnProgress& on_progress, std::stop_token stop) {
+    const std::vector<InputArtifact> inputs = server.inputs(lease_id);
+    TransferCount count(TransferStep::fetching_inputs, checked_bytes(inputs), on_progress);
+    for (const InputArtifact& input : inputs)
+        download(server, lease_id, input, storage.inputs() / input.path, count, stop);
 }
 
 }  // namespace fallow::agent

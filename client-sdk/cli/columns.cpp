@@ -5,6 +5,7 @@
 #include <fallow/human.hpp>
 
 #include "files.hpp"
+#include "progress.hpp"
 
 namespace fallow::cli {
 namespace {
@@ -168,6 +169,7 @@ Columns<Job> job_fields() {
     return {
         {"id", [](const Job& job) { return job.id; }},
         {"state", [](const Job& job) { return job.state; }},
+        {"progress", [](const Job& job) { return job.progress ? progress_text(*job.progress) : "-"; }},
         {"reason", [](const Job& job) { return or_dash(job.reason); }},
         {"exit code", [](const Job& job) { return or_dash(job.exit_code); }},
         {"order", [](const Job& job) { return or_dash(job.order_id); }},

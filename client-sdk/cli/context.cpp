@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "files.hpp"
 #include "output.hpp"
@@ -18,7 +19,18 @@ ClientOptions Context::client_options() const {
 }
 
 Client& Context::client() {
-    if (client_) return *client_;
+    return client_ ? *client_ : client_.emplace(keyed_options());
+}
+
+Client Context::another_client(const RetryPolicy& retry) {
+    ClientOptions options = keyed_options();
+    options.retry = retry;
+    return Client(std::move(options));
+}
+
+/// Read once: a key file may be standard input.
+const ClientOptions& Context::keyed_options() {
+    if (keyed_options_) return *keyed_options_;
     ClientOptions options = client_options();
     if (!settings.key_file.empty()) {
         options.api_key = read_secret(settings.key_file);
@@ -27,7 +39,7 @@ Client& Context::client() {
     }
     if (options.api_key.empty())
         throw UsageError("no API key is given: use --key-file, FALLOW_KEY_FILE or FALLOW_API_KEY");
-    return client_.emplace(std::move(options));
+    return keyed_options_.emplace(std::move(options));
 }
 
 Client& Context::anonymous_client() {

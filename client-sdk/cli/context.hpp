@@ -58,6 +58,8 @@ class Context {
     [[nodiscard]] Client& client();
     /// For the routes that need no key.
     [[nodiscard]] Client& anonymous_client();
+    /// A further one with that key, for another thread.
+    [[nodiscard]] Client another_client(const RetryPolicy& retry);
     /// For the one POST a command makes.
     [[nodiscard]] CallOptions call_options() const;
 
@@ -66,7 +68,9 @@ class Context {
 
   private:
     [[nodiscard]] ClientOptions client_options() const;
+    [[nodiscard]] const ClientOptions& keyed_options();
 
+    std::optional<ClientOptions> keyed_options_;
     std::optional<Client> client_;
 };
 

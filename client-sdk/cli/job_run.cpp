@@ -9,6 +9,7 @@
 #include <map>
 
 #include "columns.hpp"
+#include "progress.hpp"
 
 namespace fallow::cli {
 namespace {
@@ -56,7 +57,9 @@ void print_log_entry(const LogEntry& entry, bool all_to_stderr) {
 
 Job follow_job(Context& context, const std::string& job_id, bool log_is_data) {
     const bool json = context.format() == Format::json;
+    ProgressWatch progress(context, job_id);
     const auto on_entry = [&](const LogEntry& entry) {
+        progress.hide();
         if (json && log_is_data) {
             print_json_line(to_json(entry));
         } else {
@@ -70,6 +73,7 @@ Job follow_job(Context& context, const std::string& job_id, bool log_is_data) {
         const auto end = client.follow_job_logs(job_id, {}, on_entry);
         Job after = client.job(job_id);
         if (after.is_finished() || !end) return after;
+        progress.hide();
         Context::message(fmt::format("attempt {} is over, the job is {}", after.attempts, after.state));
         system_environment().pause(1'000, {});
     }

@@ -1,15 +1,18 @@
 #include "fallow/artifacts.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <numeric>
+#include <optional>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "fallow/client.hpp"
 #include "fallow/digest.hpp"
+#include "fallow/retry.hpp"
+#include "partial_file.hpp"
 
 namespace fallow::sdk {
 namespace {
@@ -26,39 +29,84 @@ std::string read_part(std::ifstream& stream, const std::filesystem::path& file) 
     return part;
 }
 
-/// A file that goes away unless it is kept.
-class PartialFile {
-  public:
-    explicit PartialFile(const std::filesystem::path& target) : path_(target.string() + ".partial-XXXXXX") {
-        descriptor_ = ::mkstemp(path_.data());
-        if (descriptor_ < 0) fail(path_);
-    }
-    PartialFile(const PartialFile&) = delete;
-    PartialFile& operator=(const PartialFile&) = delete;
-    ~PartialFile() {
-        if (descriptor_ >= 0) ::close(descriptor_);
-        if (!path_.empty()) ::unlink(path_.c_str());
-    }
+std::vector<std::int64_t> all_parts(std::int64_t bytes) {
+    std::vector<std::int64_t> parts(static_cast<std::size_t>(artifact_parts(bytes)));
+    std::iota(parts.begin(), parts.end(), std::int64_t{0});
+    return parts;
+}
 
-    void write(std::string_view bytes) {
-        while (!bytes.empty()) {
-            const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
-            if (written < 0 && errno == EINTR) continue;
-            if (written < 0) fail(path_);
-            bytes.remove_prefix(static_cast<std::size_t>(written));
-        }
+/// What an upload of the same file has left that was broken off. One part alone saves nothing, and a key
+/// that may not read does without.
+std::optional<Artifact> find_broken_off(Client& client, const NewArtifact& wanted) {
+    if (artifact_parts(wanted.bytes) < 2) return std::nullopt;
+    try {
+        for (Artifact& found : client.artifacts(wanted.sha256).items)
+            if (found.state == "uploading" && found.parts_received > 0 && found.bytes == wanted.bytes &&
+                found.name == wanted.name)
+                return std::move(found);
+    } catch (const ApiError& error) {
+        if (error.status() != 403) throw;
     }
+    return std::nullopt;
+}
 
-    void keep_as(const std::filesystem::path& target) {
-        if (::close(std::exchange(descriptor_, -1)) != 0) fail(path_);
-        std::filesystem::rename(path_, target);
-        path_.clear();
+void send_parts(Client& client, const Artifact& artifact, const std::filesystem::path& file,
+                const std::vector<std::int64_t>& parts) {
+    std::ifstream stream(file, std::ios::binary);
+    if (!stream) fail(file);
+    for (const std::int64_t part : parts) {
+        stream.clear();
+        stream.seekg(part * artifact_part_bytes);
+        client.put_artifact_part(artifact.id, part, read_part(stream, file));
     }
+}
 
-  private:
-    std::string path_;
-    int descriptor_ = -1;
-};
+/// Nothing when what was there is of a file that has changed since it was stated.
+std::optional<Artifact> go_on(Client& client, const Artifact& begun, const std::filesystem::path& file) {
+    send_parts(client, begun, file, client.missing_parts(begun.id).missing);
+    try {
+        return client.complete_artifact(begun.id);
+    } catch (const ApiError& error) {
+        if (error.code() != "hash_mismatch") throw;
+        return std::nullopt;
+    }
+}
+
+/// How many whole parts of the artifact the file begins with. They count for the digest, and what is behind
+/// them goes.
+std::int64_t take_up(PartialFile& file, const Artifact& artifact, Sha256& sha256) {
+    const std::int64_t parts = std::min(file.bytes(), artifact.bytes) / artifact_part_bytes;
+    for (std::int64_t part = 0; part < parts; ++part)
+        sha256.update(file.read(part * artifact_part_bytes, artifact_part_bytes));
+    file.cut(parts * artifact_part_bytes);
+    return parts;
+}
+
+/// Brings what the file lacks. Whether it has the artifact's digest then.
+bool fetch_rest(Client& client, const Artifact& artifact, PartialFile& file) {
+    Sha256 sha256;
+    for (std::int64_t part = take_up(file, artifact, sha256); part < artifact_parts(artifact.bytes);
+         ++part) {
+        const std::string octets = client.artifact_part(artifact.id, part);
+        const std::int64_t expected =
+            std::min(artifact_part_bytes, artifact.bytes - part * artifact_part_bytes);
+        if (static_cast<std::int64_t>(octets.size()) != expected)
+            throw ProtocolError("part " + std::to_string(part) + " of " + artifact.id +
+                                " has the wrong size");
+        sha256.update(octets);
+        file.write(octets);
+    }
+    return sha256.hex() == artifact.sha256;
+}
+
+/// Once more from the beginning if what an earlier try has left was not as it had come.
+void fetch(Client& client, const Artifact& artifact, PartialFile& file) {
+    const bool is_taken_up = file.bytes() > 0;
+    if (fetch_rest(client, artifact, file)) return;
+    file.cut(0);
+    if (!is_taken_up || !fetch_rest(client, artifact, file))
+        throw ProtocolError("what came for " + artifact.id + " does not have its SHA-256");
+}
 
 }  // namespace
 
@@ -66,30 +114,28 @@ Artifact upload_file(Client& client, const std::filesystem::path& file, const st
     if (std::filesystem::is_directory(file))
         throw std::system_error(EISDIR, std::generic_category(), file.string());
     const FileDigest digest = digest_file(file);
-    const Artifact created = client.create_artifact({name, digest.bytes, digest.sha256});
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) fail(file);
-    for (std::int64_t part = 0; part < artifact_parts(digest.bytes); ++part)
-        client.put_artifact_part(created.id, part, read_part(stream, file));
-    return client.complete_artifact(created.id);
+    const NewArtifact wanted{name, digest.bytes, digest.sha256};
+    auto artifact = find_broken_off(client, wanted);
+    if (artifact) {
+        if (auto complete = go_on(client, *artifact, file)) return *std::move(complete);
+    } else {
+        artifact = client.create_artifact(wanted);
+    }
+    send_parts(client, *artifact, file, all_parts(digest.bytes));
+    return client.complete_artifact(artifact->id);
 }
 
 void download_file(Client& client, const Artifact& artifact, const std::filesystem::path& target) {
-    PartialFile file(target);
-    Sha256 sha256;
-    std::int64_t received = 0;
-    for (std::int64_t part = 0; part < artifact_parts(artifact.bytes); ++part) {
-        const std::string octets = client.artifact_part(artifact.id, part);
-        const std::int64_t expected = std::min(artifact_part_bytes, artifact.bytes - received);
-        if (static_cast<std::int64_t>(octets.size()) != expected)
-            throw ProtocolError("part " + std::to_string(part) + " of " + artifact.id +
-                                " has the wrong size");
-        sha256.update(octets);
-        file.write(octets);
-        received += expected;
+    PartialFile file(target, artifact.sha256);
+    try {
+        fetch(client, artifact, file);
+    } catch (const TransportError&) {
+        file.leave();
+        throw;
+    } catch (const ApiError& error) {
+        if (is_passing(error)) file.leave();
+        throw;
     }
-    if (sha256.hex() != artifact.sha256)
-        throw ProtocolError("what came for " + artifact.id + " does not have its SHA-256");
     file.keep_as(target);
 }
 

@@ -210,6 +210,15 @@ Artifact Client::create_artifact(const NewArtifact& artifact, const CallOptions&
     return from_json<Artifact>(caller_->post("/v1/artifacts", to_request_json(artifact), options));
 }
 
+Page<Artifact> Client::artifacts(const std::string& sha256, const PageRequest& page) {
+    return page_from_json<Artifact>(
+        caller_->get("/v1/artifacts" + page_query(page, {{"sha256", sha256}})).body);
+}
+
+MissingParts Client::missing_parts(std::string_view artifact_id) {
+    return from_json<MissingParts>(caller_->get(route("/v1/artifacts/{}/missing-parts", artifact_id)).body);
+}
+
 void Client::put_artifact_part(std::string_view artifact_id, std::int64_t part, std::string octets) {
     caller_->put(route("/v1/artifacts/{}/parts/", artifact_id) + std::to_string(part), std::move(octets),
                  "application/octet-stream");

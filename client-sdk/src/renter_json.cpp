@@ -1,5 +1,5 @@
 #include "codec.hpp"
-#include "job_terms_fields.hpp"
+#include "job_fields.hpp"
 #include "requirements_fields.hpp"
 
 namespace fallow::sdk {
@@ -317,6 +317,7 @@ struct Fields<Job> {
         visit("queued_at", value.queued_at);
         visit("started_at", value.started_at);
         visit("finished_at", value.finished_at);
+        visit("progress", value.progress);
         visit("version", value.version);
         visit_terms(visit, value);
     }
@@ -439,6 +440,14 @@ struct Fields<Artifact> {
 };
 
 template <>
+struct Fields<MissingParts> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("missing", value.missing);
+    }
+};
+
+template <>
 struct Fields<NewArtifact> {
     template <class Visit, class T>
     static void visit(const Visit& visit, T& value) {
@@ -538,5 +547,6 @@ FALLOW_SDK_REPLY(LogEnd);
 FALLOW_SDK_REPLY(Artifact);
 FALLOW_SDK_REQUEST(NewArtifact);
 FALLOW_SDK_REPLY(JobOutput);
+FALLOW_SDK_REPLY(MissingParts);
 
 }  // namespace fallow::sdk

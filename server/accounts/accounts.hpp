@@ -136,6 +136,8 @@ class ArtifactStore {
     /// wrong_state.
     [[nodiscard]] virtual Status put_part(ArtifactId artifact, std::int32_t number,
                                           const std::string& octets) = 0;
+    /// The numbers of the parts that have not arrived, rising. not_found.
+    [[nodiscard]] virtual Result<std::vector<std::int32_t>> missing_parts(ArtifactId artifact) = 0;
     /// Checks the SHA-256 over all parts, one part in memory at a time. A repeat returns the same.
     /// wrong_state when parts are missing; hash_mismatch leaves it uploading, and its parts may be sent
     /// again.

@@ -3,6 +3,7 @@
 #include "api/accounts_json.hpp"
 #include "api/artifacts.hpp"
 #include "api/market_json.hpp"
+#include "api/queries.hpp"
 #include "api/reply.hpp"
 #include "api/routes.hpp"
 #include "api/services.hpp"
@@ -24,6 +25,42 @@ Result<http::Reply> create_artifact(JobCall& call) {
                               wanted->bytes, wanted->sha256, call.services.now()));
     if (!made) return made.error();
     return json_reply(to_json(*made), 201);
+}
+
+/// What is kept, newest first; by its content, what is left of an upload is found again.
+Result<http::Reply> list_artifacts(JobCall& call) {
+    if (const Status good = check_query(call.request(), {"limit", "cursor", "sha256"}); !good)
+        return good.error();
+    const auto page = read_page(call.request(), "artifacts", 1);
+    if (!page) return page.error();
+    std::string where = "organization_id = $1 AND expires_at > $2";
+    store::Parameters parameters = {store::parameter_of(call.actor().organization),
+                                    store::parameter_of(call.services.now())};
+    if (const std::string* content = call.request().query_value("sha256")) {
+        if (!accounts::check_sha256(*content))
+            return refuse(ErrorCode::invalid_field, "A SHA-256 is 64 lower-case hexadecimal digits.",
+                          "query:sha256");
+        where += " AND sha256 = $3";
+        parameters.push_back(store::parameter_of(*content));
+    }
+    const auto found =
+        read_newest<accounts::Artifact>(call.tx, where, std::move(parameters), "created_at", *page);
+    return list_reply(
+        found, page->limit, "artifacts",
+        [](JsonWriter& json, const accounts::Artifact& artifact) { write(json, artifact); },
+        [](const accounts::Artifact& artifact) {
+            return CursorKey{{artifact.created_at.ms}, artifact.id.raw};
+        });
+}
+
+Result<http::Reply> get_missing_parts(JobCall& call) {
+    const auto id = call.id<ArtifactId>("artifact");
+    if (!id) return id.error();
+    const auto missing = store::ArtifactStore(call.tx, call.author()).missing_parts(*id);
+    if (!missing) return missing.error();
+    JsonWriter json;
+    json.begin_object().field("missing", *missing).end_object();
+    return json_reply(json.take());
 }
 
 Result<http::Reply> get_artifact(JobCall& call) {
@@ -94,6 +131,9 @@ void add_artifact_routes(std::vector<Route>& routes) {
     const auto reads = reads_as_renter();
     const auto writes = writes_as_renter();
     routes.push_back({post, "/v1/artifacts", writes, small_json, keyed, JobHandler{create_artifact}});
+    routes.push_back({get, "/v1/artifacts", reads, no_body, not_keyed, JobHandler{list_artifacts}});
+    routes.push_back({get, "/v1/artifacts/{artifact}/missing-parts", reads, no_body, not_keyed,
+                      JobHandler{get_missing_parts}});
     routes.push_back(
         {get, "/v1/artifacts/{artifact}", reads, no_body, not_keyed, JobHandler{get_artifact}});
     routes.push_back({put, "/v1/artifacts/{artifact}/parts/{part}", writes, part_octets, not_keyed,

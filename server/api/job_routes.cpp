@@ -2,6 +2,7 @@
 #include "api/accounts_json.hpp"
 #include "api/job_log_stream.hpp"
 #include "api/json_writer.hpp"
+#include "api/lease_progress.hpp"
 #include "api/market_json.hpp"
 #include "api/outcomes.hpp"
 #include "api/queries.hpp"
@@ -10,6 +11,7 @@
 #include "api/settled.hpp"
 #include "store/artifacts.hpp"
 #include "store/job_logs.hpp"
+#include "store/lease_progress.hpp"
 
 namespace fallow::api {
 namespace {
@@ -31,6 +33,27 @@ Result<JobWithSpec> find_job(JobCall& call) {
     return JobWithSpec{std::move(*job), std::move(spec->document)};
 }
 
+/// What their hosts have told of the jobs' leases, as far as it is still so.
+std::unordered_map<JobId, accounts::LeaseProgress> progress_by_job(JobCall& call,
+                                                                   const std::vector<market::Job>& jobs) {
+    std::unordered_map<LeaseId, const market::Job*> by_lease;
+    std::vector<LeaseId> leases;
+    for (const market::Job& job : jobs)
+        if (job.lease) by_lease[leases.emplace_back(*job.lease)] = &job;
+    std::unordered_map<JobId, accounts::LeaseProgress> found;
+    for (const auto& progress : store::read_progress(call.tx, leases)) {
+        const market::Job& job = *by_lease.at(progress.lease);
+        if (is_of_now(progress, job)) found[job.id] = progress;
+    }
+    return found;
+}
+
+const accounts::LeaseProgress* progress_of(const std::unordered_map<JobId, accounts::LeaseProgress>& all,
+                                           JobId job) {
+    const auto found = all.find(job);
+    return found == all.end() ? nullptr : &found->second;
+}
+
 Result<http::Reply> list_jobs(JobCall& call) {
     if (const Status good = check_query(call.request(), {"limit", "cursor"}); !good) return good.error();
     const auto page = read_page(call.request(), "jobs", 1);
@@ -47,9 +70,12 @@ Result<http::Reply> list_jobs(JobCall& call) {
                                " FROM job_specs WHERE job_id = ANY ($1::uuid[])",
                            ids)))
         documents[spec.job] = std::move(spec.document);
+    const auto progress = progress_by_job(call, jobs);
     return list_reply(
         jobs, page->limit, "jobs",
-        [&](JsonWriter& json, const market::Job& job) { write(json, job, documents.at(job.id)); },
+        [&](JsonWriter& json, const market::Job& job) {
+            write(json, job, documents.at(job.id), progress_of(progress, job.id));
+        },
         [](const market::Job& job) {
             return CursorKey{{job.queued_at.ms}, job.id.raw};
         });
@@ -58,7 +84,8 @@ Result<http::Reply> list_jobs(JobCall& call) {
 Result<http::Reply> get_job(JobCall& call) {
     const auto found = find_job(call);
     if (!found) return found.error();
-    return json_reply(to_json(found->job, found->document));
+    const auto progress = progress_by_job(call, {found->job});
+    return json_reply(to_json(found->job, found->document, progress_of(progress, found->job.id)));
 }
 
 Result<Decoded> decode_cancel_job(const Call& call) {

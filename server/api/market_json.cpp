@@ -1,6 +1,7 @@
 #include "api/market_json.hpp"
 
 #include "api/catalog_json.hpp"
+#include "api/lease_progress.hpp"
 #include "market/reservations.hpp"
 
 namespace fallow::api {
@@ -343,7 +344,8 @@ void write(JsonWriter& json, const market::Reservation& row, OrganizationId view
     json.field("booked_at", row.booked_at).field("version", row.version).end_object();
 }
 
-void write(JsonWriter& json, const market::Job& job, std::string_view document) {
+void write(JsonWriter& json, const market::Job& job, std::string_view document,
+           const accounts::LeaseProgress* progress) {
     json.begin_object()
         .field("id", job.id)
         .field("organization_id", job.organization)
@@ -359,9 +361,11 @@ void write(JsonWriter& json, const market::Job& job, std::string_view document) 
         .field("reason", job.reason)
         .field("queued_at", job.queued_at)
         .field("started_at", job.started_at)
-        .field("finished_at", job.finished_at)
-        .field("version", job.version)
-        .end_object();
+        .field("finished_at", job.finished_at);
+    if (progress == nullptr) json.key("progress").null();
+    json.field("version", job.version);
+    if (progress != nullptr) write(json.key("progress"), *progress);
+    json.end_object();
 }
 
 void write(JsonWriter& json, const market::Usage& usage) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "accounts/progress.hpp"
 #include "api/json_writer.hpp"
 #include "market/commands.hpp"
 
@@ -20,8 +21,10 @@ void write(JsonWriter& json, const market::Order& order);
 /// `viewer` decides the lease's `role`: who rents is the renter, anyone else sees it as the seller does.
 void write(JsonWriter& json, const market::Lease& lease, OrganizationId viewer);
 void write(JsonWriter& json, const market::Reservation& reservation, OrganizationId viewer);
-/// `document` is the job's JobSpec, as job_specs keeps it.
-void write(JsonWriter& json, const market::Job& job, std::string_view document);
+/// `document` is the job's JobSpec, as job_specs keeps it. `progress`, which changes without the version,
+/// comes behind it: such an object has no ETag.
+void write(JsonWriter& json, const market::Job& job, std::string_view document,
+           const accounts::LeaseProgress* progress = nullptr);
 void write(JsonWriter& json, const market::Usage& usage);
 void write(JsonWriter& json, const market::Freeze& freeze);
 void write(JsonWriter& json, const market::Policy& policy);

@@ -33,6 +33,7 @@ std::vector<Route> make_routes() {
     add_network_test_routes(routes);
     add_app_routes(routes);
     add_gang_routes(routes);
+    add_progress_routes(routes);
     return routes;
 }
 

@@ -35,6 +35,7 @@ void add_saved_output_routes(std::vector<Route>& routes);
 void add_network_test_routes(std::vector<Route>& routes);
 void add_app_routes(std::vector<Route>& routes);
 void add_gang_routes(std::vector<Route>& routes);
+void add_progress_routes(std::vector<Route>& routes);
 
 // The accesses that most routes have.
 [[nodiscard]] inline Access reads_as_seller() {

@@ -126,6 +126,18 @@ Status ArtifactStore::put_part(ArtifactId artifact, std::int32_t number, const s
     return Done{};
 }
 
+Result<std::vector<std::int32_t>> ArtifactStore::missing_parts(ArtifactId artifact) {
+    const auto found = find(artifact);
+    if (!found) return found.error();
+    std::vector<std::int32_t> missing;
+    for (const auto& row :
+         tx_.query("SELECT number FROM generate_series(0, $2::integer - 1) AS number WHERE NOT EXISTS"
+                   " (SELECT FROM artifact_parts WHERE artifact_id = $1 AND part = number) ORDER BY number",
+                   artifact, accounts::part_count(found->bytes)))
+        missing.push_back(read_cell<std::int32_t>(row[0]));
+    return missing;
+}
+
 std::string ArtifactStore::sha256_of(const Artifact& artifact) {
     Hasher hasher;
     for (std::int32_t number = 0; number < accounts::part_count(artifact.bytes); ++number) {

@@ -20,6 +20,7 @@ class ArtifactStore final : public accounts::ArtifactStore {
     [[nodiscard]] Result<accounts::Artifact> find(ArtifactId artifact) override;
     [[nodiscard]] Status put_part(ArtifactId artifact, std::int32_t number,
                                   const std::string& octets) override;
+    [[nodiscard]] Result<std::vector<std::int32_t>> missing_parts(ArtifactId artifact) override;
     [[nodiscard]] Result<accounts::Artifact> complete(ArtifactId artifact) override;
     [[nodiscard]] Result<std::string> read_part(ArtifactId artifact, std::int32_t number) override;
     [[nodiscard]] Status require_complete(const std::vector<ArtifactId>& artifacts, Time keep_until,

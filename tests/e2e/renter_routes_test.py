@@ -463,8 +463,11 @@ class Renters(RoutesTest):
         self.assert_rows(rows, lambda sent: self.renter.call("PUT", f"{path}/parts/{sent[0]}", sent[1]))
         for bad in ("-1", "x", "00000000001", "256", "99999999999", "1.0"):
             self.assertIn(self.renter.call("PUT", f"{path}/parts/{bad}", b"x").status, (404, 422))
-        for n in (2, 0, 0, 1):
+        missing = lambda: self.renter.get(path + "/missing-parts")["missing"]
+        self.assertEqual(missing(), [0, 1, 2])
+        for n, left in ((2, [0, 1]), (0, [1]), (0, [1]), (1, [])):
             self.renter.expect(204, "PUT", f"{path}/parts/{n}", parts[n])
+            self.assertEqual(missing(), left)
         self.assertEqual(self.renter.get(path)["parts_received"], 3)
         self.assert_problem(self.renter.call("GET", path + "/parts/0"), 409, "wrong_state")
         complete = self.renter.post(path + "/complete")
@@ -474,6 +477,22 @@ class Renters(RoutesTest):
         self.renter.expect(204, "PUT", path + "/parts/2", parts[2])
         self.assert_problem(self.renter.call("PUT", path + "/parts/2", b"tser"), 409, "wrong_state")
         self.assertEqual(self.renter.post(path + "/complete"), complete)
+
+    def test_an_upload_is_found_again_by_its_content(self):
+        content = b"found again"
+        query = "/v1/artifacts?sha256=" + hashlib.sha256(content).hexdigest()
+        self.assertEqual(self.renter.get(query)["items"], [])
+        first, second = (self.state_artifact(content, name)["id"] for name in ("first", "second"))
+        other = self.state_artifact(b"another content")["id"]
+        ids = lambda page: [item["id"] for item in page["items"]]
+        self.assertEqual(set(ids(self.renter.get(query))), {first, second})
+        self.assertIn(other, ids(self.renter.get("/v1/artifacts?limit=100")))
+        page = self.renter.get(query + "&limit=1")
+        rest = self.renter.get(f"{query}&limit=1&cursor={page['next_cursor']}")
+        self.assertEqual((set(ids(page) + ids(rest)), rest["next_cursor"]), ({first, second}, None))
+        stranger = self.organization(RENTER)
+        self.assertEqual(stranger.get("/v1/artifacts")["items"], [])
+        self.assert_problem(stranger.call("GET", f"/v1/artifacts/{first}/missing-parts"), 404, "not_found")
 
     def test_a_wrong_hash_and_its_repair(self):
         made = self.state_artifact(b"right")

@@ -13,6 +13,7 @@ import routes_telemetry  # noqa: F401: its examples
 import routes_host_objects  # noqa: F401: its examples
 import routes_network  # noqa: F401: its examples
 import routes_gang  # noqa: F401: its example
+import routes_transfers  # noqa: F401: its examples
 import routes_tunnel_objects  # noqa: F401: its examples
 from simulated_host import HostKeys, openssl
 

@@ -20,14 +20,16 @@ inline constexpr std::int64_t artifact_part_bytes = std::int64_t{1024} * 1024;
     return bytes / artifact_part_bytes + (bytes % artifact_part_bytes != 0 ? 1 : 0);
 }
 
-/// Reads the file twice: for its digest, and to send it. Throws std::system_error for the file, ApiError
-/// hash_mismatch when it changed in between.
+/// Reads the file twice: for its digest, and to send it. What an earlier upload of the same file has left,
+/// in whichever process, is not sent again. Throws std::system_error for the file, ApiError hash_mismatch
+/// when it changed in between.
 [[nodiscard]] Artifact upload_file(Client& client, const std::filesystem::path& file,
                                    const std::string& name);
 
 /// Writes `target` whole or not at all: the parts go to a file beside it, which takes its name once the
-/// digest is right. Throws std::system_error for the file, ProtocolError when what came is not the
-/// artifact.
+/// digest is right. When the server is out of reach in the middle that file stays, named by the digest, and
+/// the next call goes on from its last whole part; an artifact of another content begins anew. Throws
+/// std::system_error for the file, ProtocolError when what came is not the artifact.
 void download_file(Client& client, const Artifact& artifact, const std::filesystem::path& target);
 
 /// Writes a checkpoint's files, folders and links below `folder`, each file whole or not at all and its

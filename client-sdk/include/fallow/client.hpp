@@ -184,6 +184,9 @@ class Client {
 
     // Artifacts; whole files are moved by artifacts.hpp
     Artifact create_artifact(const NewArtifact& artifact, const CallOptions& options = {});
+    /// Newest first; those of one content when `sha256` is not empty.
+    [[nodiscard]] Page<Artifact> artifacts(const std::string& sha256 = {}, const PageRequest& page = {});
+    [[nodiscard]] MissingParts missing_parts(std::string_view artifact_id);
     void put_artifact_part(std::string_view artifact_id, std::int64_t part, std::string octets);
     Artifact complete_artifact(std::string_view artifact_id, const CallOptions& options = {});
     [[nodiscard]] Artifact artifact(std::string_view artifact_id);

@@ -23,6 +23,14 @@ struct IdleSpec {
     std::int64_t for_ms = 0;
 };
 
+/// What a job's host moves for it now.
+struct JobProgress {
+    std::string step;  ///< pulling_image, fetching_inputs, restoring_checkpoint, uploading_outputs
+    std::int64_t done_bytes = 0;
+    std::optional<std::int64_t> total_bytes;  ///< absent while it is not known
+    std::string at;                           ///< when the host told it
+};
+
 /// A secret of the organization. Nothing tells its value again.
 struct Secret {
     std::string id;

@@ -474,6 +474,7 @@ struct Job {
     std::string queued_at;
     std::optional<std::string> started_at;
     std::optional<std::string> finished_at;
+    std::optional<JobProgress> progress;
     std::int64_t version = 0;
     std::vector<std::string> secrets;
     std::optional<std::int64_t> output_interval_ms;
@@ -570,6 +571,10 @@ struct Artifact {
     std::int64_t parts_received = 0;
     std::string created_at;
     std::string expires_at;
+};
+
+struct MissingParts {
+    std::vector<std::int64_t> missing;  ///< their numbers, from 0
 };
 
 struct NewArtifact {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "engine/journal.hpp"
@@ -82,8 +83,14 @@ TEST_CASE("an artifact of several parts comes back as it went in") {
             CHECK(code_of(store.read_part(artifact.id, 0)) == "wrong_state");
             const auto part = static_cast<std::int32_t>(number);
             CHECK(code_of(store.put_part(artifact.id, part, part_of(content, number))) == "ok");
+            const auto missing = store.missing_parts(artifact.id).value();
+            CHECK(std::count(missing.begin(), missing.end(), part) == 0);
+            CHECK(std::is_sorted(missing.begin(), missing.end()));
         });
     }
+    with(rows, owner, [&](ArtifactStore& store) { CHECK(store.missing_parts(artifact.id)->empty()); });
+    with(rows, Actor::request(seller),
+         [&](ArtifactStore& store) { CHECK(code_of(store.missing_parts(artifact.id)) == "not_found"); });
     const Artifact done = with(
         rows, owner, [&](ArtifactStore& store) { return store.complete(artifact.id).value(); },
         test_now + hours(1));

@@ -61,7 +61,9 @@ void fill_the_rest(Connection& superuser, const World& world) {
         "INSERT INTO telemetry_minutes VALUES (" + sql(world.lease) + ", " + sql(world.card) + ", 0, " +
         renter + ", " + sql(world.seller) + ", 1);" + "INSERT INTO gang_members VALUES (" +
         sql(world.lease) + ", " + sql(world.order) + ", 0, " + renter + ", " + sql(world.host) +
-        ", repeat('A', 43) || '=', '198.41.0.4:51820', 1);" + "UPDATE listings SET state = 'paused'");
+        ", repeat('A', 43) || '=', '198.41.0.4:51820', 1);" + "INSERT INTO lease_progress VALUES (" +
+        sql(world.lease) + ", " + renter + ", 'pulling_image', 1, NULL, 1);" +
+        "UPDATE listings SET state = 'paused'");
 }
 
 /// Rows of `table` that `actor` sees; nothing where it may not even look.

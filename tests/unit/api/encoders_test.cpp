@@ -124,7 +124,19 @@ TEST_CASE("a job carries its specification") {
           R"("lease_id":null,"image":"a","env":{"B":"{}"},"attempts":0,"restarts":0,)"
           R"("exit_code":-1,"reason":"command_failed",)"
           R"("queued_at":"1970-01-01T00:00:00.000Z","started_at":null,)"
-          R"("finished_at":null,"version":1})");
+          R"("finished_at":null,"progress":null,"version":1})");
+}
+
+TEST_CASE("a job whose progress may change by itself has no ETag") {
+    accounts::LeaseProgress progress;
+    progress.step = accounts::ProgressStep::fetching_inputs;
+    progress.done_bytes = 5;
+    const std::string without = to_json(market::Job{}, "{}");
+    const std::string with = to_json(market::Job{}, "{}", &progress);
+    CHECK(etag_of(without) == R"("1")");
+    CHECK_FALSE(etag_of(with));
+    CHECK(with.find(R"("version":1,"progress":{"step":"fetching_inputs","done_bytes":5,"total_bytes":null,)"
+                    R"("at":"1970-01-01T00:00:00.000Z"}})") != std::string::npos);
 }
 
 TEST_CASE("a card's capacity is one object or null") {

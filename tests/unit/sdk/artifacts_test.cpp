@@ -15,6 +15,7 @@ namespace {
 using testing::broken;
 using testing::FakeEnvironment;
 using testing::json;
+using testing::problem;
 using testing::read_file;
 using testing::reply;
 using testing::ScriptedReply;
@@ -43,19 +44,73 @@ struct Bench {
 
 const std::string large(static_cast<std::size_t>(artifact_part_bytes) + 5, 'x');
 
+constexpr auto attempts = static_cast<std::size_t>(RetryPolicy{}.attempts_max);
+const ScriptedReply none = json(200, R"({"items":[],"next_cursor":null})");
+
 TEST_CASE("a file goes up in parts of 1 MiB") {
     const std::string created = to_json(artifact_of(large));
-    Bench bench({json(201, created), reply(204, ""), broken(), reply(204, ""), json(200, created)});
+    Bench bench({none, json(201, created), reply(204, ""), broken(), reply(204, ""), json(200, created)});
     CHECK(upload_file(bench.client, bench.folder.write("in", large), "in.bin").id == "artifact_1");
     const auto sent = bench.server.requests();
-    REQUIRE(sent.size() == 5);
-    CHECK(sent[0].body == R"({"name":"in.bin","bytes":1048581,"sha256":")" + sha256_hex(large) + "\"}");
-    CHECK(sent[1].line() == "PUT /v1/artifacts/artifact_1/parts/0 HTTP/1.1");
-    CHECK(sent[1].header("Content-Type") == "application/octet-stream");
-    CHECK(sent[1].body.size() == static_cast<std::size_t>(artifact_part_bytes));
-    CHECK(sent[3].line() == "PUT /v1/artifacts/artifact_1/parts/1 HTTP/1.1");
-    CHECK(sent[3].body == "xxxxx");
-    CHECK(sent[4].line() == "POST /v1/artifacts/artifact_1/complete HTTP/1.1");
+    REQUIRE(sent.size() == 6);
+    CHECK(sent[0].line() == "GET /v1/artifacts?sha256=" + sha256_hex(large) + "&limit=100 HTTP/1.1");
+    CHECK(sent[1].body == R"({"name":"in.bin","bytes":1048581,"sha256":")" + sha256_hex(large) + "\"}");
+    CHECK(sent[2].line() == "PUT /v1/artifacts/artifact_1/parts/0 HTTP/1.1");
+    CHECK(sent[2].header("Content-Type") == "application/octet-stream");
+    CHECK(sent[2].body.size() == static_cast<std::size_t>(artifact_part_bytes));
+    CHECK(sent[4].line() == "PUT /v1/artifacts/artifact_1/parts/1 HTTP/1.1");
+    CHECK(sent[4].body == "xxxxx");
+    CHECK(sent[5].line() == "POST /v1/artifacts/artifact_1/complete HTTP/1.1");
+}
+
+/// What the server has of an upload of `large` as "in.bin".
+Artifact begun_upload() {
+    Artifact begun = artifact_of(large);
+    begun.name = "in.bin";
+    begun.state = "uploading";
+    begun.parts_received = 1;
+    return begun;
+}
+
+TEST_CASE("of an upload that was broken off only what is missing is sent") {
+    const std::string begun = to_json(begun_upload());
+    Bench bench({json(200, R"({"items":[)" + begun + R"(],"next_cursor":null})"),
+                 json(200, R"({"missing":[1]})"), reply(204, ""), json(200, begun)});
+    CHECK(upload_file(bench.client, bench.folder.write("in", large), "in.bin").id == "artifact_1");
+    const auto sent = bench.server.requests();
+    REQUIRE(sent.size() == 4);
+    CHECK(sent[1].line() == "GET /v1/artifacts/artifact_1/missing-parts HTTP/1.1");
+    CHECK(sent[2].line() == "PUT /v1/artifacts/artifact_1/parts/1 HTTP/1.1");
+    CHECK(sent[2].body == "xxxxx");
+}
+
+TEST_CASE("what is left of an upload is sent anew when it is not what was stated") {
+    const std::string begun = to_json(begun_upload());
+    Bench bench({json(200, R"({"items":[)" + begun + R"(],"next_cursor":null})"),
+                 json(200, R"({"missing":[1]})"), reply(204, ""), problem(422, "hash_mismatch", false),
+                 reply(204, ""), reply(204, ""), json(200, begun)});
+    CHECK(upload_file(bench.client, bench.folder.write("in", large), "in.bin").id == "artifact_1");
+    CHECK(bench.server.requests().size() == 7);
+}
+
+TEST_CASE("another file's upload is not gone on with, nor a complete one") {
+    Artifact other = begun_upload();
+    const std::string what = GENERATE("name", "complete", "nothing there");
+    if (what == "name") other.name = "out.bin";
+    if (what == "complete") other.state = "complete";
+    if (what == "nothing there") other.parts_received = 0;
+    const std::string created = to_json(artifact_of(large));
+    Bench bench({json(200, R"({"items":[)" + to_json(other) + R"(],"next_cursor":null})"),
+                 json(201, created), reply(204, ""), reply(204, ""), json(200, created)});
+    static_cast<void>(upload_file(bench.client, bench.folder.write("in", large), "in.bin"));
+    CHECK(bench.server.requests().size() == 5);
+}
+
+TEST_CASE("a key that may not read uploads all the same") {
+    const std::string created = to_json(artifact_of(large));
+    Bench bench({problem(403, "scope_missing", false), json(201, created), reply(204, ""), reply(204, ""),
+                 json(200, created)});
+    CHECK(upload_file(bench.client, bench.folder.write("in", large), "in.bin").id == "artifact_1");
 }
 
 TEST_CASE("an empty file has no parts") {
@@ -77,6 +132,39 @@ TEST_CASE("a file comes down whole") {
     download_file(bench.client, artifact_of(large), bench.folder.path() / "out");
     CHECK(read_file(bench.folder.path() / "out") == large);
     CHECK(bench.folder.entries() == 1);
+}
+
+TEST_CASE("a download that was broken off goes on from its last whole part") {
+    std::vector<ScriptedReply> script = {reply(200, large.substr(0, artifact_part_bytes))};
+    script.insert(script.end(), attempts, problem(503, "draining", true));
+    script.push_back(reply(200, "xxxxx"));
+    Bench bench(script);
+    const auto target = bench.folder.path() / "out";
+    CHECK_THROWS_AS(download_file(bench.client, artifact_of(large), target), ApiError);
+    CHECK(bench.folder.entries() == 1);
+    download_file(bench.client, artifact_of(large), target);
+    CHECK(read_file(target) == large);
+    CHECK(bench.folder.entries() == 1);
+    CHECK(bench.server.requests().back().line() == "GET /v1/artifacts/artifact_1/parts/1 HTTP/1.1");
+}
+
+TEST_CASE("an artifact of another content begins anew, and so does what was spoilt on the disk") {
+    std::vector<ScriptedReply> script = {reply(200, large.substr(0, artifact_part_bytes))};
+    script.insert(script.end(), attempts, problem(503, "draining", true));
+    const std::string other(large.size(), 'y');
+    const bool is_spoilt = GENERATE(true, false);
+    const std::string& wanted = is_spoilt ? large : other;
+    if (is_spoilt) script.push_back(reply(200, "xxxxx"));
+    script.push_back(reply(200, wanted.substr(0, artifact_part_bytes)));
+    script.push_back(reply(200, wanted.substr(artifact_part_bytes)));
+    Bench bench(script);
+    const auto target = bench.folder.path() / "out";
+    CHECK_THROWS_AS(download_file(bench.client, artifact_of(large), target), ApiError);
+    for (const auto& left : std::filesystem::directory_iterator(bench.folder.path()))
+        if (is_spoilt) std::fstream(left.path()).write("z", 1);
+    download_file(bench.client, artifact_of(wanted), target);
+    CHECK(read_file(target) == wanted);
+    CHECK(bench.server.requests().size() == script.size());
 }
 
 TEST_CASE("a download that is not the artifact leaves nothing, and the old file as it was") {

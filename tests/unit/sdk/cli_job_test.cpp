@@ -1,6 +1,8 @@
 // What a job can ask for, as it is typed; and secrets, which are typed nowhere.
 #include <catch2/catch.hpp>
 
+#include "fallow/json.hpp"
+#include "fallow/types.hpp"
 #include "unit/sdk/cli_bench.hpp"
 
 using namespace fallow::sdk::testing;
@@ -67,6 +69,32 @@ TEST_CASE("what a job asks for in words that do not fit together is a mistake of
     arguments.insert(arguments.end(), more.begin(), more.end());
     CHECK(bench(arguments).code == 2);
     CHECK(bench.server.requests().empty());
+}
+
+TEST_CASE("a job shows what its host moves for it") {
+    fallow::sdk::Job shown;
+    shown.id = "job_1";
+    const std::string efficiency = R"({"job_id":"job_1","efficiency":{"minutes":0,"used_thousandths":null,)"
+                                   R"("verdict":"too_little_measured","hint":null}})";
+    using fallow::sdk::JobProgress;
+    struct Row {
+        std::optional<JobProgress> progress;
+        std::string text;
+    };
+    const Row row = GENERATE(values<Row>(
+        {{std::nullopt, "-"},
+         {JobProgress{"pulling_image", 3 << 20, std::nullopt, "at"}, "pulling image: 3 MiB"},
+         {JobProgress{"fetching_inputs", 1 << 20, 3 << 20, "at"}, "fetching inputs: 1 MiB of 3 MiB (33 %)"},
+         {JobProgress{"uploading_outputs", 5, 10, "at"}, "uploading outputs: 5 B of 10 B (50 %)"},
+         {JobProgress{"fetching_inputs", 0, 0, "at"}, "fetching inputs: 0 B of 0 B (100 %)"}}));
+    shown.progress = row.progress;
+    Bench bench({json(200, to_json(shown)), json(200, efficiency)});
+    const Outcome outcome = bench({"job", "show", "job_1"});
+    CAPTURE(outcome.out, outcome.err);
+    const std::size_t line = outcome.out.find("\nprogress ");
+    REQUIRE(line != std::string::npos);
+    const std::size_t value = outcome.out.find_first_not_of(' ', line + std::string("\nprogress ").size());
+    CHECK(outcome.out.substr(value, row.text.size() + 1) == row.text + "\n");
 }
 
 TEST_CASE("a secret comes from a file and is not printed") {

@@ -1,4 +1,4 @@
-// What a job asks for, as its specification and the job itself have it in common.
+// What jobs have within them, and what a job and its specification have in common.
 #pragma once
 
 #include "codec.hpp"
@@ -68,6 +68,17 @@ struct Fields<IdleSpec> {
     static void visit(const Visit& visit, T& value) {
         visit("below_percent", value.below_percent);
         visit("for_ms", value.for_ms);
+    }
+};
+
+template <>
+struct Fields<JobProgress> {
+    template <class Visit, class T>
+    static void visit(const Visit& visit, T& value) {
+        visit("step", value.step);
+        visit("done_bytes", value.done_bytes);
+        visit("total_bytes", value.total_bytes);
+        visit("at", value.at);
     }
 };
 
