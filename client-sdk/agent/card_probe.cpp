@@ -13,6 +13,8 @@
 #include "agent/card_catalog.hpp"
 #include "agent/card_json.hpp"
 #include "agent/clock.hpp"
+#include "agent/cuda.hpp"
+#include "agent/device_measure.hpp"
 #include "agent/nvml.hpp"
 #include "agent/nvml_events.hpp"
 #include "agent/opencl.hpp"
@@ -22,7 +24,7 @@ namespace {
 
 using nlohmann::json;
 
-CardFacts facts_of(const NvmlCard& card) {
+CardFacts facts_of(const NvmlCard& card, const std::string& cuda_library) {
     return {.index = 0,
             .uuid = card.uuid,
             .pci_address = card.pci_address,
@@ -42,7 +44,8 @@ CardFacts facts_of(const NvmlCard& card) {
                        .opencl_product = {},
                        .opencl_bytes = 0,
                        .nvml_bytes = card.memory_bytes,
-                       .used_bytes = card.used_bytes},
+                       .used_bytes = card.used_bytes,
+                       .has_cuda = has_cuda(cuda_library, card.uuid, card.compute_capability)},
             .capacity = std::nullopt};
 }
 
@@ -51,7 +54,7 @@ json answer_nvml(const ProbeRequest& request) {
     if (!found) return {{"there", false}, {"cards", json::array()}};
     std::vector<CardFacts> cards;
     for (const NvmlCard& card : *found)
-        cards.push_back(facts_of(card));
+        cards.push_back(facts_of(card, request.cuda_library));
     return {{"there", true}, {"cards", json::parse(encode_cards(cards))}};
 }
 
@@ -65,17 +68,28 @@ json answer_opencl(const ProbeRequest& request) {
             {"cards", api ? json::parse(encode_cards(opencl_cards(*api))) : json::array()}};
 }
 
-json answer_verify(const ProbeRequest& request) {
+/// CUDA's where it has the card: to OpenCL no instance is shown, and not every driver comes with it.
+FoundDevice find_device(const ProbeRequest& request) {
+    if (!request.nvml_uuid.empty())
+        if (auto device = find_cuda_device(request.cuda_library, request.nvml_uuid)) return *device;
+    if (request.opencl_uuid.empty()) throw std::runtime_error("neither CUDA nor OpenCL has the card");
     const auto api = load_opencl(request.opencl_library);
     if (!api) throw std::runtime_error(request.opencl_library + " cannot be loaded");
+    return find_opencl_device(*api, request.opencl_uuid, request.cpu_bytes_max);
+}
+
+void tell_progress() {
+    std::cout << '.' << std::endl;
+}
+
+json answer_verify(const ProbeRequest& request) {
     std::optional<XidListener> listener;
-    if (!request.nvml_uuid.empty()) listener.emplace(request.nvml_library, request.nvml_uuid);
+    if (!request.xid_uuid.empty()) listener.emplace(request.nvml_library, request.xid_uuid);
     const auto xids = [&] { return listener ? listener->drain() : std::vector<std::int64_t>(); };
     Measurement measured;
     try {
-        measured = measure_opencl_card(*api, request.opencl_uuid, request.cpu_bytes_max,
-                                       [] { std::cout << '.' << std::endl; });
-    } catch (const OpenclError& error) {
+        measured = measure_device(find_device(request), tell_progress);
+    } catch (const ComputeError& error) {
         throw std::runtime_error(fmt::format("{}; Xids: [{}]", error.what(), fmt::join(xids(), ", ")));
     }
     measured.xids = xids();
@@ -117,9 +131,9 @@ WatchedProcess CardProbe::run(const std::vector<std::string>& words, const Watch
     std::vector<std::string> all = options_.launch;
     for (const std::string& word :
          {options_.program.string(), std::string("probe"), std::string("--nvml-library"),
-          options_.nvml_library, std::string("--opencl-library"), options_.opencl_library,
-          std::string("--measure-bytes"), std::to_string(options_.cpu_bytes_max),
-          std::string("--drm-folder"), options_.drm_folder})
+          options_.nvml_library, std::string("--cuda-library"), options_.cuda_library,
+          std::string("--opencl-library"), options_.opencl_library, std::string("--measure-bytes"),
+          std::to_string(options_.cpu_bytes_max), std::string("--drm-folder"), options_.drm_folder})
         all.push_back(word);
     all.insert(all.end(), words.begin(), words.end());
     WatchedProcess process = run_watched(all, limits, std::move(stop));
@@ -144,11 +158,19 @@ FoundCards CardProbe::find(std::stop_token stop) {
     return found;
 }
 
+WatchedProcess CardProbe::work_on(const char* what, const CardFacts& card, const WatchLimits& limits,
+                                  std::stop_token stop) {
+    std::vector<std::string> words{what};
+    if (!card.claims.opencl_uuid.empty()) words.insert(words.end(), {"--uuid", card.claims.opencl_uuid});
+    if (card.backend == "nvml")
+        words.insert(words.end(),
+                     {"--nvml-uuid", card.uuid, "--xid-uuid", card.details.mig_parent.value_or(card.uuid)});
+    return run(words, limits, std::move(stop));
+}
+
 std::optional<Verification> CardProbe::verify(const CardFacts& card, std::stop_token stop) {
     const WatchLimits& limits = options_.verify_limits;
-    std::vector<std::string> words{"verify", "--uuid", card.claims.opencl_uuid};
-    if (card.backend == "nvml") words.insert(words.end(), {"--nvml-uuid", card.uuid});
-    const WatchedProcess process = run(words, limits, std::move(stop));
+    const WatchedProcess process = work_on("verify", card, limits, std::move(stop));
     if (process.end == ProcessEnd::stopped) return std::nullopt;
     const bool never_began = !options_.launch.empty() && process.output.empty();
     if (never_began) return std::nullopt;

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <stop_token>
@@ -21,6 +22,7 @@ struct ProbeOptions {
     /// What starts the program elsewhere; it may fail to, and then nothing is known.
     std::vector<std::string> launch = {};
     std::string nvml_library = "libnvidia-ml.so.1";
+    std::string cuda_library = "libcuda.so.1";
     std::string opencl_library = "libOpenCL.so.1";
     std::string drm_folder = "/sys/class/drm";  ///< where amdgpu tells of its cards
     std::vector<std::string> cdi_folders = {"/etc/cdi", "/var/run/cdi"};  ///< what engines can name
@@ -57,6 +59,8 @@ class CardProbe final : public CardSource {
     [[nodiscard]] std::optional<Verification> verify(const CardFacts& card, std::stop_token stop) override;
 
   private:
+    WatchedProcess work_on(const char* what, const CardFacts& card, const WatchLimits& limits,
+                           std::stop_token stop);
     WatchedProcess run(const std::vector<std::string>& words, const WatchLimits& limits,
                        std::stop_token stop);
 
@@ -69,10 +73,13 @@ class CardProbe final : public CardSource {
 struct ProbeRequest {
     std::string what;  ///< "nvml", "opencl", "amdgpu", "verify" or "watch" (gpu_reading.hpp)
     std::string nvml_library;
+    std::string cuda_library;
     std::string opencl_library;
     std::string drm_folder;
-    std::string opencl_uuid;  ///< verify: which device
-    std::string nvml_uuid;    ///< verify: whose Xids are listened for; empty: nobody's
+    // verify: which device; empty: this library does not name it
+    std::string opencl_uuid;
+    std::string nvml_uuid;
+    std::string xid_uuid;  ///< verify: whose Xids are listened for; empty: nobody's
     std::int64_t cpu_bytes_max = 0;
     std::int64_t period_ms = 1000;  ///< watch: from one reading to the next
 };

@@ -137,6 +137,8 @@ void add_probe_options(CLI::App* command, ProbeOptions& options) {
         ->capture_default_str();
     command->add_option("--nvml-library", options.nvml_library, "NVIDIA's management library")
         ->capture_default_str();
+    command->add_option("--cuda-library", options.cuda_library, "NVIDIA's CUDA driver")
+        ->capture_default_str();
     command->add_option("--opencl-library", options.opencl_library, "The OpenCL library")
         ->capture_default_str();
     command->add_option("--drm-folder", options.drm_folder, "Where the kernel tells of AMD's cards")
@@ -151,6 +153,7 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
         ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "verify", "watch"}));
     command->add_option("--uuid", request.opencl_uuid);
     command->add_option("--nvml-uuid", request.nvml_uuid);
+    command->add_option("--xid-uuid", request.xid_uuid);
     command->add_option("--period-ms", request.period_ms)->check(CLI::Range(100, 60'000));
     add_probe_options(command, options);
 }
@@ -158,6 +161,7 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
 int probe(ProbeRequest request, const ProbeOptions& options) {
     if (request.what == "watch") return watch_gpus(options.nvml_library, request.period_ms);
     request.nvml_library = options.nvml_library;
+    request.cuda_library = options.cuda_library;
     request.opencl_library = options.opencl_library;
     request.drm_folder = options.drm_folder;
     request.cpu_bytes_max = options.cpu_bytes_max;

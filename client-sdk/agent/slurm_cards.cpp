@@ -133,6 +133,7 @@ FoundCards SlurmCards::find(std::stop_token stop) {
             }
             card = *kept;
             card->claims.opencl_uuid.clear();  // it is not measured now
+            card->claims.has_cuda = false;
         }
         card->index = static_cast<std::int64_t>(found.cards.size());
         card->uuid = place.uuid;

@@ -4,11 +4,11 @@
 #include <fstream>
 
 #include "agent/card_json.hpp"
+#include "agent/device_measure.hpp"
 #include "agent/inventory.hpp"
 #include "agent/nvml.hpp"
 #include "agent/opencl.hpp"
 #include "agent/opencl_api.hpp"
-#include "agent/opencl_measure.hpp"
 #include "fake_cards.hpp"
 
 using namespace fallow::agent;
@@ -204,8 +204,10 @@ TEST_CASE("this machine's OpenCL devices are found and measured") {
         CHECK_FALSE(card.capacity);
         if (card.product.starts_with("pthread")) CHECK(card.device_class == "cpu");
         int steps = 0;
-        const Measurement found = measure_opencl_card(*api, card.uuid, 32 << 20, [&] { ++steps; });
+        const Measurement found =
+            measure_device(find_opencl_device(*api, card.uuid, 32 << 20), [&] { ++steps; });
         CHECK(steps > 20);
+        CHECK(found.driver == "opencl");
         CHECK(found.memory.kept_bytes == found.memory.written_bytes);
         if (card.device_class == "cpu") CHECK(found.target_bytes == 32 << 20);
         CHECK(found.bandwidth_bytes_per_s > 0);
@@ -214,8 +216,7 @@ TEST_CASE("this machine's OpenCL devices are found and measured") {
         CHECK(found.from_device_bytes_per_s > 0);
     }
     CHECK(opencl_cards(*api) == cards);
-    CHECK_THROWS_WITH(measure_opencl_card(*api, "OCL-none", 1 << 20, [] {}),
-                      "OpenCL has the device no more");
+    CHECK_THROWS_WITH(find_opencl_device(*api, "OCL-none", 1 << 20), "OpenCL has the device no more");
 }
 
 TEST_CASE("no OpenCL library means no device") {
