@@ -15,6 +15,7 @@
 #include "agent/clock.hpp"
 #include "agent/cuda.hpp"
 #include "agent/device_measure.hpp"
+#include "agent/memory_scrub.hpp"
 #include "agent/nvml.hpp"
 #include "agent/nvml_events.hpp"
 #include "agent/opencl.hpp"
@@ -94,6 +95,18 @@ json answer_verify(const ProbeRequest& request) {
     }
     measured.xids = xids();
     return measurement_json(measured);
+}
+
+json answer_scrub(const ProbeRequest& request) {
+    // Counted before this process is one of them.
+    if (!request.nvml_uuid.empty()) {
+        const auto others = nvml_process_count(request.nvml_library, request.nvml_uuid);
+        if (others.value_or(0) > 0)
+            throw std::runtime_error(fmt::format("{} processes hold memory of it", *others));
+    }
+    const FoundDevice found = find_device(request);
+    const ScrubResult result = scrub_memory(*found.open(), found.memory_bytes, tell_progress);
+    return {{"reported_bytes", result.reported_bytes}, {"scrubbed_bytes", result.scrubbed_bytes}};
 }
 
 /// The last line of what a child said, as JSON; an object with an "error" when it is none.
@@ -182,6 +195,21 @@ std::optional<Verification> CardProbe::verify(const CardFacts& card, std::stop_t
     return judge(card, measured, model, wall_clock_ms());
 }
 
+std::optional<ScrubResult> CardProbe::scrub(const CardFacts& card, std::stop_token stop) {
+    const WatchLimits& limits = options_.scrub_limits;
+    const WatchedProcess process = work_on("scrub", card, limits, std::move(stop));
+    if (process.end == ProcessEnd::stopped) return std::nullopt;
+    const json answer = result_of(process, limits);
+    ScrubResult result;
+    if (answer.contains("error")) {
+        result.problem = "overwriting it " + answer.at("error").get<std::string>();
+    } else {
+        result.reported_bytes = answer.at("reported_bytes").get<std::int64_t>();
+        result.scrubbed_bytes = answer.at("scrubbed_bytes").get<std::int64_t>();
+    }
+    return result;
+}
+
 int answer_probe(const ProbeRequest& request) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     json answer;
@@ -189,6 +217,7 @@ int answer_probe(const ProbeRequest& request) {
         answer = request.what == "nvml"     ? answer_nvml(request)
                  : request.what == "opencl" ? answer_opencl(request)
                  : request.what == "amdgpu" ? answer_amdgpu(request)
+                 : request.what == "scrub"  ? answer_scrub(request)
                                             : answer_verify(request);
     } catch (const std::exception& error) {
         answer = {{"error", std::string("failed: ") + error.what()}};

@@ -150,7 +150,7 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
     CLI::App* const command = app.add_subcommand("probe", "What calls the drivers' libraries")->group("");
     command->add_option("what", request.what)
         ->required()
-        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "verify", "watch"}));
+        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "verify", "scrub", "watch"}));
     command->add_option("--uuid", request.opencl_uuid);
     command->add_option("--nvml-uuid", request.nvml_uuid);
     command->add_option("--xid-uuid", request.xid_uuid);

@@ -38,6 +38,10 @@ void find_rest(Api& a) {
     find(a.handle, "nvmlDeviceGetPcieReplayCounter", a.pcie_replays);
     find(a.handle, "nvmlDeviceGetEncoderUtilization", a.encoder);
     find(a.handle, "nvmlDeviceGetDecoderUtilization", a.decoder);
+    find(a.handle, "nvmlDeviceGetHandleByUUID", a.by_uuid);
+    // The versions differ in what is told of each process.
+    if (!find(a.handle, "nvmlDeviceGetComputeRunningProcesses_v3", a.processes))
+        find(a.handle, "nvmlDeviceGetComputeRunningProcesses_v2", a.processes);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@ namespace fallow::agent::nvml {
 using Device = void*;
 using Return = int;
 inline constexpr Return success = 0;
+inline constexpr Return insufficient_size = 7;
 inline constexpr Return gpu_is_lost = 15;
 
 struct PciInfo {  // nvmlPciInfo_t of nvmlDeviceGetPciInfo_v3
@@ -104,6 +105,8 @@ struct Api {
     Number pcie_replays = nullptr;
     Return (*encoder)(Device, unsigned int*, unsigned int*) = nullptr;  ///< percent, sampling period in us
     Return (*decoder)(Device, unsigned int*, unsigned int*) = nullptr;
+    Return (*by_uuid)(const char*, Device*) = nullptr;
+    Return (*processes)(Device, unsigned int*, void*) = nullptr;  ///< that compute: how many, which
 };
 
 /// False when a function is missing that no card can be described without.

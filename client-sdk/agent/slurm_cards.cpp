@@ -39,6 +39,8 @@ std::optional<CardFacts> device_for(const std::vector<CardFacts>& devices, std::
 SlurmCards::SlurmCards(SlurmCluster& cluster, ProbeOptions probe, std::filesystem::path kept)
     : cluster_(cluster), options_(std::move(probe)), kept_(std::move(kept)) {
     options_.program = cluster_.options().program;
+    options_.scrub_limits = {.silence_ms = 60'000,
+                             .total_ms = 60'000};  // srun starts it, once Slurm has room
 }
 
 std::vector<SlurmPlace> SlurmCards::refresh() {
@@ -145,14 +147,19 @@ FoundCards SlurmCards::find(std::stop_token stop) {
     return found;
 }
 
+std::optional<SlurmNode> SlurmCards::free_node_of(const CardFacts& card) {
+    static_cast<void>(refresh());
+    auto node = node_of(card.uuid);
+    if (!devices_.contains(card.uuid) || !node || !node->is_up()) return std::nullopt;
+    if (is_in_use(*node, cluster_.jobs(0), cluster_.self())) return std::nullopt;
+    return node;
+}
+
 std::optional<Verification> SlurmCards::verify(const CardFacts& card, std::stop_token stop) {
     try {
-        const auto device = devices_.find(card.uuid);
-        static_cast<void>(refresh());
-        const auto node = node_of(card.uuid);
-        if (device == devices_.end() || !node || !node->is_up()) return std::nullopt;
-        if (is_in_use(*node, cluster_.jobs(0), cluster_.self())) return std::nullopt;
-        auto verification = probe_on(*node).verify(device->second, stop);
+        const auto node = free_node_of(card);
+        if (!node) return std::nullopt;
+        auto verification = probe_on(*node).verify(devices_.at(card.uuid), stop);
         // Killed, srun leaves its job behind.
         if (!verification) cluster_.cancel_measurements();
         return verification;
@@ -161,6 +168,22 @@ std::optional<Verification> SlurmCards::verify(const CardFacts& card, std::stop_
         spdlog::warn("card {} is not measured now: {}", card.uuid, error.what());
         return std::nullopt;
     }
+}
+
+std::optional<ScrubResult> SlurmCards::scrub(const CardFacts& card, std::stop_token stop) {
+    ScrubResult failed;
+    try {
+        const auto node = free_node_of(card);
+        if (node) {
+            auto result = probe_on(*node).scrub(devices_.at(card.uuid), stop);
+            if (!result || !result->problem.empty()) cluster_.cancel_measurements();
+            return result;
+        }
+        failed.problem = "its node is down, or others have cards of it";
+    } catch (const RuntimeUnreachable& error) {
+        failed.problem = error.what();
+    }
+    return failed;
 }
 
 std::optional<SlurmNode> SlurmCards::node_of(const std::string& uuid) const {
