@@ -102,7 +102,7 @@ json answer_scrub(const ProbeRequest& request) {
     if (!request.nvml_uuid.empty()) {
         const auto others = nvml_process_count(request.nvml_library, request.nvml_uuid);
         if (others.value_or(0) > 0)
-            throw std::runtime_error(fmt::format("{} processes hold memory of it", *others));
+            throw std::runtime_error(fmt::format("other processes ({}) hold memory of it", *others));
     }
     const FoundDevice found = find_device(request);
     const ScrubResult result = scrub_memory(*found.open(), found.memory_bytes, tell_progress);

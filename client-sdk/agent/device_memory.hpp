@@ -35,7 +35,10 @@ class FilledMemory {
         std::int64_t bytes;
         std::uint64_t base;  ///< the word at which it starts, counted over all chunks
     };
+    void make_ready();
+    void fill(std::int64_t bytes_max, std::int64_t buffer_bytes_max, const OnProgress& progress);
     [[nodiscard]] bool add(std::int64_t bytes, std::int64_t start);
+    [[nodiscard]] std::int64_t count_wrong(const Chunk& chunk);
     void release();
 
     ComputeDevice& device_;

@@ -107,7 +107,7 @@ TEST_CASE("a card that claims too much, or fails, is refused through CUDA as wel
         Row{claims_64 + "-DFAKE_BACKED_MIB=16",
             "it claims 64.0 MiB, and of 63.0 MiB written only 16.0 MiB were there to be read"},
         Row{claims_64 + "-DFAKE_ALLOCATABLE_MIB=48", "it claims 64.0 MiB, and only 47.0 MiB could be had"},
-        Row{claims_64 + "-DFAKE_FAILS_AFTER=1",
+        Row{claims_64 + "-DFAKE_FAILS_AFTER=3",
             "the measurement failed: cuCtxSynchronize failed with CUDA_ERROR_ILLEGAL_ADDRESS; Xids: []"},
         Row{claims_64 + "-DFAKE_HANG", "the measurement did not answer for 4000 ms"});
     INFO(row.cuda);
