@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/card_keeper.hpp"
+#include "agent/memory_scrub.hpp"
 #include "agent/runtime.hpp"
 
 namespace fallow::agent {
@@ -173,17 +174,30 @@ std::optional<Verification> SlurmCards::verify(const CardFacts& card, std::stop_
 std::optional<ScrubResult> SlurmCards::scrub(const CardFacts& card, std::stop_token stop) {
     ScrubResult failed;
     try {
-        const auto node = free_node_of(card);
-        if (node) {
-            auto result = probe_on(*node).scrub(devices_.at(card.uuid), stop);
-            if (!result || !result->problem.empty()) cluster_.cancel_measurements();
-            return result;
-        }
-        failed.problem = "its node is down, or others have cards of it";
+        if (const auto node = free_node_of(card)) return scrub_node(*node, devices_.at(card.uuid), stop);
+        failed.problem = "its node is down or not known yet, or others have cards of it";
     } catch (const RuntimeUnreachable& error) {
         failed.problem = error.what();
     }
     return failed;
+}
+
+/// All of its devices, for which of them a guest has had is Slurm's to say; what `device` came to, or the
+/// first that failed.
+std::optional<ScrubResult> SlurmCards::scrub_node(const SlurmNode& node, const CardFacts& device,
+                                                  const std::stop_token& stop) {
+    CardProbe probe = probe_on(node);
+    std::optional<ScrubResult> own;
+    for (const CardFacts& other : known_.at(node.name).devices) {
+        if (other.device_class != device.device_class) continue;
+        auto result = probe.scrub(other, stop);
+        if (!result || !is_scrubbed(*result)) {
+            cluster_.cancel_measurements();
+            return result;
+        }
+        if (other.uuid == device.uuid) own = std::move(result);
+    }
+    return own;
 }
 
 std::optional<SlurmNode> SlurmCards::node_of(const std::string& uuid) const {

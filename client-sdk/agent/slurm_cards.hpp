@@ -42,6 +42,8 @@ class SlurmCards final : public CardSource {
                                         const std::stop_token& stop);
     /// Where the card can be worked on by a job of ours; nothing while others have its node, or it is down.
     [[nodiscard]] std::optional<SlurmNode> free_node_of(const CardFacts& card);
+    [[nodiscard]] std::optional<ScrubResult> scrub_node(const SlurmNode& node, const CardFacts& device,
+                                                        const std::stop_token& stop);
     [[nodiscard]] CardProbe probe_on(const SlurmNode& node) const;
     [[nodiscard]] std::optional<SlurmNode> node_of(const std::string& uuid) const;
 

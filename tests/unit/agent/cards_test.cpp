@@ -164,6 +164,15 @@ TEST_CASE("what an older NVML does not tell is not told, and the card is listed 
     CHECK(cards[0].pcie_width == 16);
 }
 
+TEST_CASE("NVML counts the processes that compute on a card, where library and card tell") {
+    const TemporaryFolder folder;
+    CHECK(nvml_process_count(fake_nvml(folder, "-DFAKE_PROCESSES=2"), "GPU-one") == 2);
+    CHECK(nvml_process_count(fake_nvml(folder, ""), "GPU-one") == 0);
+    CHECK_FALSE(nvml_process_count(fake_nvml(folder, ""), "GPU-none"));
+    const std::string older = "-DnvmlDeviceGetComputeRunningProcesses_v3=nvmlSomethingElse";
+    CHECK_FALSE(nvml_process_count(fake_nvml(folder, older), "GPU-one"));
+}
+
 TEST_CASE("no library, or one without the needed functions, means no card") {
     CHECK_FALSE(nvml_cards("/no/such/libnvidia-ml.so.1"));
     const TemporaryFolder folder;

@@ -9,7 +9,6 @@
 #include "agent/card_json.hpp"
 #include "agent/card_keeper.hpp"
 #include "agent/card_probe.hpp"
-#include "agent/nvml.hpp"
 #include "fake_cards.hpp"
 #include "read_back.hpp"
 
