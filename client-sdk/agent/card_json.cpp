@@ -61,11 +61,9 @@ json card_json(const CardFacts& card) {
 }
 
 json claims_json(const CardClaims& claims) {
-    return {{"opencl_uuid", claims.opencl_uuid},
-            {"opencl_product", claims.opencl_product},
-            {"opencl_bytes", claims.opencl_bytes},
-            {"nvml_bytes", or_null(claims.nvml_bytes)},
-            {"used_bytes", or_null(claims.used_bytes)}};
+    return {{"opencl_uuid", claims.opencl_uuid},        {"opencl_product", claims.opencl_product},
+            {"opencl_bytes", claims.opencl_bytes},      {"nvml_bytes", or_null(claims.nvml_bytes)},
+            {"used_bytes", or_null(claims.used_bytes)}, {"has_cuda", claims.has_cuda}};
 }
 
 CardClaims claims_from(const json& object) {
@@ -75,6 +73,7 @@ CardClaims claims_from(const json& object) {
     claims.opencl_bytes = object.at("opencl_bytes").get<std::int64_t>();
     claims.nvml_bytes = optional_from<std::int64_t>(object, "nvml_bytes");
     claims.used_bytes = optional_from<std::int64_t>(object, "used_bytes");
+    claims.has_cuda = optional_from<bool>(object, "has_cuda").value_or(false);
     return claims;
 }
 
@@ -284,7 +283,8 @@ json measurement_json(const Measurement& measured) {
             {"fp16_flops", or_null(measured.fp16_flops)},
             {"to_device_bytes_per_s", measured.to_device_bytes_per_s},
             {"from_device_bytes_per_s", measured.from_device_bytes_per_s},
-            {"xids", measured.xids}};
+            {"xids", measured.xids},
+            {"driver", measured.driver}};
 }
 
 Measurement measurement_from(const json& object) {
@@ -298,6 +298,7 @@ Measurement measurement_from(const json& object) {
     measured.to_device_bytes_per_s = object.at("to_device_bytes_per_s").get<std::int64_t>();
     measured.from_device_bytes_per_s = object.at("from_device_bytes_per_s").get<std::int64_t>();
     measured.xids = object.at("xids").get<std::vector<std::int64_t>>();
+    measured.driver = optional_from<std::string>(object, "driver").value_or("opencl");
     return measured;
 }
 

@@ -18,8 +18,8 @@ void log_verdict(const CardFacts& card) {
         spdlog::error("{} {} is refused and offered to nobody: {}. Remedy: {}", card.product, card.uuid,
                       verification.reason, verification.remedy);
     } else if (card.capacity) {
-        spdlog::info("{} {} has proved {}", card.product, card.uuid,
-                     format_bytes(card.capacity->vram_bytes));
+        spdlog::info("{} {} has proved {} through {}", card.product, card.uuid,
+                     format_bytes(card.capacity->vram_bytes), driver_name(*verification.measured));
     }
 }
 
@@ -85,7 +85,7 @@ FoundCards CardKeeper::take(const std::function<bool(const CardFacts&)>& is_leas
     carry_over(found.cards, kept(options_.file));
     for (CardFacts& card : found.cards) {
         if (stop.stop_requested()) break;
-        if (!options_.measures || card.claims.opencl_uuid.empty() || is_in_use(card)) continue;
+        if (!options_.measures || !card.claims.can_be_measured() || is_in_use(card)) continue;
         if (!verification_is_due(card.verification, wall_clock_ms(), options_.verify_every_ms)) continue;
         verify(card, is_leased, stop);
         keep(found.cards);

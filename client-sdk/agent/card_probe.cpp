@@ -14,6 +14,9 @@
 #include "agent/card_catalog.hpp"
 #include "agent/card_json.hpp"
 #include "agent/clock.hpp"
+#include "agent/cuda.hpp"
+#include "agent/device_measure.hpp"
+#include "agent/memory_scrub.hpp"
 #include "agent/nvml.hpp"
 #include "agent/nvml_events.hpp"
 #include "agent/opencl.hpp"
@@ -23,7 +26,7 @@ namespace {
 
 using nlohmann::json;
 
-CardFacts facts_of(const NvmlCard& card) {
+CardFacts facts_of(const NvmlCard& card, const std::string& cuda_library) {
     return {.index = 0,
             .uuid = card.uuid,
             .pci_address = card.pci_address,
@@ -43,7 +46,8 @@ CardFacts facts_of(const NvmlCard& card) {
                        .opencl_product = {},
                        .opencl_bytes = 0,
                        .nvml_bytes = card.memory_bytes,
-                       .used_bytes = card.used_bytes},
+                       .used_bytes = card.used_bytes,
+                       .has_cuda = has_cuda(cuda_library, card.uuid, card.compute_capability)},
             .capacity = std::nullopt};
 }
 
@@ -52,7 +56,7 @@ json answer_nvml(const ProbeRequest& request) {
     if (!found) return {{"there", false}, {"cards", json::array()}};
     std::vector<CardFacts> cards;
     for (const NvmlCard& card : *found)
-        cards.push_back(facts_of(card));
+        cards.push_back(facts_of(card, request.cuda_library));
     return {{"there", true}, {"cards", json::parse(encode_cards(cards))}};
 }
 
@@ -70,21 +74,44 @@ json answer_opencl(const ProbeRequest& request) {
             {"cards", api ? json::parse(encode_cards(opencl_cards(*api))) : json::array()}};
 }
 
-json answer_verify(const ProbeRequest& request) {
+/// CUDA's where it has the card: to OpenCL no instance is shown, and not every driver comes with it.
+FoundDevice find_device(const ProbeRequest& request) {
+    if (!request.nvml_uuid.empty())
+        if (auto device = find_cuda_device(request.cuda_library, request.nvml_uuid)) return *device;
+    if (request.opencl_uuid.empty()) throw std::runtime_error("neither CUDA nor OpenCL has the card");
     const auto api = load_opencl(request.opencl_library);
     if (!api) throw std::runtime_error(request.opencl_library + " cannot be loaded");
+    return find_opencl_device(*api, request.opencl_uuid, request.cpu_bytes_max);
+}
+
+void tell_progress() {
+    std::cout << '.' << std::endl;
+}
+
+json answer_verify(const ProbeRequest& request) {
     std::optional<XidListener> listener;
-    if (!request.nvml_uuid.empty()) listener.emplace(request.nvml_library, request.nvml_uuid);
+    if (!request.xid_uuid.empty()) listener.emplace(request.nvml_library, request.xid_uuid);
     const auto xids = [&] { return listener ? listener->drain() : std::vector<std::int64_t>(); };
     Measurement measured;
     try {
-        measured = measure_opencl_card(*api, request.opencl_uuid, request.cpu_bytes_max,
-                                       [] { std::cout << '.' << std::endl; });
-    } catch (const OpenclError& error) {
+        measured = measure_device(find_device(request), tell_progress);
+    } catch (const ComputeError& error) {
         throw std::runtime_error(fmt::format("{}; Xids: [{}]", error.what(), fmt::join(xids(), ", ")));
     }
     measured.xids = xids();
     return measurement_json(measured);
+}
+
+json answer_scrub(const ProbeRequest& request) {
+    // Counted before this process is one of them.
+    if (!request.nvml_uuid.empty()) {
+        const auto others = nvml_process_count(request.nvml_library, request.nvml_uuid);
+        if (others.value_or(0) > 0)
+            throw std::runtime_error(fmt::format("other processes ({}) hold memory of it", *others));
+    }
+    const FoundDevice found = find_device(request);
+    const ScrubResult result = scrub_memory(*found.open(), found.memory_bytes, tell_progress);
+    return {{"reported_bytes", result.reported_bytes}, {"scrubbed_bytes", result.scrubbed_bytes}};
 }
 
 /// The last line of what a child said, as JSON; an object with an "error" when it is none.
@@ -122,10 +149,10 @@ WatchedProcess CardProbe::run(const std::vector<std::string>& words, const Watch
     std::vector<std::string> all = options_.launch;
     for (const std::string& word :
          {options_.program.string(), std::string("probe"), std::string("--nvml-library"),
-          options_.nvml_library, std::string("--opencl-library"), options_.opencl_library,
-          std::string("--measure-bytes"), std::to_string(options_.cpu_bytes_max),
-          std::string("--drm-folder"), options_.drm_folder, std::string("--rocm-library"),
-          options_.rocm_library})
+          options_.nvml_library, std::string("--cuda-library"), options_.cuda_library,
+          std::string("--opencl-library"), options_.opencl_library, std::string("--measure-bytes"),
+          std::to_string(options_.cpu_bytes_max), std::string("--drm-folder"), options_.drm_folder,
+          std::string("--rocm-library"), options_.rocm_library})
         all.push_back(word);
     all.insert(all.end(), words.begin(), words.end());
     WatchedProcess process = run_watched(all, limits, std::move(stop));
@@ -151,11 +178,19 @@ FoundCards CardProbe::find(std::stop_token stop) {
     return found;
 }
 
+WatchedProcess CardProbe::work_on(const char* what, const CardFacts& card, const WatchLimits& limits,
+                                  std::stop_token stop) {
+    std::vector<std::string> words{what};
+    if (!card.claims.opencl_uuid.empty()) words.insert(words.end(), {"--uuid", card.claims.opencl_uuid});
+    if (card.backend == "nvml")
+        words.insert(words.end(),
+                     {"--nvml-uuid", card.uuid, "--xid-uuid", card.details.mig_parent.value_or(card.uuid)});
+    return run(words, limits, std::move(stop));
+}
+
 std::optional<Verification> CardProbe::verify(const CardFacts& card, std::stop_token stop) {
     const WatchLimits& limits = options_.verify_limits;
-    std::vector<std::string> words{"verify", "--uuid", card.claims.opencl_uuid};
-    if (card.backend == "nvml") words.insert(words.end(), {"--nvml-uuid", card.uuid});
-    const WatchedProcess process = run(words, limits, std::move(stop));
+    const WatchedProcess process = work_on("verify", card, limits, std::move(stop));
     if (process.end == ProcessEnd::stopped) return std::nullopt;
     const bool never_began = !options_.launch.empty() && process.output.empty();
     if (never_began) return std::nullopt;
@@ -179,6 +214,21 @@ std::map<std::string, std::vector<CardProcess>> CardProbe::processes(std::stop_t
     return processes;
 }
 
+std::optional<ScrubResult> CardProbe::scrub(const CardFacts& card, std::stop_token stop) {
+    const WatchLimits& limits = options_.scrub_limits;
+    const WatchedProcess process = work_on("scrub", card, limits, std::move(stop));
+    if (process.end == ProcessEnd::stopped) return std::nullopt;
+    const json answer = result_of(process, limits);
+    ScrubResult result;
+    if (answer.contains("error")) {
+        result.problem = "overwriting it " + answer.at("error").get<std::string>();
+    } else {
+        result.reported_bytes = answer.at("reported_bytes").get<std::int64_t>();
+        result.scrubbed_bytes = answer.at("scrubbed_bytes").get<std::int64_t>();
+    }
+    return result;
+}
+
 int answer_probe(const ProbeRequest& request) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     json answer;
@@ -187,6 +237,7 @@ int answer_probe(const ProbeRequest& request) {
                  : request.what == "opencl" ? answer_opencl(request)
                  : request.what == "amdgpu" ? answer_amdgpu(request)
                  : request.what == "rocm"   ? answer_rocm(request)
+                 : request.what == "scrub"  ? answer_scrub(request)
                                             : answer_verify(request);
     } catch (const std::exception& error) {
         answer = {{"error", std::string("failed: ") + error.what()}};

@@ -31,6 +31,9 @@ struct CardClaims {
     std::int64_t opencl_bytes = 0;           ///< CL_DEVICE_GLOBAL_MEM_SIZE
     std::optional<std::int64_t> nvml_bytes;  ///< all of it, with what the driver keeps for itself
     std::optional<std::int64_t> used_bytes;  ///< now, by whomever
+    bool has_cuda = false;                   ///< the CUDA driver is there, and no stranger to such a card
+    /// Some driver is there to prove its memory through.
+    [[nodiscard]] bool can_be_measured() const { return has_cuda || !opencl_uuid.empty(); }
     friend bool operator==(const CardClaims&, const CardClaims&) = default;
 };
 

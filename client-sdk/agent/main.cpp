@@ -137,6 +137,8 @@ void add_probe_options(CLI::App* command, ProbeOptions& options) {
         ->capture_default_str();
     command->add_option("--nvml-library", options.nvml_library, "NVIDIA's management library")
         ->capture_default_str();
+    command->add_option("--cuda-library", options.cuda_library, "NVIDIA's CUDA driver")
+        ->capture_default_str();
     command->add_option("--opencl-library", options.opencl_library, "The OpenCL library")
         ->capture_default_str();
     command->add_option("--drm-folder", options.drm_folder, "Where the kernel tells of AMD's cards")
@@ -151,9 +153,10 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
     CLI::App* const command = app.add_subcommand("probe", "What calls the drivers' libraries")->group("");
     command->add_option("what", request.what)
         ->required()
-        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "rocm", "verify", "watch"}));
+        ->check(CLI::IsMember({"nvml", "opencl", "amdgpu", "rocm", "verify", "scrub", "watch"}));
     command->add_option("--uuid", request.opencl_uuid);
     command->add_option("--nvml-uuid", request.nvml_uuid);
+    command->add_option("--xid-uuid", request.xid_uuid);
     command->add_option("--period-ms", request.period_ms)->check(CLI::Range(100, 60'000));
     add_probe_options(command, options);
 }
@@ -161,6 +164,7 @@ void add_probe(CLI::App& app, ProbeRequest& request, ProbeOptions& options) {
 int probe(ProbeRequest request, const ProbeOptions& options) {
     if (request.what == "watch") return watch_gpus(options.nvml_library, request.period_ms);
     request.nvml_library = options.nvml_library;
+    request.cuda_library = options.cuda_library;
     request.opencl_library = options.opencl_library;
     request.drm_folder = options.drm_folder;
     request.rocm_library = options.rocm_library;

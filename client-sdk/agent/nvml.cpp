@@ -21,6 +21,36 @@ using nvml::success;
 
 constexpr unsigned int instances_max = 64;
 
+/// The library, opened and started for as long as this lives.
+class LoadedNvml {
+  public:
+    explicit LoadedNvml(const std::string& library)
+        : handle_(::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL), ::dlclose) {
+        api_.handle = handle_.get();
+        if (api_.handle == nullptr) return;
+        is_there_ = nvml::load(api_);
+        if (!is_there_)
+            spdlog::warn("{} lacks a function that is needed: no NVIDIA card is listed", library);
+        else
+            is_started_ = api_.init() == success;
+    }
+    ~LoadedNvml() {
+        if (is_started_) api_.shutdown();
+    }
+    LoadedNvml(const LoadedNvml&) = delete;
+    LoadedNvml& operator=(const LoadedNvml&) = delete;
+
+    [[nodiscard]] bool is_there() const { return is_there_; }
+    [[nodiscard]] bool is_started() const { return is_started_; }
+    [[nodiscard]] const nvml::Api& api() const { return api_; }
+
+  private:
+    std::unique_ptr<void, int (*)(void*)> handle_;
+    nvml::Api api_;
+    bool is_there_ = false;
+    bool is_started_ = false;
+};
+
 template <std::size_t Size>
 std::string text_of(const std::array<char, Size>& buffer) {
     return std::string(buffer.data(), std::find(buffer.begin(), buffer.end(), '\0'));
@@ -128,6 +158,14 @@ std::vector<NvmlCard> read_cards(const nvml::Api& api) {
     return cards;
 }
 
+std::optional<std::int64_t> count_processes(const nvml::Api& api, const std::string& uuid) {
+    nvml::Device device = nullptr;
+    if (api.by_uuid == nullptr || api.by_uuid(uuid.c_str(), &device) != success) return std::nullopt;
+    const auto processes = nvml::read_processes(api, device);
+    if (!processes) return std::nullopt;
+    return std::ranges::count_if(*processes, &CardProcess::computes);
+}
+
 }  // namespace
 
 void number_nvlink_groups(std::vector<NvmlCard>& cards) {
@@ -169,18 +207,14 @@ std::string normal_pci_address(std::string text) {
 }
 
 std::optional<std::vector<NvmlCard>> nvml_cards(const std::string& library) {
-    nvml::Api api;
-    api.handle = ::dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (api.handle == nullptr) return std::nullopt;
-    const std::unique_ptr<void, int (*)(void*)> closer(api.handle, ::dlclose);
-    if (!nvml::load(api)) {
-        spdlog::warn("{} lacks a function that is needed: no NVIDIA card is listed", library);
-        return std::nullopt;
-    }
-    if (api.init() != success) return std::vector<NvmlCard>{};
-    std::vector<NvmlCard> cards = read_cards(api);
-    api.shutdown();
-    return cards;
+    const LoadedNvml nvml(library);
+    if (!nvml.is_there()) return std::nullopt;
+    return nvml.is_started() ? read_cards(nvml.api()) : std::vector<NvmlCard>{};
+}
+
+std::optional<std::int64_t> nvml_process_count(const std::string& library, const std::string& uuid) {
+    const LoadedNvml nvml(library);
+    return nvml.is_started() ? count_processes(nvml.api(), uuid) : std::nullopt;
 }
 
 }  // namespace fallow::agent

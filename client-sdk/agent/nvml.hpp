@@ -35,6 +35,11 @@ struct NvmlCard {
 /// say who it is is left out. Of one that is divided (MIG) its instances are given and not the card itself.
 [[nodiscard]] std::optional<std::vector<NvmlCard>> nvml_cards(const std::string& library);
 
+/// How many processes compute on the card, or instance, of that uuid, and so hold memory of it. Nothing
+/// where library or card does not tell.
+[[nodiscard]] std::optional<std::int64_t> nvml_process_count(const std::string& library,
+                                                             const std::string& uuid);
+
 /// Gives cards that reach each other, by links or by the switches of their host, one number; a card that
 /// reaches no other has none.
 void number_nvlink_groups(std::vector<NvmlCard>& cards);

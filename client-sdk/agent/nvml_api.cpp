@@ -38,6 +38,7 @@ void find_rest(Api& a) {
     find(a.handle, "nvmlDeviceGetPcieReplayCounter", a.pcie_replays);
     find(a.handle, "nvmlDeviceGetEncoderUtilization", a.encoder);
     find(a.handle, "nvmlDeviceGetDecoderUtilization", a.decoder);
+    find(a.handle, "nvmlDeviceGetHandleByUUID", a.by_uuid);
     load_processes(a);
 }
 

@@ -112,6 +112,7 @@ struct Api {
     Number pcie_replays = nullptr;
     Return (*encoder)(Device, unsigned int*, unsigned int*) = nullptr;  ///< percent, sampling period in us
     Return (*decoder)(Device, unsigned int*, unsigned int*) = nullptr;
+    Return (*by_uuid)(const char*, Device*) = nullptr;
     using Processes = Return (*)(Device, unsigned int*, ProcessInfo*);  ///< room in, number out
     Processes compute_processes = nullptr;
     Processes graphics_processes = nullptr;

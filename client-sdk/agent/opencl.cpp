@@ -145,15 +145,16 @@ std::vector<CardFacts> opencl_cards(const OpenclApi& api) {
     return cards;
 }
 
-Measurement measure_opencl_card(const OpenclApi& api, const std::string& opencl_uuid,
-                                std::int64_t cpu_bytes_max, const OnProgress& progress) {
+FoundDevice find_opencl_device(const OpenclApi& api, const std::string& opencl_uuid,
+                               std::int64_t cpu_bytes_max) {
     std::int64_t index = 0;
     for (const cl_device_id device : all_devices(api)) {
         const CardFacts card = describe(api, device, index++);
         if (card.uuid != opencl_uuid) continue;
         const std::int64_t stated = card.claims.opencl_bytes;
-        return measure_device(
-            api, device, card.device_class == "cpu" ? std::min(stated, cpu_bytes_max) : stated, progress);
+        return {.driver = "opencl",
+                .memory_bytes = card.device_class == "cpu" ? std::min(stated, cpu_bytes_max) : stated,
+                .open = [api, device] { return std::make_unique<OpenclSession>(api, device); }};
     }
     throw std::runtime_error("OpenCL has the device no more");
 }

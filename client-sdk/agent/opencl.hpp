@@ -5,18 +5,17 @@
 #include <vector>
 
 #include "agent/inventory.hpp"
-#include "agent/opencl_measure.hpp"
+#include "agent/opencl_session.hpp"
 
 namespace fallow::agent {
 
 /// Who they are and what they state; nothing of it is measured.
 [[nodiscard]] std::vector<CardFacts> opencl_cards(const OpenclApi& api);
 
-/// Of the device that `opencl_cards` gave that `claims.opencl_uuid`. A GPU's memory is tried in full, a CPU
-/// device's up to `cpu_bytes_max`: it is the host's own. Throws std::runtime_error when the device is gone,
-/// and OpenclError.
-[[nodiscard]] Measurement measure_opencl_card(const OpenclApi& api, const std::string& opencl_uuid,
-                                              std::int64_t cpu_bytes_max, const OnProgress& progress);
+/// The device that `opencl_cards` gave that `claims.opencl_uuid`. A GPU's memory is tried in full, a CPU
+/// device's up to `cpu_bytes_max`: it is the host's own. Throws std::runtime_error when the device is gone.
+[[nodiscard]] FoundDevice find_opencl_device(const OpenclApi& api, const std::string& opencl_uuid,
+                                             std::int64_t cpu_bytes_max);
 
 /// A stable name in the form of a UUID for a device that has none of its own.
 [[nodiscard]] std::string derived_uuid(const std::string& identity);

@@ -5,15 +5,16 @@
 #include <CL/cl.h>
 
 #include <optional>
-#include <stdexcept>
 #include <string>
+
+#include "agent/compute_device.hpp"
 
 namespace fallow::agent {
 
-class OpenclError : public std::runtime_error {
+class OpenclError : public ComputeError {
   public:
     OpenclError(const std::string& what, cl_int code)
-        : std::runtime_error(what + " failed with OpenCL error " + std::to_string(code)) {}
+        : ComputeError(what + " failed with OpenCL error " + std::to_string(code)) {}
 };
 
 struct OpenclApi {

@@ -2,61 +2,45 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
+#include "agent/compute_device.hpp"
 #include "agent/opencl_api.hpp"
 
 namespace fallow::agent {
 
-/// One thread at a time. Throws OpenclError unless it says otherwise.
-class OpenclSession {
+class OpenclSession final : public ComputeDevice {
   public:
     OpenclSession(const OpenclApi& api, cl_device_id device);
-    ~OpenclSession();
-    OpenclSession(const OpenclSession&) = delete;
-    OpenclSession& operator=(const OpenclSession&) = delete;
+    ~OpenclSession() override;
 
-    /// Null when the device has no more room.
-    cl_mem try_buffer(std::int64_t bytes);
-    cl_mem buffer(std::int64_t bytes);
-    void release(cl_mem buffer);
-    cl_kernel kernel(const char* name);
-
-    template <class Value>
-    void set(cl_kernel kernel, cl_uint index, const Value& value) {
-        // A memory object is passed as its handle, so the handle's own size is meant.
-        // NOLINTNEXTLINE(bugprone-sizeof-expression)
-        require(api_.clSetKernelArg(kernel, index, sizeof value, static_cast<const void*>(&value)),
-                "clSetKernelArg");
-    }
-
-    /// False when the device could not carry it out, which is how some show that memory ran out.
-    [[nodiscard]] bool try_run(cl_kernel kernel, std::int64_t items);
-    void run(cl_kernel kernel, std::int64_t items);
-
-    void read(cl_mem from, void* to, std::int64_t bytes);
-    void write(cl_mem to, const void* from, std::int64_t bytes);
-
-    /// Host memory that the device can reach without a copy in between, until `unmap`; `buffer` is its
-    /// handle.
-    struct Pinned {
-        cl_mem buffer;
-        void* memory;
-    };
-    Pinned pinned(std::int64_t bytes);
-    void unmap(const Pinned& pinned);
+    /// CL_DEVICE_MAX_MEM_ALLOC_SIZE.
+    [[nodiscard]] std::int64_t buffer_bytes_max() const override;
+    [[nodiscard]] bool has_half() const override;
+    [[nodiscard]] DeviceBuffer try_buffer(std::int64_t bytes) override;
+    void release(DeviceBuffer buffer) override;
+    [[nodiscard]] bool try_run(const std::string& kernel, const KernelArguments& arguments,
+                               std::int64_t items) override;
+    void read(DeviceBuffer from, void* to, std::int64_t bytes) override;
+    void write(DeviceBuffer to, const void* from, std::int64_t bytes) override;
+    [[nodiscard]] void* pin(std::int64_t bytes) override;
+    void unpin(void* memory) override;
 
   private:
     cl_mem make(cl_mem_flags flags, std::int64_t bytes);
+    cl_kernel kernel(const std::string& name);
     void close();
 
-    const OpenclApi& api_;
+    const OpenclApi api_;
     cl_device_id device_;
     cl_context context_ = nullptr;
     cl_command_queue queue_ = nullptr;
     cl_program program_ = nullptr;
-    std::vector<cl_kernel> kernels_;
+    std::map<std::string, cl_kernel> kernels_;
     std::vector<cl_mem> buffers_;
+    std::map<void*, cl_mem> pinned_;
 };
 
 }  // namespace fallow::agent

@@ -71,10 +71,10 @@ class CardRows {
     }
 
     void add_unmeasured() {
-        if (card_.claims.opencl_uuid.empty())
-            return add(
-                "memory", "no OpenCL device", "", CheckVerdict::wrong,
-                "install the OpenCL driver of the card's maker: without it nothing is proved or rented");
+        if (!card_.claims.can_be_measured())
+            return add("memory", "neither CUDA nor OpenCL has it", "", CheckVerdict::wrong,
+                       "install the CUDA (NVIDIA) or OpenCL driver of the card's maker: without it nothing "
+                       "is proved or rented");
         if (is_in_use(card_))
             return add("memory", format_bytes(*card_.claims.used_bytes) + " in use", "",
                        CheckVerdict::skipped,
@@ -93,6 +93,7 @@ class CardRows {
     }
 
     void add_measured(const Measurement& measured) {
+        add("measured through", std::string(driver_name(measured)), "", CheckVerdict::fine, "");
         const std::int64_t kept = measured.memory.kept_bytes;
         const bool is_whole =
             kept == measured.memory.written_bytes && kept >= measured.target_bytes / 100 * proved_percent;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/card_keeper.hpp"
+#include "agent/memory_scrub.hpp"
 #include "agent/runtime.hpp"
 
 namespace fallow::agent {
@@ -39,6 +40,8 @@ std::optional<CardFacts> device_for(const std::vector<CardFacts>& devices, std::
 SlurmCards::SlurmCards(SlurmCluster& cluster, ProbeOptions probe, std::filesystem::path kept)
     : cluster_(cluster), options_(std::move(probe)), kept_(std::move(kept)) {
     options_.program = cluster_.options().program;
+    options_.scrub_limits = {.silence_ms = 60'000,
+                             .total_ms = 60'000};  // srun starts it, once Slurm has room
 }
 
 std::vector<SlurmPlace> SlurmCards::refresh() {
@@ -133,6 +136,7 @@ FoundCards SlurmCards::find(std::stop_token stop) {
             }
             card = *kept;
             card->claims.opencl_uuid.clear();  // it is not measured now
+            card->claims.has_cuda = false;
         }
         card->index = static_cast<std::int64_t>(found.cards.size());
         card->uuid = place.uuid;
@@ -144,14 +148,19 @@ FoundCards SlurmCards::find(std::stop_token stop) {
     return found;
 }
 
+std::optional<SlurmNode> SlurmCards::free_node_of(const CardFacts& card) {
+    static_cast<void>(refresh());
+    auto node = node_of(card.uuid);
+    if (!devices_.contains(card.uuid) || !node || !node->is_up()) return std::nullopt;
+    if (is_in_use(*node, cluster_.jobs(0), cluster_.self())) return std::nullopt;
+    return node;
+}
+
 std::optional<Verification> SlurmCards::verify(const CardFacts& card, std::stop_token stop) {
     try {
-        const auto device = devices_.find(card.uuid);
-        static_cast<void>(refresh());
-        const auto node = node_of(card.uuid);
-        if (device == devices_.end() || !node || !node->is_up()) return std::nullopt;
-        if (is_in_use(*node, cluster_.jobs(0), cluster_.self())) return std::nullopt;
-        auto verification = probe_on(*node).verify(device->second, stop);
+        const auto node = free_node_of(card);
+        if (!node) return std::nullopt;
+        auto verification = probe_on(*node).verify(devices_.at(card.uuid), stop);
         // Killed, srun leaves its job behind.
         if (!verification) cluster_.cancel_measurements();
         return verification;
@@ -160,6 +169,35 @@ std::optional<Verification> SlurmCards::verify(const CardFacts& card, std::stop_
         spdlog::warn("card {} is not measured now: {}", card.uuid, error.what());
         return std::nullopt;
     }
+}
+
+std::optional<ScrubResult> SlurmCards::scrub(const CardFacts& card, std::stop_token stop) {
+    ScrubResult failed;
+    try {
+        if (const auto node = free_node_of(card)) return scrub_node(*node, devices_.at(card.uuid), stop);
+        failed.problem = "its node is down or not known yet, or others have cards of it";
+    } catch (const RuntimeUnreachable& error) {
+        failed.problem = error.what();
+    }
+    return failed;
+}
+
+/// All of its devices, for which of them a guest has had is Slurm's to say; what `device` came to, or the
+/// first that failed.
+std::optional<ScrubResult> SlurmCards::scrub_node(const SlurmNode& node, const CardFacts& device,
+                                                  const std::stop_token& stop) {
+    CardProbe probe = probe_on(node);
+    std::optional<ScrubResult> own;
+    for (const CardFacts& other : known_.at(node.name).devices) {
+        if (other.device_class != device.device_class) continue;
+        auto result = probe.scrub(other, stop);
+        if (!result || !is_scrubbed(*result)) {
+            cluster_.cancel_measurements();
+            return result;
+        }
+        if (other.uuid == device.uuid) own = std::move(result);
+    }
+    return own;
 }
 
 std::optional<SlurmNode> SlurmCards::node_of(const std::string& uuid) const {

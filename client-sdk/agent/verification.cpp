@@ -11,7 +11,7 @@
 namespace fallow::agent {
 namespace {
 
-constexpr std::int64_t proved_percent_min = 97;  ///< of what OpenCL states
+constexpr std::int64_t proved_percent_min = 97;  ///< of what the driver states that it was measured through
 /// Of what NVML states, which counts what the driver keeps for itself.
 constexpr std::int64_t nvml_percent_min = 93;
 /// A copy kernel reaches 80 % and more of the data sheet; what stays below this is another card.
@@ -122,6 +122,10 @@ std::string_view memory_class(const CatalogModel& model, std::int64_t proved_byt
     return proved_bytes >= percent * stock_percent_min && proved_bytes <= percent * stock_percent_max
                ? "stock"
                : "modified";
+}
+
+std::string_view driver_name(const Measurement& measured) {
+    return measured.driver == "cuda" ? "CUDA" : "OpenCL";
 }
 
 std::string format_bytes(std::int64_t bytes) {

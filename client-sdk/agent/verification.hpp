@@ -33,6 +33,7 @@ struct Measurement {
     std::int64_t to_device_bytes_per_s = 0;  ///< from pinned host memory
     std::int64_t from_device_bytes_per_s = 0;
     std::vector<std::int64_t> xids;  ///< errors that NVIDIA's driver reported of the card meanwhile
+    std::string driver = {};         ///< through which it was measured: "cuda" or "opencl"
     friend bool operator==(const Measurement&, const Measurement&) = default;
 };
 
@@ -62,6 +63,9 @@ struct Verification {
 
 /// "stock" or "modified", as the server has it (server/market/catalog.cpp).
 [[nodiscard]] std::string_view memory_class(const CatalogModel& model, std::int64_t proved_bytes);
+
+/// "CUDA" or "OpenCL"
+[[nodiscard]] std::string_view driver_name(const Measurement& measured);
 
 /// "79.2 GiB"
 [[nodiscard]] std::string format_bytes(std::int64_t bytes);

@@ -1,4 +1,6 @@
-/* What a card has to do to be believed: opencl_measure.cpp runs these kernels. Built into the agent as text. */
+/* What a card has to do to be believed, and how its memory is wiped: device_measure.cpp and device_memory.cpp run
+   these kernels. Built into the agent twice: as this text, for OpenCL, and as the PTX that clang makes of it with
+   verify_cuda.h, for CUDA. */
 
 /* A seeded 64-bit mix of a word's address over the whole device (SplitMix64, by Vigna after Steele, Lea and Flood;
    public domain). It is a bijection, so that no two addresses get the same word: memory that is there twice shows. */
@@ -17,6 +19,10 @@ __kernel void fill(__global ulong* words, ulong base, ulong seed) {
 __kernel void check(__global const ulong* words, ulong base, ulong seed, __global uint* wrong) {
     size_t i = get_global_id(0);
     if (words[i] != pattern(base + i, seed)) atomic_inc(wrong);
+}
+
+__kernel void wipe(__global ulong* words) {
+    words[get_global_id(0)] = 0;
 }
 
 __kernel void copy(__global const uint4* from, __global uint4* to) {

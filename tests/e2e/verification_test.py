@@ -13,7 +13,7 @@ from world import SOURCE, Events, World
 
 MIB = 1 << 20
 CLAIMED_MIB = 64
-PROVED_MIB = 63  # a counter takes a page, and buffers are whole MiB
+PROVED_MIB = 63  # one is the counter's
 ASK = 2_500_000
 
 

@@ -24,6 +24,7 @@ ProbeOptions options_of(const std::string& nvml, const std::string& opencl) {
     ProbeOptions options;
     options.program = fallow::testing::bin_dir() + "/fallow-agent";
     options.nvml_library = nvml;
+    options.cuda_library = no_library;
     options.opencl_library = opencl;
     options.cpu_bytes_max = 1 << 20;
     return options;

@@ -1,5 +1,5 @@
-// Builds the libraries of cards that misbehave; see the heads of fake_opencl.c, fake_nvml.c and
-// fake_rocm_smi.c.
+// Builds the libraries of cards that misbehave; see the heads of fake_opencl.c, fake_nvml.c, fake_cuda.c
+// and fake_rocm_smi.c.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -33,5 +33,17 @@ inline std::string fake_nvml(const TemporaryFolder& folder, const std::string& m
 inline std::string fake_rocm_smi(const TemporaryFolder& folder, const std::string& more) {
     return build_fake(folder, "fake_rocm_smi", more);
 }
+
+/// The file that is the memory of the CUDA device.
+inline std::string cuda_memory(const TemporaryFolder& folder) {
+    return (folder.path() / "vram").string();
+}
+
+inline std::string fake_cuda(const TemporaryFolder& folder, const std::string& more) {
+    return build_fake(folder, "fake_cuda", more + " -DFAKE_VRAM='\"" + cuda_memory(folder) + "\"'");
+}
+
+/// NVML's name of the CUDA device.
+inline constexpr const char* cuda_uuid = "GPU-00112233-4455-6677-8899-aabbccddee00";
 
 }  // namespace fallow::agent::testing

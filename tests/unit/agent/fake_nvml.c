@@ -2,12 +2,15 @@
    published interface written down a second time, so that an error in the agent's own shows.
 
    FAKE_NAME, FAKE_VRAM_BYTES, FAKE_USED_BYTES  what the cards say of themselves
+   FAKE_UUID       the first card's
    FAKE_HANG       asking for a name never ends
    FAKE_XID        the driver reports this error of a card once it is listened for
    FAKE_FALLS_OFF  the card is lost while it is listened to
    FAKE_LINKS      which cards reach which: "direct", each other by two links; "switch", each an NVSwitch by
                    two; "stranger", each a card that is not here
    FAKE_MIG        the first card is divided into so many instances
+   FAKE_MIG_UUID   what their UUIDs begin with, before a figure
+   FAKE_MIG_BYTES  the memory of each
    FAKE_MIG_NAMED  NVML names the instances by their profile, as it does since R470
    FAKE_ECC_ERRORS errors that memory could not correct
    FAKE_BUSY       utilisation in percent
@@ -26,6 +29,15 @@
 #endif
 #ifndef FAKE_USED_BYTES
 #define FAKE_USED_BYTES 0
+#endif
+#ifndef FAKE_UUID
+#define FAKE_UUID "GPU-one"
+#endif
+#ifndef FAKE_MIG_UUID
+#define FAKE_MIG_UUID "MIG-"
+#endif
+#ifndef FAKE_MIG_BYTES
+#define FAKE_MIG_BYTES (5ull << 30)
 #endif
 
 typedef struct {
@@ -65,11 +77,11 @@ static int is_instance(void* device) {
 }
 int nvmlDeviceGetUUID(void* device, char* text, unsigned int size) {
     if (is_instance(device)) {
-        snprintf(text, size, "MIG-%lu", (unsigned long)device - 100);
+        snprintf(text, size, FAKE_MIG_UUID "%lu", (unsigned long)device - 100);
         return 0;
     }
     if (device == (void*)2) return 15; /* lost from the bus */
-    strncpy(text, device == (void*)1 ? "GPU-one" : "GPU-three", size);
+    strncpy(text, device == (void*)1 ? FAKE_UUID : "GPU-three", size);
     return 0;
 }
 int nvmlDeviceGetName(void* device, char* text, unsigned int size) {
@@ -90,7 +102,7 @@ int nvmlDeviceGetPciInfo_v3(void* device, PciInfo* info) {
 }
 int nvmlDeviceGetMemoryInfo_v2(void* device, MemoryV2* memory) {
     if (memory->version != (sizeof(MemoryV2) | (2u << 24))) return 25;
-    memory->total = is_instance(device) ? 5ull << 30 : FAKE_VRAM_BYTES;
+    memory->total = is_instance(device) ? FAKE_MIG_BYTES : FAKE_VRAM_BYTES;
     memory->reserved = memory->free = 0;
     memory->used = FAKE_USED_BYTES;
     return 0;
@@ -318,7 +330,7 @@ typedef struct {
 
 int nvmlDeviceGetHandleByUUID(const char* uuid, void** device) {
     *device = (void*)1;
-    return strcmp(uuid, "GPU-one") == 0 ? 0 : 6; /* not found */
+    return strcmp(uuid, FAKE_UUID) == 0 ? 0 : 6; /* not found */
 }
 int nvmlEventSetCreate(void** set) {
     static int one;

@@ -43,6 +43,7 @@ Verification a_verification() {
     measured.fp16_flops = 120'000'000'000'000;
     measured.to_device_bytes_per_s = 55'000'000'000;
     measured.from_device_bytes_per_s = 20'000'000'000;
+    measured.driver = "cuda";
     return {
         .passed = true, .reason = {}, .remedy = {}, .measured = measured, .at_unix_ms = 1'800'000'000'000};
 }
@@ -60,6 +61,7 @@ SelfTestOptions options_of(const std::string& nvml, const std::string& opencl) {
     options.engine_socket = "/no/such/socket";
     options.probe.program = fallow::testing::bin_dir() + "/fallow-agent";
     options.probe.nvml_library = nvml;
+    options.probe.cuda_library = "/no/such/library.so";
     options.probe.opencl_library = opencl;
     options.probe.cpu_bytes_max = 1 << 20;
     return options;
@@ -73,6 +75,7 @@ TEST_CASE("a measured card stands beside what the catalog and its link promise")
     const auto rows = card_rows(card);
     CHECK(row_of(rows, "driver").expected == "H100 SXM");
     CHECK(row_of(rows, "verification").measured == "passed at 2027-01-15T08:00:00.000Z");
+    CHECK(row_of(rows, "measured through").measured == "CUDA");
     const CheckRow memory = row_of(rows, "memory");
     CHECK(memory.measured == "78.0 GiB proved (stock)");
     CHECK(memory.expected == "97 % of 79.0 GiB; 80.0 GiB as sold");
@@ -114,7 +117,10 @@ TEST_CASE("a card that cannot be measured says why") {
     card.claims.used_bytes = 5 * gib;
     CHECK(row_of(card_rows(card), "memory").measured == "5.0 GiB in use");
     card.claims.opencl_uuid.clear();
+    CHECK(row_of(card_rows(card), "memory").measured == "neither CUDA nor OpenCL has it");
     CHECK(row_of(card_rows(card), "memory").verdict == CheckVerdict::wrong);
+    card.claims.has_cuda = true;
+    CHECK(row_of(card_rows(card), "memory").verdict == CheckVerdict::skipped);
 }
 
 TEST_CASE("the whole self-test of a lying card, as a table and as JSON") {

@@ -2,17 +2,19 @@
 // not.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
-#include <random>
 #include <vector>
 
 #include "agent/card_catalog.hpp"
 #include "agent/card_json.hpp"
+#include "agent/device_measure.hpp"
 #include "agent/inventory.hpp"
 #include "agent/opencl.hpp"
 #include "fake_cards.hpp"
+#include "read_back.hpp"
 
 using namespace fallow::agent;
 using fallow::agent::testing::fake_opencl;
+using fallow::agent::testing::reads_back_piece_by_piece;
 using fallow::agent::testing::TemporaryFolder;
 
 namespace {
@@ -20,22 +22,6 @@ namespace {
 constexpr std::int64_t mib = 1 << 20;
 constexpr std::int64_t gib = 1LL << 30;
 constexpr std::int64_t now = 1'800'000'000'000;
-
-/// What many a test of memory does: each piece is written and read back before the next.
-bool reads_back_piece_by_piece(OpenclSession& session, std::int64_t bytes, std::int64_t piece_bytes) {
-    std::mt19937_64 words(7);
-    std::vector<std::uint64_t> written(static_cast<std::size_t>(piece_bytes) / 8);
-    std::vector<std::uint64_t> read(written.size());
-    for (std::int64_t done = 0; done < bytes; done += piece_bytes) {
-        const cl_mem piece = session.buffer(piece_bytes);
-        for (std::uint64_t& word : written)
-            word = words();
-        session.write(piece, written.data(), piece_bytes);
-        session.read(piece, read.data(), piece_bytes);
-        if (read != written) return false;
-    }
-    return true;
-}
 
 struct Device {
     OpenclApi api;
@@ -51,6 +37,10 @@ Device device_of(const std::string& library) {
     REQUIRE(api->clGetPlatformIDs(1, &platform, nullptr) == CL_SUCCESS);
     REQUIRE(api->clGetDeviceIDs(platform, CL_DEVICE_TYPE_ALL, 1, &device.id, nullptr) == CL_SUCCESS);
     return device;
+}
+
+Measurement measure(const Device& device) {
+    return measure_device(find_opencl_device(device.api, device.card.uuid, mib), [] {});
 }
 
 CardFacts an_nvidia_card(const std::string& product) {
@@ -94,7 +84,7 @@ TEST_CASE("a card whose memory is there four times is refused, though every piec
         OpenclSession session(device.api, device.id);
         CHECK(reads_back_piece_by_piece(session, 64 * mib, 4 * mib));
     }
-    const Measurement measured = measure_opencl_card(device.api, device.card.uuid, mib, [] {});
+    const Measurement measured = measure(device);
     CHECK(measured.memory.written_bytes == 63 * mib);
     CHECK(measured.memory.kept_bytes <= 16 * mib);
     CHECK(measured.memory.kept_bytes > 15 * mib);
@@ -108,12 +98,11 @@ TEST_CASE("a card whose memory is there four times is refused, though every piec
 TEST_CASE("a card that has what it claims passes with all of it") {
     const TemporaryFolder folder;
     Device device = device_of(fake_opencl(folder, "-DFAKE_CLAIMED_MIB=64"));
-    const Measurement measured = measure_opencl_card(device.api, device.card.uuid, mib, [] {});
+    const Measurement measured = measure(device);
     take_verification(device.card, judge(device.card, measured, nullptr, now));
     CHECK_FALSE(device.card.is_refused());
     REQUIRE(device.card.capacity);
-    CHECK(device.card.capacity->vram_bytes ==
-          63 * mib);  // a counter takes a page, and buffers are whole MiB
+    CHECK(device.card.capacity->vram_bytes == 63 * mib);  // one is the counter's
     CHECK(device.card.capacity->measured_unix_ms == now);
     CHECK(is_offered(device.card));
 }
@@ -121,7 +110,7 @@ TEST_CASE("a card that has what it claims passes with all of it") {
 TEST_CASE("a card that gives out less than it claims is refused") {
     const TemporaryFolder folder;
     const Device device = device_of(fake_opencl(folder, "-DFAKE_CLAIMED_MIB=64 -DFAKE_ALLOCATABLE_MIB=48"));
-    const Measurement measured = measure_opencl_card(device.api, device.card.uuid, mib, [] {});
+    const Measurement measured = measure(device);
     CHECK(measured.memory.kept_bytes == measured.memory.written_bytes);
     const Verification verdict = judge(device.card, measured, nullptr, now);
     CHECK_FALSE(verdict.passed);
