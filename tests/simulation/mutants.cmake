@@ -85,7 +85,7 @@ mutant(bills_while_frozen tests/simulation/agent.cpp
 mutant(early_thaw client-sdk/agent/planner.cpp
   "if (s.fenced || !s.is_confirmed) return std::nullopt;" "if (s.fenced) return std::nullopt;")
 mutant(bills_unseen client-sdk/agent/planner.cpp
-  "return runs && s.record.running_reported" "return s.record.running_reported")
+  "return ((runs && r.meter.counting) || r.restart)" "return (r.meter.counting || r.restart)")
 mutant(no_upload client-sdk/agent/planner.cpp
   "return r.exit_reported && r.outputs_uploaded;" "return r.exit_reported;")
 mutant(orphans_stay client-sdk/agent/planner.cpp
