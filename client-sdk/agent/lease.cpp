@@ -32,6 +32,10 @@ StopCause stop_cause_named(std::string_view name) {
     return StopCause::none;
 }
 
+bool is_given_to_guests(std::string_view backend) {
+    return backend == "nvml";
+}
+
 bool awaits_gang(const LeaseRecord& record) {
     const DesiredLease& lease = record.desired;
     if (!lease.spec || !lease.spec->has_gang_network) return false;
