@@ -125,7 +125,7 @@ void CardScrubber::abandon(const std::string& uuid) {
 void CardScrubber::overwrite(const std::string& uuid, CardSource& source, const std::stop_token& stop) {
     const std::int64_t began = boot_clock_ms();
     const ScrubResult result = try_to_overwrite(uuid, source, stop);
-    const bool is_whole = result.problem.empty() && is_scrubbed(result);
+    const bool is_whole = is_scrubbed(result);
     if (!is_whole && !stop.stop_requested()) return note_failure(uuid, problem_of(result));
     if (is_whole && note_scrubbed(uuid, stop))
         spdlog::info("card {}: {} of its memory are overwritten after {} ms", uuid,
