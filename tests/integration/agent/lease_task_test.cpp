@@ -86,6 +86,27 @@ TEST_CASE("a container counts as new until it is started, and with the agent alo
     CHECK(host.carry_out(ActionKind::remove).removed);
 }
 
+TEST_CASE("whose memory a guest will have is known before it starts, and nothing starts where it is not") {
+    Host host;
+    DesiredLease lease = a_lease("sleep 60");
+    lease.cards = {{"card_1", "CPU-1", "opencl", "cpu", 0}};
+    host.adopt(lease);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.before_guest = [](const std::vector<LeaseCard>&) { throw std::runtime_error("the disk is full"); };
+    CHECK_FALSE(host.carry_out(ActionKind::start).started);
+    CHECK_FALSE(host.engine().inspect(id)->ever_started);
+    std::vector<LeaseCard> noted;
+    bool was_early = false;
+    host.before_guest = [&](const std::vector<LeaseCard>& cards) {
+        noted = cards;
+        was_early = !host.engine().inspect(id)->ever_started;
+    };
+    CHECK(host.carry_out(ActionKind::start).started);
+    CHECK(noted == lease.cards);
+    CHECK(was_early);
+    host.carry_out(ActionKind::discard);
+}
+
 TEST_CASE("a new container that is gone when it is to be started is a failed start") {
     Host host;
     host.adopt(a_lease("sleep 60"));

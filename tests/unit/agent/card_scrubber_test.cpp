@@ -1,11 +1,19 @@
 // Which cards guests have had outlives the agent, and what becomes of a try to overwrite one.
 #include "agent/card_scrubber.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/clock.hpp"
 #include "agent/scrub_plan.hpp"
@@ -25,7 +33,7 @@ class ScriptedCards {
   public:
     using Answer = std::function<std::optional<ScrubResult>()>;
 
-    void answer(Answer answer) {
+    void will(Answer answer) {
         const std::lock_guard lock(mutex_);
         answers_.push_back(std::move(answer));
     }
@@ -164,7 +172,7 @@ TEST_CASE("what guests have had is known to the next agent, but for what no gues
 TEST_CASE("a card that is overwritten is as if no guest had ever had it") {
     Bench bench;
     bench.scrubber->note_guest({leased("GPU-1"), leased("GPU-2")});
-    bench.cards.answer([] { return overwritten(99); });
+    bench.cards.will([] { return overwritten(99); });
     CHECK(uuids_of(bench.tried("GPU-2")) == std::vector<std::string>{"GPU-1"});
     CHECK(bench.cards.asked(1) == std::vector<std::string>{"GPU-2"});
     CHECK(bench.on_disk().find("GPU-2") == std::string::npos);
@@ -198,7 +206,7 @@ TEST_CASE("a try that fails is told with its reason, and the next one comes late
               "no child"}}) {
         Bench bench;
         bench.scrubber->note_guest({leased("GPU-1")});
-        bench.cards.answer(row.answer);
+        bench.cards.will(row.answer);
         const std::int64_t began = boot_clock_ms();
         const auto used = bench.tried("GPU-1");
         INFO(row.what);
@@ -222,21 +230,22 @@ TEST_CASE("a card that the driver does not find is not overwritten") {
 TEST_CASE("failures are counted across a restart, waits grow, and a success ends it") {
     Bench bench;
     bench.scrubber->note_guest({leased("GPU-1")});
-    std::int64_t pause_ms = 0;
+    std::int64_t pause_ms = 1000;
     for (std::int64_t failures = 1; failures <= scrub_tries_max; ++failures) {
-        bench.cards.answer([] { return overwritten(0); });
+        bench.cards.will([] { return overwritten(0); });
+        const std::int64_t began = boot_clock_ms();
         const auto used = bench.tried("GPU-1");
         REQUIRE(used.size() == 1);
         CHECK(used[0].failures == failures);
-        CHECK(used[0].next_try_boot_ms - boot_clock_ms() > pause_ms / 2);
-        pause_ms = used[0].next_try_boot_ms - boot_clock_ms();
+        CHECK(used[0].next_try_boot_ms - began >= pause_ms);
+        pause_ms *= 2;
     }
     bench.start();
     const auto after = bench.scrubber->used();
     REQUIRE(after.size() == 1);
     CHECK(after[0].failures == scrub_tries_max);
     CHECK(after[0].next_try_boot_ms == 0);
-    bench.cards.answer([] { return overwritten(97); });
+    bench.cards.will([] { return overwritten(97); });
     CHECK(bench.tried("GPU-1").empty());
     // Withheld after the first failure, offered after the success.
     CHECK(bench.offers_changed() == 2);
@@ -261,7 +270,7 @@ TEST_CASE("what is broken off for the owner is still to be overwritten, and is n
 TEST_CASE("a guest that comes while its card is overwritten makes that void") {
     Bench bench;
     bench.scrubber->note_guest({leased("GPU-1")});
-    bench.cards.answer([&] {
+    bench.cards.will([&] {
         bench.scrubber->note_guest({leased("GPU-1")});
         return overwritten(100);
     });

@@ -48,6 +48,7 @@ TEST_CASE("questions and answers come back as they were sent") {
     card.is_held = card.until_released = card.is_free = true;
     card.is_offered = false;
     card.reason = "a reason";
+    card.unscrubbed = "the driver hangs";
     LeaseOnCard stopped = a_lease();
     stopped.ends_in_ms = 5;
     stopped.paid_ahead_ms.reset();
@@ -108,4 +109,18 @@ TEST_CASE("the status says who has a card") {
           "  lease_1: has run for 1 h 02 min, ends within 59 s\n"
           "Card 2, H100 (GPU-2): kept back, blender runs\n");
     CHECK_THAT(describe({}), Catch::Contains("no card"));
+}
+
+TEST_CASE("an owner is told of what a guest left in the card's memory") {
+    CardStatus card = a_card(0, "GPU-1");
+    card.is_held = card.until_released = true;
+    card.is_offered = false;
+    card.unscrubbed = "";
+    CHECK_THAT(describe({card}), Catch::EndsWith("yours until you release it; not free yet\n"));
+    card.is_free = true;
+    CHECK_THAT(describe({card}),
+               Catch::EndsWith("yours until you release it; what a guest left in its memory is not "
+                               "overwritten\n"));
+    card.unscrubbed = "the driver hangs";
+    CHECK_THAT(describe({card}), Catch::EndsWith("is not overwritten: the driver hangs\n"));
 }
