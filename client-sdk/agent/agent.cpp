@@ -365,7 +365,7 @@ void Agent::send_inventory(ServerLink& server) {
         offers_changed_ = false;
     }
     const std::vector<CardFacts> cards = known_cards();
-    const std::set<std::string> withheld = withheld_cards();
+    const std::map<std::string, std::string> withheld = withheld_cards();
     server.put_inventory(encode_inventory(host, cards, withheld));
     spdlog::info("the inventory has {} cards, of which {} are not offered", cards.size(), withheld.size());
 }

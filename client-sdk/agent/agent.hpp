@@ -120,7 +120,7 @@ class Agent {
     [[nodiscard]] Observed owners_view() const;
     [[nodiscard]] std::vector<CardStatus> card_status();
     [[nodiscard]] std::vector<CardStatus> cards_and_leases(const std::vector<LeaseSeen>& leases) const;
-    [[nodiscard]] std::set<std::string> withheld_cards();
+    [[nodiscard]] std::map<std::string, std::string> withheld_cards();
     void run_policy(std::stop_token stop);
     void wait_for_policy(std::stop_token stop);
     void apply_policy(UseSampler& sampler, std::map<std::string, CardHistory>& histories);

@@ -69,20 +69,23 @@ std::vector<UsedCard> Agent::used_cards() const {
     return scrubber_ ? scrubber_->used() : std::vector<UsedCard>();
 }
 
-std::set<std::string> Agent::withheld_cards() {
-    std::set<std::string> withheld;
-    for (const auto& [uuid, hold] : desk_.holds())
-        withheld.insert(uuid);
+/// By uuid, with the reason. Which programs of the owner's run is nobody else's to know.
+std::map<std::string, std::string> Agent::withheld_cards() {
+    std::map<std::string, std::string> withheld;
     // Until a first try has failed its lease is not gone, so that it is nobody else's either.
     for (const UsedCard& card : used_cards())
-        if (card.failures > 0) withheld.insert(card.uuid);
+        if (card.failures > 0) withheld.emplace(card.uuid, memory_sentence(card.problem));
+    for (const auto& [uuid, hold] : desk_.holds())
+        withheld.emplace(uuid, "its owner has taken it back");
     const std::lock_guard lock(mutex_);
     for (const CardFacts& card : cards_) {
         const bool has_rules = policy_ && rules_for(*policy_, card.index, card.uuid) != nullptr;
         if (!has_rules && !cluster_) continue;
         // Not yet decided is not offered: nothing has been seen of it.
         const auto decision = decisions_.find(card.uuid);
-        if (decision == decisions_.end() || !decision->second.is_offered) withheld.insert(card.uuid);
+        if (decision == decisions_.end() || !decision->second.is_offered)
+            withheld.emplace(card.uuid, cluster_ ? "the cluster needs it, or its node is down"
+                                                 : "its owner's policy keeps it back");
     }
     return withheld;
 }

@@ -12,6 +12,9 @@ namespace {
 
 using nlohmann::json;
 
+/// The server takes 500; a character that is cut becomes longer.
+constexpr std::size_t withheld_reason_bytes_max = 490;
+
 json text_or_null(const std::string& text) {
     return text.empty() ? json(nullptr) : json(text);
 }
@@ -196,13 +199,16 @@ CardFacts card_from(const json& object) {
 }  // namespace
 
 std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards,
-                             const std::set<std::string>& withheld) {
+                             const std::map<std::string, std::string>& withheld) {
     json items = json::array();
     for (const CardFacts& card : cards) {
         items.push_back(card_json(card));
         items.back()["capacity"] = reported_capacity(card);
         items.back()["verification"] = verdict_json(card.verification);
-        items.back()["offered"] = !card.is_refused() && !withheld.contains(card.uuid);
+        const auto why = withheld.find(card.uuid);
+        items.back()["offered"] = !card.is_refused() && why == withheld.end();
+        if (why != withheld.end())
+            items.back()["withheld_reason"] = why->second.substr(0, withheld_reason_bytes_max);
     }
     return json{{"boot_id", host.boot_id},
                 {"agent_version", agent_version},
