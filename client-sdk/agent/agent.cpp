@@ -367,6 +367,7 @@ void Agent::send_inventory(ServerLink& server) {
     const std::vector<CardFacts> cards = known_cards();
     const std::map<std::string, std::string> withheld = withheld_cards();
     server.put_inventory(encode_inventory(host, cards, withheld));
+    if (scrubber_) scrubber_->note_withheld(withheld);
     spdlog::info("the inventory has {} cards, of which {} are not offered", cards.size(), withheld.size());
 }
 

@@ -1,5 +1,6 @@
 #include "agent/card_json.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
@@ -22,6 +23,13 @@ json text_or_null(const std::string& text) {
 template <class T>
 json or_null(const std::optional<T>& value) {
     return value ? json(*value) : json(nullptr);
+}
+
+/// What a driver says may hold anything, and the server takes no control characters.
+std::string one_line(std::string text) {
+    std::ranges::replace_if(
+        text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+    return text;
 }
 
 json capacity_json(const std::optional<CardCapacity>& capacity) {
@@ -208,7 +216,7 @@ std::string encode_inventory(const HostDescription& host, const std::vector<Card
         const auto why = withheld.find(card.uuid);
         items.back()["offered"] = !card.is_refused() && why == withheld.end();
         if (why != withheld.end())
-            items.back()["withheld_reason"] = why->second.substr(0, withheld_reason_bytes_max);
+            items.back()["withheld_reason"] = one_line(why->second.substr(0, withheld_reason_bytes_max));
     }
     return json{{"boot_id", host.boot_id},
                 {"agent_version", agent_version},

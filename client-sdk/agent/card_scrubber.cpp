@@ -93,6 +93,12 @@ void CardScrubber::note_guest(const std::vector<LeaseCard>& cards) {
     if (used.size() != used_.size()) save(std::move(used));
 }
 
+void CardScrubber::note_withheld(const std::map<std::string, std::string>& withheld) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [uuid, card] : used_)
+        card.is_withheld = card.failures > 0 && withheld.contains(uuid);
+}
+
 std::vector<UsedCard> CardScrubber::used() const {
     const std::lock_guard lock(mutex_);
     std::vector<UsedCard> all;

@@ -39,6 +39,8 @@ class CardScrubber {
     /// A guest is about to get these cards, or has them. Throws std::runtime_error when that cannot be
     /// noted.
     void note_guest(const std::vector<LeaseCard>& cards);
+    /// The server has been told that these cards are not offered, by uuid.
+    void note_withheld(const std::map<std::string, std::string>& withheld);
     [[nodiscard]] std::vector<UsedCard> used() const;
     /// Nothing when it is being overwritten already.
     void scrub(const std::string& uuid);

@@ -75,7 +75,8 @@ LeftInMemory left_in_memory(const LeaseRecord& lease, const Observed& observed, 
     for (const LeaseCard& card : lease.desired.cards) {
         const UsedCard* const used = find_used(observed, card.uuid);
         if (used == nullptr || is_occupied(card.uuid, observed, lease.desired.lease_id)) continue;
-        (is_given_up(*used, observed, now) ? left.is_stuck : left.is_due) = true;
+        const bool is_kept_from_others = used->is_withheld || is_claimed(card.uuid, observed);
+        (is_given_up(*used, observed, now) && is_kept_from_others ? left.is_stuck : left.is_due) = true;
     }
     return left;
 }

@@ -24,7 +24,7 @@ static_assert(owner_waits_ms < owner_waits_ms_max && owner_waits_ms_max < 5000);
 /// What other guests have left in the cards of a lease.
 struct LeftInMemory {
     bool is_due = false;    ///< it is about to be overwritten: nothing starts, and the lease is not gone
-    bool is_stuck = false;  ///< it could not be overwritten
+    bool is_stuck = false;  ///< it could not be overwritten, and the market keeps the card from others
 };
 /// Of a lease none of whose own guests is there: not yet, or not any more.
 [[nodiscard]] LeftInMemory left_in_memory(const LeaseRecord& lease, const Observed& observed,

@@ -167,6 +167,9 @@ TEST_CASE("what guests have had is known to the next agent, but for what no gues
     bench.scrubber->note_guest({leased("GPU-1")});
     bench.start();
     CHECK(uuids_of(bench.scrubber->used()) == std::vector<std::string>{"GPU-1"});
+    // Its owner may have it meanwhile, which says nothing of what is left in it.
+    bench.scrubber->note_withheld({{"GPU-1", "its owner has it"}});
+    CHECK_FALSE(bench.scrubber->used()[0].is_withheld);
 }
 
 TEST_CASE("a card that is overwritten is as if no guest had ever had it") {
@@ -216,6 +219,9 @@ TEST_CASE("a try that fails is told with its reason, and the next one comes late
         CHECK(used[0].next_try_boot_ms > began);
         // It is withheld from now on, and the server has to hear of it.
         CHECK(bench.offers_changed() == 1);
+        CHECK_FALSE(used[0].is_withheld);
+        bench.scrubber->note_withheld({{"GPU-1", "why"}});
+        CHECK(bench.scrubber->used()[0].is_withheld);
     }
 }
 

@@ -18,6 +18,14 @@ UsedCard& used(Host& h, const std::string& uuid = "GPU-1") {
     return h.observed.used_cards.back();
 }
 
+/// One that could not be overwritten so often that it is not waited for, and the market knows.
+UsedCard& stuck(Host& h, const std::string& uuid = "GPU-1") {
+    UsedCard& card = used(h, uuid);
+    card.failures = scrub_tries_max;
+    card.is_withheld = true;
+    return card;
+}
+
 /// Removed, and heard of but for that.
 void removed(Host& h) {
     h.through();
@@ -113,18 +121,23 @@ const Row rows[] = {
     {"removed and overwritten", [](Host& h) { removed(h); }, "report_gone"},
     {"removed: one card cannot be overwritten, another will be",
      [](Host& h) {
-         used(h).failures = scrub_tries_max;
+         stuck(h).next_try_boot_ms = now + 1;
          used(h, "GPU-2").is_scrubbing = true;
-         h.observed.used_cards[0].next_try_boot_ms = now + 1;
          removed(h);
      },
      ""},
     {"removed: none of its cards can be overwritten, which is tried again",
      [](Host& h) {
-         used(h).failures = scrub_tries_max;
+         stuck(h);
          removed(h);
      },
      "report_gone scrub"},
+    {"removed: it cannot be overwritten, and the market would give it to others",
+     [](Host& h) {
+         stuck(h).is_withheld = false;
+         removed(h);
+     },
+     "scrub"},
     {"removed, and its neighbour on the card runs: the memory is in use by the same renter",
      [](Host& h) {
          used(h);
@@ -156,15 +169,13 @@ const Row rows[] = {
      "prepare"},
     {"it fails when the card cannot be overwritten",
      [](Host& h) {
-         used(h).failures = scrub_tries_max;
-         h.observed.used_cards[0].next_try_boot_ms = now + 1;
+         stuck(h).next_try_boot_ms = now + 1;
          ready(h);
      },
      "refuse_cards"},
     {"it fails before anything is prepared",
      [](Host& h) {
-         used(h).failures = scrub_tries_max;
-         h.observed.used_cards[0].is_scrubbing = true;
+         stuck(h).is_scrubbing = true;
          h.fresh();
          h.record().accepted = true;
      },
@@ -221,9 +232,7 @@ const Row rows[] = {
      "report_gone"},
     {"the owner comes while it is tried again and again: at once",
      [](Host& h) {
-         UsedCard& card = used(h, "GPU-3");
-         card.failures = scrub_tries_max;
-         card.is_scrubbing = true;
+         stuck(h, "GPU-3").is_scrubbing = true;
          h.claimed({"GPU-3", now});
      },
      "abandon_scrub"},
@@ -235,12 +244,12 @@ const Row rows[] = {
      "scrub"},
     {"kept back, and it cannot be overwritten: whoever uses it is left alone",
      [](Host& h) {
-         used(h, "GPU-3").failures = scrub_tries_max;
+         stuck(h, "GPU-3");
          h.claimed({"GPU-3", 0, false});
      },
      ""},
-    {"given back by its owner: it is overwritten before a guest comes",
-     [](Host& h) { used(h, "GPU-3").failures = scrub_tries_max; }, "scrub"},
+    {"given back by its owner: it is overwritten before a guest comes", [](Host& h) { stuck(h, "GPU-3"); },
+     "scrub"},
 };
 
 }  // namespace
