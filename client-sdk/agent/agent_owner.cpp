@@ -72,9 +72,9 @@ std::vector<UsedCard> Agent::used_cards() const {
 /// By uuid, with the reason. Which programs of the owner's run is nobody else's to know.
 std::map<std::string, std::string> Agent::withheld_cards() {
     std::map<std::string, std::string> withheld;
-    // Until a first try has failed its lease is not gone, so that it is nobody else's either.
+    // Before that its lease is not gone, so that it is nobody else's either.
     for (const UsedCard& card : used_cards())
-        if (card.failures > 0) withheld.emplace(card.uuid, memory_sentence(card.problem));
+        if (is_unscrubbable(card)) withheld.emplace(card.uuid, memory_sentence(card.problem));
     for (const auto& [uuid, hold] : desk_.holds())
         withheld.emplace(uuid, "its owner has taken it back");
     const std::lock_guard lock(mutex_);
@@ -186,7 +186,7 @@ std::vector<CardStatus> Agent::card_status() {
         const auto used = std::ranges::find(observed.used_cards, status.uuid, &UsedCard::uuid);
         if (is_leased || used == observed.used_cards.end()) continue;
         status.unscrubbed = used->problem;
-        if (!status.is_held && used->failures > 0) {
+        if (!status.is_held && is_unscrubbable(*used)) {
             status.is_offered = false;
             status.reason = memory_sentence(used->problem);
         }

@@ -96,7 +96,7 @@ void CardScrubber::note_guest(const std::vector<LeaseCard>& cards) {
 void CardScrubber::note_withheld(const std::map<std::string, std::string>& withheld) {
     const std::lock_guard lock(mutex_);
     for (auto& [uuid, card] : used_)
-        card.is_withheld = card.failures > 0 && withheld.contains(uuid);
+        card.is_withheld = is_unscrubbable(card) && withheld.contains(uuid);
 }
 
 std::vector<UsedCard> CardScrubber::used() const {
@@ -167,7 +167,7 @@ bool CardScrubber::note_scrubbed(const std::string& uuid, const std::stop_token&
         auto used = used_;
         const auto card = used.find(uuid);
         if (card == used.end() || stop.stop_requested()) return false;
-        was_withheld = card->second.failures > 0;
+        was_withheld = is_unscrubbable(card->second);
         used.erase(card);
         save(std::move(used));
     }
@@ -187,16 +187,14 @@ void CardScrubber::note_failure(const std::string& uuid, const std::string& prob
         card.next_try_boot_ms = boot_clock_ms() + pause_after_ms(failures);
         save(std::move(used));
     }
-    if (failures == scrub_tries_max)
-        spdlog::error(
-            "card {} is offered to nobody until its memory is overwritten: {}. Remedy: end what else uses "
-            "its memory, look at dmesg for what the driver says, then reset the card or start the host "
-            "anew",
-            uuid, problem);
-    else
-        spdlog::warn("what a guest left in the memory of card {} is still there after try {}: {}", uuid,
-                     failures, problem);
-    if (failures == 1) parts_.offers_changed();
+    if (failures != scrub_tries_max)
+        return spdlog::warn("what a guest left in the memory of card {} is still there after try {}: {}",
+                            uuid, failures, problem);
+    spdlog::error(
+        "card {} is offered to nobody until its memory is overwritten: {}. Remedy: end what else uses its "
+        "memory, look at dmesg for what the driver says, then reset the card or start the host anew",
+        uuid, problem);
+    parts_.offers_changed();
 }
 
 }  // namespace fallow::agent

@@ -354,7 +354,9 @@ void add_owners(CLI::App& app, OwnerArguments& arguments) {
         "is yours until you release it, also across a restart, and with the server out of reach",
         arguments);
     add_taking(*reclaim, arguments);
-    reclaim->add_flag("--wait", arguments.take.waits, "Return when nothing runs on it any more");
+    reclaim->add_flag(
+        "--wait", arguments.take.waits,
+        "Return when nothing runs on it any more and its memory is overwritten, as far as that goes");
     CLI::App* const release = add_owner(app, "release", "Give a card that you reclaimed back", arguments);
     add_card(*release, arguments);
     CLI::App* const own = add_owner(

@@ -54,7 +54,7 @@ struct UsedCard {
     std::string uuid;
     std::int64_t failures = 0;  ///< tries in a row to overwrite it
     std::string problem;        ///< of the last of them, in a sentence
-    bool is_withheld = false;   ///< which the server has been told since the first of them
+    bool is_withheld = false;   ///< as the server knows since too many have failed
     std::int64_t next_try_boot_ms = 0;
     bool is_scrubbing = false;
     friend bool operator==(const UsedCard&, const UsedCard&) = default;

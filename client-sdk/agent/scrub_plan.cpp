@@ -58,7 +58,7 @@ std::optional<std::int64_t> awaited_since(const std::string& uuid, const Observe
 }
 
 bool is_given_up(const UsedCard& card, const Observed& observed, std::int64_t now) {
-    if (card.failures >= scrub_tries_max) return true;
+    if (is_unscrubbable(card)) return true;
     const auto since = awaited_since(card.uuid, observed);
     return since && now - *since >= owner_waits_ms;
 }

@@ -13,8 +13,12 @@
 
 namespace fallow::agent {
 
-/// After so many tries in a row a card counts as one that cannot be overwritten, until a try succeeds.
 inline constexpr std::int64_t scrub_tries_max = 3;
+/// So many tries in a row have failed that it counts as one that cannot be overwritten, until one succeeds.
+[[nodiscard]] inline bool is_unscrubbable(const UsedCard& card) {
+    return card.failures >= scrub_tries_max;
+}
+
 /// From the end of the notice: then what is still overwritten for an owner is broken off,
 inline constexpr std::int64_t owner_waits_ms = 3000;
 /// and then the owner has the card, even if the driver does not let go of who did that.

@@ -16,6 +16,7 @@
 #include "agent/card_scrubber.hpp"
 #include "agent/clock.hpp"
 #include "agent/owner_words.hpp"
+#include "agent/scrub_plan.hpp"
 #include "agent/state.hpp"
 
 namespace fallow::agent {
@@ -194,7 +195,7 @@ std::vector<CheckRow> card_rows(const CardFacts& card) {
 
 std::optional<CheckRow> scrub_row(const CardFacts& card, const std::map<std::string, UsedCard>& used) {
     const auto found = used.find(card.uuid);
-    if (found == used.end() || found->second.failures == 0) return std::nullopt;
+    if (found == used.end() || !is_unscrubbable(found->second)) return std::nullopt;
     return CheckRow{
         subject_of(card),
         "last guest",

@@ -42,7 +42,7 @@ struct SelfTest {
 
 /// Of one card, as far as it is known.
 [[nodiscard]] std::vector<CheckRow> card_rows(const CardFacts& card);
-/// Nothing when no try to overwrite its memory has failed since a guest had it. `used`: by uuid.
+/// Nothing unless its memory could not be overwritten since a guest had it. `used`: by uuid.
 [[nodiscard]] std::optional<CheckRow> scrub_row(const CardFacts& card,
                                                 const std::map<std::string, UsedCard>& used);
 /// Engine, control groups, clock, disk, guard, server and certificate.

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/card_keeper.hpp"
+#include "agent/scrub_plan.hpp"
 #include "agent/self_test.hpp"
 #include "agent/state.hpp"
 #include "fake_cards.hpp"
@@ -164,7 +165,7 @@ TEST_CASE("a card that could not be overwritten after its last guest is wrong, a
     used.uuid = a_card().uuid;
     CHECK_FALSE(scrub_row(a_card(), {}));
     CHECK_FALSE(scrub_row(a_card(), {{used.uuid, used}}));  // a guest has it, or it is about to be
-    used.failures = 1;
+    used.failures = scrub_tries_max;
     used.problem = "the driver hangs";
     const auto row = scrub_row(a_card(), {{used.uuid, used}});
     REQUIRE(row);
