@@ -25,13 +25,14 @@ std::int64_t pause_after_ms(std::int64_t failures) {
     return std::min(longest_pause_ms, first_pause_ms << std::min<std::int64_t>(failures - 1, 6));
 }
 
-std::string problem_of(const ScrubResult& result) {
+}  // namespace
+
+std::string scrub_problem(const ScrubResult& result) {
+    if (is_scrubbed(result)) return {};
     if (!result.problem.empty()) return result.problem;
     return fmt::format("only {} of its {} could be overwritten and read back",
                        format_bytes(result.scrubbed_bytes), format_bytes(result.reported_bytes));
 }
-
-}  // namespace
 
 std::filesystem::path used_cards_file(const std::filesystem::path& state_folder) {
     return state_folder / "used-cards.json";
@@ -131,9 +132,9 @@ void CardScrubber::abandon(const std::string& uuid) {
 void CardScrubber::overwrite(const std::string& uuid, CardSource& source, const std::stop_token& stop) {
     const std::int64_t began = boot_clock_ms();
     const ScrubResult result = try_to_overwrite(uuid, source, stop);
-    const bool is_whole = is_scrubbed(result);
-    if (!is_whole && !stop.stop_requested()) return note_failure(uuid, problem_of(result));
-    if (is_whole && note_scrubbed(uuid, stop))
+    const std::string problem = scrub_problem(result);
+    if (!problem.empty() && !stop.stop_requested()) return note_failure(uuid, problem);
+    if (problem.empty() && note_scrubbed(uuid, stop))
         spdlog::info("card {}: {} of its memory are overwritten after {} ms", uuid,
                      format_bytes(result.scrubbed_bytes), boot_clock_ms() - began);
     else

@@ -64,6 +64,9 @@ class CardScrubber {
     std::map<std::string, Worker> workers_;  // last: their threads use all of the above
 };
 
+/// Why the memory does not count as overwritten, in a sentence; empty when it does.
+[[nodiscard]] std::string scrub_problem(const ScrubResult& result);
+
 /// The file in the agent's state folder.
 [[nodiscard]] std::filesystem::path used_cards_file(const std::filesystem::path& state_folder);
 /// Which cards, and what has become of the tries.

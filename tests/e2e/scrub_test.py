@@ -154,6 +154,17 @@ class Scrub(unittest.TestCase):
         server.send_signal(signal.SIGCONT)
         self.await_renters(lease, "lease.released")
 
+    def test_anybody_may_have_a_card_overwritten(self):
+        self.memory.write_bytes(bytes(MIB) + LEFT.encode() + bytes((CARD_MIB - 1) * MIB - len(LEFT)))
+        command = [str(self.world.bin / "fallow-agent"), "scrub", *self.words]
+        self.set_driver(*FAILS)
+        self.addCleanup(self.set_driver)
+        failed = subprocess.run([*command, "0"], capture_output=True, text=True)
+        self.assertEqual((failed.returncode, self.is_left()), (1, True), failed.stdout)
+        self.set_driver()
+        done = subprocess.run([*command, f"{UUID},0"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, self.is_left()), (0, False), done.stderr)
+
     def test_a_card_that_cannot_be_overwritten_is_offered_to_nobody(self):
         job, lease = self.running()
         self.set_driver(*FAILS)
