@@ -250,6 +250,7 @@ CREATE TABLE cards (
     verification                  text NOT NULL DEFAULT 'unverified',
     refusal                       text,
     verified_at                   bigint,
+    withheld_reason               text,
     CONSTRAINT cards_verification_known CHECK (verification IN ('unverified', 'verified', 'refused')),
     CONSTRAINT cards_uuid_unique UNIQUE (host_id, uuid),
     CONSTRAINT cards_used_within_card CHECK (used BETWEEN 0 AND 1000),
@@ -863,13 +864,13 @@ GRANT INSERT (id, host_id, organization_id, index, uuid, pci_address, product, v
               cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts,
               measured_fp16_flops, to_device_bytes_per_s, from_device_bytes_per_s, clock_mhz, ecc, ecc_errors,
               nvlink_links, nvlink_bytes_per_s, nvlink_group, mig_profile, mig_parent, verification, refusal,
-              verified_at),
+              verified_at, withheld_reason),
       UPDATE (host_id, organization_id, index, uuid, pci_address, product, vendor, device_class, backend,
               driver_version, vram_bytes, memory_bandwidth_bytes_per_s, fp32_flops, measured_at, state, version,
               cuda_version, compute_capability, pcie_generation, pcie_width, power_limit_watts,
               measured_fp16_flops, to_device_bytes_per_s, from_device_bytes_per_s, clock_mhz, ecc, ecc_errors,
               nvlink_links, nvlink_bytes_per_s, nvlink_group, mig_profile, mig_parent, verification, refusal,
-              verified_at)
+              verified_at, withheld_reason)
     ON cards TO fallow_engine;
 GRANT SELECT ON hosts, cards, listings, orders, leases, lease_cards, jobs, job_specs, usage_statements, receipts,
     reservations, bookings TO fallow_request;

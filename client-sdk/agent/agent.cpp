@@ -332,9 +332,12 @@ void Agent::await_contact(Failure failure, std::stop_token stop) {
     turns_.wait_for_contact(acknowledged, stop);
 }
 
-/// By a renter, or by the owner: the numbers would be wrong, and whoever has it would pay for them.
+/// By a renter, or by the owner: the numbers would be wrong, and whoever has it would pay for them. Nor
+/// before what a renter left in it is overwritten.
 bool Agent::is_in_use(const CardFacts& card) {
     if (desk_.holds().contains(card.uuid)) return true;
+    const std::vector<UsedCard> used = used_cards();
+    if (std::ranges::find(used, card.uuid, &UsedCard::uuid) != used.end()) return true;
     const std::lock_guard lock(mutex_);
     if (card.device_class == "cpu") return !tasks_.empty();
     return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
@@ -378,8 +381,9 @@ void Agent::send_inventory(ServerLink& server) {
         offers_changed_ = false;
     }
     const std::vector<CardFacts> cards = known_cards();
-    const std::set<std::string> withheld = withheld_cards();
+    const std::map<std::string, std::string> withheld = withheld_cards();
     server.put_inventory(encode_inventory(host, cards, withheld));
+    if (scrubber_) scrubber_->note_withheld(withheld);
     spdlog::info("the inventory has {} cards, of which {} are not offered", cards.size(), withheld.size());
 }
 

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "agent/card_keeper.hpp"
+#include "agent/card_scrubber.hpp"
 #include "agent/card_use.hpp"
 #include "agent/crypto.hpp"
 #include "agent/disk_speed.hpp"
@@ -118,15 +119,18 @@ class Agent {
     void take_card(const OwnerQuestion& question, std::int64_t peer_pid);
     void release_ended_owners();
     void claims_changed();
+    [[nodiscard]] Observed owners_view() const;
     [[nodiscard]] std::vector<CardStatus> card_status();
     [[nodiscard]] std::vector<CardStatus> cards_and_leases(const std::vector<LeaseSeen>& leases) const;
-    [[nodiscard]] std::set<std::string> withheld_cards();
+    [[nodiscard]] std::map<std::string, std::string> withheld_cards();
     void run_policy(std::stop_token stop);
     void wait_for_policy(std::stop_token stop);
     void apply_policy(UseSampler& sampler, std::map<std::string, CardHistory>& histories);
     void take_decisions(const std::vector<CardFacts>& cards, const std::vector<CardDecision>& decisions);
     [[nodiscard]] std::vector<OwnerClaim> claims() const;
     [[nodiscard]] std::vector<CardFacts> known_cards();
+    [[nodiscard]] std::vector<UsedCard> used_cards() const;
+    [[nodiscard]] std::unique_ptr<CardScrubber> make_scrubber();
 
     [[nodiscard]] std::vector<MeasuredLease> running_leases(const Runtime& runtime);
     [[nodiscard]] std::unique_ptr<Telemetry> make_telemetry();
@@ -209,9 +213,10 @@ class Agent {
     std::map<std::string, CardDecision> decisions_;  ///< of the policy, by uuid
     std::map<std::string, std::int64_t> taken_back_since_;  ///< by the policy, on the boot clock
     std::uint64_t claims_made_ = 0;
-    std::uint64_t claims_heeded_ = 0;    ///< claims_made_ when the last whole round began
-    bool offers_changed_ = false;        ///< since the inventory was sent
-    std::unique_ptr<CardUse> card_use_;  ///< asked by the tasks
+    std::uint64_t claims_heeded_ = 0;         ///< claims_made_ when the last whole round began
+    bool offers_changed_ = false;             ///< since the inventory was sent
+    std::unique_ptr<CardUse> card_use_;       ///< asked by the tasks
+    std::unique_ptr<CardScrubber> scrubber_;  ///< told by them; null with a cluster
     std::map<std::string, std::shared_ptr<LeaseTask>> tasks_;  // their threads use all of the above
     std::unique_ptr<TunnelDesk> tunnels_;  ///< of the long-poll, and its threads use the tasks
 };

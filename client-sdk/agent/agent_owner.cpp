@@ -9,6 +9,7 @@
 #include "agent/agent.hpp"
 #include "agent/clock.hpp"
 #include "agent/owner_words.hpp"
+#include "agent/scrub_plan.hpp"
 #include "guard/process.hpp"
 
 namespace fallow::agent {
@@ -65,17 +66,27 @@ std::vector<CardFacts> Agent::known_cards() {
     return cards_;
 }
 
-std::set<std::string> Agent::withheld_cards() {
-    std::set<std::string> withheld;
+std::vector<UsedCard> Agent::used_cards() const {
+    return scrubber_ ? scrubber_->used() : std::vector<UsedCard>();
+}
+
+/// By uuid, with the reason. Which programs of the owner's run is nobody else's to know.
+std::map<std::string, std::string> Agent::withheld_cards() {
+    std::map<std::string, std::string> withheld;
+    // Before that its lease is not gone, so that it is nobody else's either.
+    for (const UsedCard& card : used_cards())
+        if (is_unscrubbable(card)) withheld.emplace(card.uuid, memory_sentence(card.problem));
     for (const auto& [uuid, hold] : desk_.holds())
-        withheld.insert(uuid);
+        withheld.emplace(uuid, "its owner has taken it back");
     const std::lock_guard lock(mutex_);
     for (const CardFacts& card : cards_) {
         const bool has_rules = policy_ && rules_for(*policy_, card.index, card.uuid) != nullptr;
         if (!has_rules && !cluster_) continue;
         // Not yet decided is not offered: nothing has been seen of it.
         const auto decision = decisions_.find(card.uuid);
-        if (decision == decisions_.end() || !decision->second.is_offered) withheld.insert(card.uuid);
+        if (decision == decisions_.end() || !decision->second.is_offered)
+            withheld.emplace(card.uuid, cluster_ ? "the cluster needs it, or its node is down"
+                                                 : "its owner's policy keeps it back");
     }
     return withheld;
 }
@@ -139,16 +150,24 @@ std::vector<CardStatus> Agent::cards_and_leases(const std::vector<LeaseSeen>& le
     return all;
 }
 
+/// Precondition: mutex_ is locked.
+Observed Agent::owners_view() const {
+    Observed observed;
+    observed.claims = claims();
+    for (const auto& [id, task] : tasks_)
+        observed.leases.push_back(task->seen());
+    observed.used_cards = used_cards();
+    return observed;
+}
+
 std::vector<CardStatus> Agent::card_status() {
     const auto holds = desk_.holds();
     const std::int64_t now = boot_clock_ms();
     const std::lock_guard lock(mutex_);
     // A round that began before the last claim may still start something.
     const bool is_heeded = claims_heeded_ == claims_made_;
-    std::vector<LeaseSeen> leases;
-    for (const auto& [id, task] : tasks_)
-        leases.push_back(task->seen());
-    std::vector<CardStatus> all = cards_and_leases(leases);
+    const Observed observed = owners_view();
+    std::vector<CardStatus> all = cards_and_leases(observed.leases);
     for (CardStatus& status : all) {
         if (const auto hold = holds.find(status.uuid); hold != holds.end()) {
             status.is_held = true;
@@ -158,11 +177,19 @@ std::vector<CardStatus> Agent::card_status() {
             status.is_offered = decision->second.is_offered;
             status.reason = decision->second.reason;
         }
-        status.is_free = is_heeded;
-        for (const LeaseSeen& seen : leases) {
+        bool is_leased = false;
+        for (const LeaseSeen& seen : observed.leases) {
             if (!has_card(seen.record, status.uuid) || seen.record.removed || seen.record.exit) continue;
             status.leases.push_back(lease_on_card(seen, now));
-            status.is_free = status.is_free && !status.leases.back().runs;
+            is_leased = is_leased || status.leases.back().runs;
+        }
+        status.is_free = is_heeded && !is_leased && may_have_it(status.uuid, observed, now);
+        const auto used = std::ranges::find(observed.used_cards, status.uuid, &UsedCard::uuid);
+        if (is_leased || used == observed.used_cards.end()) continue;
+        status.unscrubbed = used->problem;
+        if (!status.is_held && is_unscrubbable(*used)) {
+            status.is_offered = false;
+            status.reason = memory_sentence(used->problem);
         }
     }
     return all;

@@ -53,6 +53,7 @@ Observed Agent::recall() {
     Observed observed;
     observed.engine_reachable = true;
     observed.containers = containers_;
+    observed.used_cards = used_cards();
     const std::lock_guard lock(mutex_);
     observed.heartbeat_acknowledged_boot_ms = acknowledged_boot_ms_;
     observed.contact_since_boot_ms = contact_since_boot_ms_;
@@ -90,6 +91,7 @@ Observed Agent::observe(bool looks) {
     // Records before containers: a container that a record names has to be in the list, or it is gone.
     for (const auto& task : tasks)
         observed.leases.push_back(task->seen());
+    observed.used_cards = used_cards();
     if (!looks) return observed;
     try {
         observed.containers = runtime_->list();
@@ -137,6 +139,8 @@ void Agent::carry_out(const Action& action, const Desired* desired) {
         spdlog::warn("container {} belongs to no lease of ours and is removed", action.container_id);
         return runtime_->remove(action.container_id);
     }
+    if (action.kind == ActionKind::scrub) return scrubber_->scrub(action.card_uuid);
+    if (action.kind == ActionKind::abandon_scrub) return scrubber_->abandon(action.card_uuid);
     std::shared_ptr<LeaseTask> task;
     {
         const std::lock_guard lock(mutex_);

@@ -102,7 +102,19 @@ void Agent::reach_engine(std::stop_token stop) {
     }
 }
 
+/// A cluster gives a lease any of a node's cards, so which one it had is not known here.
+std::unique_ptr<CardScrubber> Agent::make_scrubber() {
+    if (cluster_) return nullptr;
+    return std::make_unique<CardScrubber>(
+        ScrubberParts{.file = used_cards_file(options_.state_folder),
+                      .connect = [this] { return std::make_unique<CardProbe>(options_.probe); },
+                      .cards = [this] { return known_cards(); },
+                      .wake = [this] { wake(); },
+                      .offers_changed = [this] { claims_changed(); }});
+}
+
 void Agent::take_over() {
+    scrubber_ = make_scrubber();
     card_use_ = std::make_unique<CardUse>([this] { return known_cards(); });
     context_ = std::make_unique<TaskContext>(TaskContext{
         .state = state_,
@@ -114,7 +126,11 @@ void Agent::take_over() {
         .server_unix_ms = [this] { return server_unix_ms(); },
         .wake = [this] { wake(); },
         .card_use = [this](const std::vector<LeaseCard>& cards) { return card_use_->percent(cards); },
-        .gangs = gangs_});
+        .gangs = gangs_,
+        .before_guest =
+            [this](const std::vector<LeaseCard>& cards) {
+                if (scrubber_) scrubber_->note_guest(cards);
+            }});
     tunnels_ = std::make_unique<TunnelDesk>(
         TunnelContext{.state = state_,
                       .engine_socket = cluster_ ? std::string() : options_.engine_socket,
@@ -124,6 +140,8 @@ void Agent::take_over() {
     std::vector<std::string> unreadable;
     for (LeaseRecord& record : state_.load_records(unreadable)) {
         spdlog::info("lease {} is taken over", record.desired.lease_id);
+        // Also of an agent before, which did not note it.
+        if (record.started && !record.removed) context_->before_guest(record.desired.cards);
         const std::string id = record.desired.lease_id;
         auto task = std::make_shared<LeaseTask>(*context_, std::move(record));
         const std::lock_guard lock(mutex_);

@@ -1,5 +1,6 @@
 #include "agent/card_json.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
@@ -12,6 +13,9 @@ namespace {
 
 using nlohmann::json;
 
+/// The server takes 500; a character that is cut becomes longer.
+constexpr std::size_t withheld_reason_bytes_max = 490;
+
 json text_or_null(const std::string& text) {
     return text.empty() ? json(nullptr) : json(text);
 }
@@ -19,6 +23,13 @@ json text_or_null(const std::string& text) {
 template <class T>
 json or_null(const std::optional<T>& value) {
     return value ? json(*value) : json(nullptr);
+}
+
+/// What a driver says may hold anything, and the server takes no control characters.
+std::string one_line(std::string text) {
+    std::ranges::replace_if(
+        text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+    return text;
 }
 
 json capacity_json(const std::optional<CardCapacity>& capacity) {
@@ -222,13 +233,16 @@ CardFacts card_from(const json& object) {
 }  // namespace
 
 std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards,
-                             const std::set<std::string>& withheld) {
+                             const std::map<std::string, std::string>& withheld) {
     json items = json::array();
     for (const CardFacts& card : cards) {
         items.push_back(card_json(card));
         items.back()["capacity"] = reported_capacity(card);
         items.back()["verification"] = verdict_json(card.verification);
-        items.back()["offered"] = !card.is_refused() && !withheld.contains(card.uuid);
+        const auto why = withheld.find(card.uuid);
+        items.back()["offered"] = !card.is_refused() && why == withheld.end();
+        if (why != withheld.end())
+            items.back()["withheld_reason"] = one_line(why->second.substr(0, withheld_reason_bytes_max));
     }
     return json{{"boot_id", host.boot_id},
                 {"agent_version", agent_version},

@@ -2,8 +2,8 @@
 // parent.
 #pragma once
 
+#include <map>
 #include <nlohmann/json_fwd.hpp>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,10 +12,10 @@
 
 namespace fallow::agent {
 
-/// The body of PUT /v1/agent/inventory. `withheld`: the uuids of cards that their owner does not offer now;
-/// a refused one is not offered, either.
+/// The body of PUT /v1/agent/inventory. `withheld`: by uuid why cards are not offered now; a refused one is
+/// not offered, either.
 [[nodiscard]] std::string encode_inventory(const HostDescription& host, const std::vector<CardFacts>& cards,
-                                           const std::set<std::string>& withheld);
+                                           const std::map<std::string, std::string>& withheld);
 
 /// Everything that is known of them.
 [[nodiscard]] std::string encode_cards(const std::vector<CardFacts>& cards);

@@ -165,7 +165,7 @@ GuestProfile guest_profile(const DesiredLease& lease, const ImageFacts& image, c
         if (!ours) profile.hidden_volumes.push_back(path);
     }
     for (const LeaseCard& card : lease.cards)
-        if (card.backend == "nvml") profile.cdi_devices.push_back("nvidia.com/gpu=" + card.uuid);
+        if (is_given_to_guests(card.backend)) profile.cdi_devices.push_back("nvidia.com/gpu=" + card.uuid);
     return profile;
 }
 

@@ -36,6 +36,10 @@ bool is_wanted(const LeaseRecord& record) {
     return record.desired.run && !record.reclaim_until_boot_ms;
 }
 
+bool is_given_to_guests(std::string_view backend) {
+    return backend == "nvml";
+}
+
 bool awaits_gang(const LeaseRecord& record) {
     const DesiredLease& lease = record.desired;
     if (!lease.spec || !lease.spec->has_gang_network) return false;

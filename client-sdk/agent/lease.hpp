@@ -106,6 +106,10 @@ struct LeaseCard {
     friend bool operator==(const LeaseCard&, const LeaseCard&) = default;
 };
 
+/// As a device of their own. Others are the processor, whose pages the kernel clears before anybody gets
+/// them, or no engine can name them.
+[[nodiscard]] bool is_given_to_guests(std::string_view backend);
+
 /// One lease as the server wants it. Its server-clock deadlines have been turned into boot-clock ones.
 struct DesiredLease {
     std::string lease_id;

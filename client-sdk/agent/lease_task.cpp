@@ -178,6 +178,8 @@ void LeaseTask::carry_out(const Action& action) {
             return on(watch_lane_, [this](std::stop_token) { sample_use(); });
         case ActionKind::fail_start:
             return on(engine_lane_, [this](std::stop_token) { fail_start(); });
+        case ActionKind::refuse_cards:
+            return on(engine_lane_, [this](std::stop_token) { refuse_cards(); });
         case ActionKind::save_outputs:
             return on(checkpoint_lane_, [this](std::stop_token stop) { save_outputs(stop); });
         case ActionKind::cancel_prepare:
@@ -240,6 +242,8 @@ void LeaseTask::carry_out(const Action& action) {
         case ActionKind::reclaim:
         case ActionKind::forget:
         case ActionKind::remove_orphan:
+        case ActionKind::scrub:
+        case ActionKind::abandon_scrub:
             return;  // the agent's own
     }
 }
@@ -393,6 +397,7 @@ bool LeaseTask::is_to_be_started(const std::string& id) {
 void LeaseTask::start(std::int64_t planned_boot_ms, bool is_fresh) {
     guest_is_fresh_ = false;
     const std::string id = record().container_id;
+    if (context_.before_guest) context_.before_guest(record().desired.cards);
     if (!is_fresh && !is_to_be_started(id)) return;
     watch({});  // before it runs: nothing computes unguarded
     if (!join_gang(id)) return;

@@ -46,6 +46,8 @@ struct TaskContext {
     std::function<std::optional<std::int64_t>(const std::vector<LeaseCard>&)> card_use = {};
     std::shared_ptr<GangTunnels> gangs = {};  ///< nothing: this host offers gangs no private network
     std::shared_ptr<ProgressBook> progress = std::make_shared<ProgressBook>();
+    /// A guest is about to start on these cards; nothing where nobody has to know.
+    std::function<void(const std::vector<LeaseCard>&)> before_guest = {};
 };
 
 class LeaseTask {
@@ -84,6 +86,7 @@ class LeaseTask {
     [[nodiscard]] std::string fetch_registry_auth(const JobSpec& spec, std::stop_token stop);
     void fetch_secrets(std::stop_token stop);
     void fail_start();
+    void refuse_cards();
     void start(std::int64_t planned_boot_ms, bool is_fresh);
     [[nodiscard]] bool is_to_be_started(const std::string& id);
     void note_started(const ContainerInspection& inspection, bool just_now);

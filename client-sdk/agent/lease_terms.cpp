@@ -42,6 +42,10 @@ void LeaseTask::fail_start() {
          "it was not started within " + seconds(r.desired.spec->start_timeout_ms) + " of its image");
 }
 
+void LeaseTask::refuse_cards() {
+    fail("start_failed", "the memory of a card could not be overwritten after the guest before");
+}
+
 /// Of the job's login for its image's registry, as the engine takes it. Throws ImageError.
 std::string LeaseTask::fetch_registry_auth(const JobSpec& spec, std::stop_token stop) {
     const auto refuse = [&](const std::string& why) -> ImageError {

@@ -12,6 +12,7 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "agent/agent.hpp"
 #include "agent/card_json.hpp"
@@ -21,6 +22,7 @@
 #include "agent/gpu_reading.hpp"
 #include "agent/json_log.hpp"
 #include "agent/owner_commands.hpp"
+#include "agent/scrub_command.hpp"
 #include "agent/self_test.hpp"
 #include "agent/slurm_step.hpp"
 
@@ -311,6 +313,17 @@ void add_run(CLI::App& app, RunArguments& arguments) {
     add_probe_options(command, arguments.options.probe);
 }
 
+void add_scrub(CLI::App& app, std::vector<std::string>& cards, ProbeOptions& options) {
+    CLI::App* const command = app.add_subcommand(
+        "scrub",
+        "Overwrite the memory of cards that nobody uses, and read it back; 1 when that failed. For Slurm's "
+        "Epilog: fallow-agent scrub \"$SLURM_JOB_GPUS\"");
+    command->add_option("cards", cards, "Their indices, uuids, or how those begin; commas may part them")
+        ->required()
+        ->delimiter(',');
+    add_probe_options(command, options);
+}
+
 /// What a lease's batch job runs on its node: not for people.
 struct StepArguments {
     std::string folder;
@@ -366,7 +379,9 @@ void add_owners(CLI::App& app, OwnerArguments& arguments) {
         "is yours until you release it, also across a restart, and with the server out of reach",
         arguments);
     add_taking(*reclaim, arguments);
-    reclaim->add_flag("--wait", arguments.take.waits, "Return when nothing runs on it any more");
+    reclaim->add_flag(
+        "--wait", arguments.take.waits,
+        "Return when nothing runs on it any more and its memory is overwritten, as far as that goes");
     CLI::App* const release = add_owner(app, "release", "Give a card that you reclaimed back", arguments);
     add_card(*release, arguments);
     CLI::App* const own = add_owner(
@@ -414,6 +429,8 @@ int main(int argc, char** argv) {
     add_probe(app, probed, running.options.probe);
     StepArguments step;
     add_slurm_step(app, step);
+    std::vector<std::string> scrubbed;
+    add_scrub(app, scrubbed, running.options.probe);
     CLI11_PARSE(app, argc, argv);
     log_as_json_lines(level);
     running.options.user_namespace = running.userns == "auto";
@@ -430,6 +447,7 @@ int main(int argc, char** argv) {
         if (app.got_subcommand("self-test")) return self_test(tested);
         if (app.got_subcommand("probe")) return probe(probed, running.options.probe);
         if (app.got_subcommand("slurm-step")) return slurm_step(step);
+        if (app.got_subcommand("scrub")) return scrub_cards(running.options.probe, scrubbed);
         if (const auto status = run_owner(app, owner)) return *status;
         return run(running.options);
     } catch (const std::exception& error) {

@@ -131,6 +131,9 @@ int own_card(const TakeArguments& arguments, const std::vector<std::string>& com
     const auto card = take(waiting, true);
     if (!card) return 1;
     wait_until_empty(arguments, *card);
+    const CardStatus now = card_meant(ask(arguments.state_folder, {}), card->uuid);
+    if (now.unscrubbed)
+        std::cerr << "card " << now.index << ": " << memory_sentence(*now.unscrubbed) << std::endl;
     // The same process from here on, so that its signals, its terminal and its exit status are the
     // command's own, and the agent gives the card back when it ends, in whatever way.
     if (card->backend == "nvml") ::setenv("CUDA_VISIBLE_DEVICES", card->uuid.c_str(), 1);

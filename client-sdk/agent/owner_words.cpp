@@ -64,7 +64,10 @@ CardStatus card_from(const json& object) {
                     .is_offered = object.at("is_offered").get<bool>(),
                     .reason = object.at("reason").get<std::string>(),
                     .is_free = object.at("is_free").get<bool>(),
+                    .unscrubbed = {},
                     .leases = {}};
+    if (const json& problem = object.at("unscrubbed"); !problem.is_null())
+        card.unscrubbed = problem.get<std::string>();
     for (const json& lease : object.at("leases"))
         card.leases.push_back(lease_from(lease));
     return card;
@@ -196,6 +199,7 @@ std::string encode_answer(const std::vector<CardStatus>& cards) {
                          {"is_offered", card.is_offered},
                          {"reason", card.reason},
                          {"is_free", card.is_free},
+                         {"unscrubbed", card.unscrubbed ? json(*card.unscrubbed) : json(nullptr)},
                          {"leases", leases}});
     }
     return json{{"cards", array}}.dump();
@@ -244,6 +248,11 @@ std::string cost_of_taking(const CardStatus& card, bool at_once) {
     return text;
 }
 
+std::string memory_sentence(const std::string& problem) {
+    const std::string sentence = "what a guest left in its memory is not overwritten";
+    return problem.empty() ? sentence : sentence + ": " + problem;
+}
+
 std::string describe(const std::vector<CardStatus>& cards, const ProcessesOnCards& processes) {
     if (cards.empty()) return "This host has no card, as far as the agent knows yet.\n";
     std::string text;
@@ -254,6 +263,8 @@ std::string describe(const std::vector<CardStatus>& cards, const ProcessesOnCard
         else
             text += card.is_offered ? "offered" : "kept back, " + card.reason;
         if (card.is_held && !card.is_free) text += "; not free yet";
+        if (card.is_held && card.is_free && card.unscrubbed)
+            text += "; " + memory_sentence(*card.unscrubbed);
         text += "\n";
         for (const LeaseOnCard& lease : card.leases)
             text += line_of_lease(lease);

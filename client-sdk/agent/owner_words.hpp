@@ -37,6 +37,8 @@ struct CardStatus {
     bool is_offered = true;       ///< to the market, as far as this host decides
     std::string reason;           ///< why it is not
     bool is_free = false;         ///< no container has it, and none will get it while it is held
+    /// Its memory still holds what a guest left: why, as far as that is known.
+    std::optional<std::string> unscrubbed = {};
     std::vector<LeaseOnCard> leases;
     friend bool operator==(const CardStatus&, const CardStatus&) = default;
 };
@@ -66,6 +68,8 @@ struct OwnerQuestion {
 /// What taking the card costs its owner and does to the renter, for a person who is about to confirm it.
 /// Empty when it costs nothing.
 [[nodiscard]] std::string cost_of_taking(const CardStatus& card, bool at_once);
+/// That what a guest left is still there.
+[[nodiscard]] std::string memory_sentence(const std::string& problem);
 /// By the uuids of cards.
 using ProcessesOnCards = std::map<std::string, std::vector<CardProcess>>;
 

@@ -4,6 +4,8 @@
 #include <map>
 #include <optional>
 
+#include "agent/scrub_plan.hpp"
+
 namespace fallow::agent {
 namespace {
 
@@ -19,14 +21,10 @@ struct Situation {
     bool engine_reachable = false;
     bool fenced = false;
     bool is_confirmed = false;  ///< by the server, since it heard of this host again: it may compute
+    LeftInMemory left;          ///< by others, in its cards
     std::int64_t now = 0;
     const PlannerLimits& limits;
 };
-
-bool is_live(const ContainerSeen* container) {
-    return container != nullptr &&
-           (container->state == ContainerState::running || container->state == ContainerState::paused);
-}
 
 bool money_is_used_up(const Situation& s) {
     const auto& desired = s.record.desired.paid_until_boot_ms;
@@ -164,13 +162,14 @@ std::optional<Action> plan_engine(const Situation& s) {
     }
     if (!is_wanted(r) || !r.desired.spec || s.fenced) return std::nullopt;
     if (r.accepted && is_overdue(r, s.now)) return act(ActionKind::fail_start);
+    if (r.accepted && s.left.is_stuck) return act(ActionKind::refuse_cards);
     if (s.container == nullptr || r.container_id.empty()) {
         // Prepared while the server is still told that the lease is accepted; started only when that was
         // heard.
         const bool may_prepare = r.accepted || needs_only_this_host(*r.desired.spec);
         return may_prepare ? std::optional(act(ActionKind::prepare)) : std::nullopt;
     }
-    const bool may_start = r.accepted && !r.started && s.is_confirmed && !awaits_gang(r);
+    const bool may_start = r.accepted && !r.started && s.is_confirmed && !awaits_gang(r) && !s.left.is_due;
     if (!may_start) return std::nullopt;
     Action start = act(ActionKind::start);
     start.is_fresh = s.container->state == ContainerState::created;
@@ -205,7 +204,8 @@ std::optional<Action> plan_server(const Situation& s) {
     const bool may_tell = !r.started || r.running_reported;
     if (r.reclaim_until_boot_ms && !r.reclaim_reported && may_tell)
         return act(ActionKind::report_reclaimed);
-    if (r.removed) return act(ActionKind::report_gone);
+    // On this word the server gives its cards to others.
+    if (r.removed) return s.left.is_due ? std::nullopt : std::optional(act(ActionKind::report_gone));
     if (!r.accepted) {
         const bool ready = is_wanted(r) && r.desired.spec;
         return ready ? std::optional(act(ActionKind::report_accepted)) : std::nullopt;
@@ -293,16 +293,6 @@ bool is_confirmed(const Desired* desired, const Observed& observed, const LeaseR
     return desired->asked_boot_ms > std::max(record.paused_boot_ms, observed.contact_since_boot_ms);
 }
 
-const ContainerSeen* find_container(const Observed& observed, const LeaseRecord& record) {
-    const auto is_ours = [&](const ContainerSeen& c) {
-        return record.container_id.empty()
-                   ? c.lease_id == record.desired.lease_id && c.lease_epoch == record.desired.lease_epoch
-                   : c.id == record.container_id;
-    };
-    const auto found = std::find_if(observed.containers.begin(), observed.containers.end(), is_ours);
-    return found == observed.containers.end() ? nullptr : &*found;
-}
-
 /// Nothing but the bookkeeping of one record against what the server says now. True: leave it alone
 /// otherwise.
 bool plan_bookkeeping(const Desired* desired, const LeaseSeen& seen, std::vector<Action>& actions) {
@@ -361,6 +351,21 @@ void plan_orphans(const Observed& observed, std::vector<Action>& actions) {
 
 }  // namespace
 
+bool is_live(const ContainerSeen* container) {
+    return container != nullptr &&
+           (container->state == ContainerState::running || container->state == ContainerState::paused);
+}
+
+const ContainerSeen* find_container(const Observed& observed, const LeaseRecord& record) {
+    const auto is_ours = [&](const ContainerSeen& c) {
+        return record.container_id.empty()
+                   ? c.lease_id == record.desired.lease_id && c.lease_epoch == record.desired.lease_epoch
+                   : c.id == record.container_id;
+    };
+    const auto found = std::find_if(observed.containers.begin(), observed.containers.end(), is_ours);
+    return found == observed.containers.end() ? nullptr : &*found;
+}
+
 bool needs_only_this_host(const JobSpec& spec) {
     return spec.inputs.empty() && !spec.checkpoint && spec.secrets.empty() && spec.registry_secret.empty();
 }
@@ -379,10 +384,16 @@ std::string_view name_of(ActionKind kind) {
             return "reclaim";
         case ActionKind::stop_own:
             return "stop_own";
+        case ActionKind::abandon_scrub:
+            return "abandon_scrub";
+        case ActionKind::scrub:
+            return "scrub";
         case ActionKind::prepare:
             return "prepare";
         case ActionKind::fail_start:
             return "fail_start";
+        case ActionKind::refuse_cards:
+            return "refuse_cards";
         case ActionKind::start:
             return "start";
         case ActionKind::terminate:
@@ -456,6 +467,7 @@ std::vector<Action> reconcile(const Desired* desired, const Observed& observed, 
             .engine_reachable = observed.engine_reachable,
             .fenced = acknowledged == 0 || now_boot_ms - acknowledged >= seen.record.desired.fence_ms,
             .is_confirmed = is_confirmed(desired, observed, seen.record, now_boot_ms),
+            .left = left_in_memory(seen.record, observed, now_boot_ms),
             .now = now_boot_ms,
             .limits = limits};
         if (const auto action = plan_engine(situation)) actions.push_back(*action);
@@ -463,6 +475,7 @@ std::vector<Action> reconcile(const Desired* desired, const Observed& observed, 
         if (const auto action = plan_checkpoint(situation)) actions.push_back(*action);
         if (const auto action = plan_watch(situation)) actions.push_back(*action);
     }
+    plan_scrubs(observed, now_boot_ms, actions);
     if (desired == nullptr) return actions;
     plan_new(*desired, observed, actions);
     if (observed.engine_reachable) plan_orphans(observed, actions);

@@ -49,11 +49,23 @@ struct OwnerClaim {
     friend bool operator==(const OwnerClaim&, const OwnerClaim&) = default;
 };
 
+/// A card whose memory guests have had since it was last overwritten.
+struct UsedCard {
+    std::string uuid;
+    std::int64_t failures = 0;  ///< tries in a row to overwrite it
+    std::string problem;        ///< of the last of them, in a sentence
+    bool is_withheld = false;   ///< as the server knows since too many have failed
+    std::int64_t next_try_boot_ms = 0;
+    bool is_scrubbing = false;
+    friend bool operator==(const UsedCard&, const UsedCard&) = default;
+};
+
 struct Observed {
     bool engine_reachable = false;  ///< when false, `containers` says nothing
     std::vector<ContainerSeen> containers;
     std::vector<LeaseSeen> leases;
     std::vector<OwnerClaim> claims;
+    std::vector<UsedCard> used_cards = {};
     /// Send time of the last acknowledged heartbeat; 0: none.
     std::int64_t heartbeat_acknowledged_boot_ms = 0;
     /// Send time of the first one since the server was out of reach.
@@ -72,9 +84,13 @@ enum class ActionKind {
     cancel_prepare,  ///< interrupt the pull or download under way
     reclaim,         ///< note that the owner has taken a card of it, and until when it may run
     stop_own,        ///< note that what the job asked to be ended for has happened: `cause`
+    abandon_scrub,   ///< interrupt `scrub`
+    // Of a lane that each card has.
+    scrub,  ///< overwrite the memory of `card_uuid`
     // Of the engine lane.
-    prepare,     ///< pull, inputs, working storage, create
-    fail_start,  ///< a deadline of the job's own has passed
+    prepare,       ///< pull, inputs, working storage, create
+    fail_start,    ///< a deadline of the job's own has passed
+    refuse_cards,  ///< one of them could not be overwritten after the guest before
     start,
     terminate,  ///< SIGTERM; `cause` says why
     kill,       ///< SIGKILL; `cause` says why
@@ -115,8 +131,13 @@ struct Action {
     StopCause cause = StopCause::none;
     std::int64_t until_boot_ms = 0;  ///< of reclaim and terminate: when the notice or grace is over
     bool is_fresh = false;           ///< of start: the container was just seen or made, and has never run
+    std::string card_uuid = {};      ///< of scrub and abandon_scrub, which are no lease's
     friend bool operator==(const Action&, const Action&) = default;
 };
+
+[[nodiscard]] bool is_live(const ContainerSeen* container);
+/// The guest of a lease; null when there is none.
+[[nodiscard]] const ContainerSeen* find_container(const Observed& observed, const LeaseRecord& record);
 
 /// Whether a job can be prepared without the server: inputs, checkpoints and secrets are given out for an
 /// accepted lease alone.

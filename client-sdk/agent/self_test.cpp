@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <utility>
@@ -11,7 +13,10 @@
 #include "agent/card_catalog.hpp"
 #include "agent/card_json.hpp"
 #include "agent/card_keeper.hpp"
+#include "agent/card_scrubber.hpp"
 #include "agent/clock.hpp"
+#include "agent/owner_words.hpp"
+#include "agent/scrub_plan.hpp"
 #include "agent/state.hpp"
 
 namespace fallow::agent {
@@ -150,6 +155,12 @@ FoundCards take_cards(const SelfTestOptions& options, std::vector<CheckRow>& row
     return CardKeeper(keeper).take([](const CardFacts&) { return false; }, {});
 }
 
+std::map<std::string, UsedCard> used_cards_of(const std::string& state_folder) {
+    const std::filesystem::path file = used_cards_file(state_folder);
+    if (state_folder.empty() || !std::filesystem::exists(file)) return {};
+    return parse_used_cards(read_file(file));
+}
+
 const char* name_of(CheckVerdict verdict) {
     switch (verdict) {
         case CheckVerdict::fine:
@@ -183,6 +194,19 @@ std::vector<CheckRow> card_rows(const CardFacts& card) {
     return CardRows(card).all();
 }
 
+std::optional<CheckRow> scrub_row(const CardFacts& card, const std::map<std::string, UsedCard>& used) {
+    const auto found = used.find(card.uuid);
+    if (found == used.end() || !is_unscrubbable(found->second)) return std::nullopt;
+    return CheckRow{
+        subject_of(card),
+        "last guest",
+        memory_sentence(found->second.problem),
+        "overwritten",
+        CheckVerdict::wrong,
+        "end what else uses the card's memory; look at dmesg for what the driver says, then reset "
+        "the card or start the host anew. The agent tries again each minute"};
+}
+
 SelfTest run_self_test(const SelfTestOptions& options) {
     SelfTest test;
     test.rows = host_rows(options);
@@ -194,9 +218,12 @@ SelfTest run_self_test(const SelfTestOptions& options) {
     if (found.cards.empty())
         test.rows.push_back({"cards", "found", "none", "", CheckVerdict::wrong,
                              "install the driver of the card's maker, with NVML or OpenCL"});
-    for (const CardFacts& card : found.cards)
+    const std::map<std::string, UsedCard> used = used_cards_of(options.state_folder);
+    for (const CardFacts& card : found.cards) {
         for (CheckRow& row : card_rows(card))
             test.rows.push_back(std::move(row));
+        if (auto row = scrub_row(card, used)) test.rows.push_back(std::move(*row));
+    }
     test.cards = std::move(found.cards);
     return test;
 }

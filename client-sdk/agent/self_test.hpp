@@ -2,10 +2,13 @@
 // nothing but cards.json, and measures only where no agent runs.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/card_probe.hpp"
+#include "agent/planner.hpp"
 
 namespace fallow::agent {
 
@@ -39,6 +42,9 @@ struct SelfTest {
 
 /// Of one card, as far as it is known.
 [[nodiscard]] std::vector<CheckRow> card_rows(const CardFacts& card);
+/// Nothing unless its memory could not be overwritten since a guest had it. `used`: by uuid.
+[[nodiscard]] std::optional<CheckRow> scrub_row(const CardFacts& card,
+                                                const std::map<std::string, UsedCard>& used);
 /// Engine, control groups, clock, disk, guard, server and certificate.
 [[nodiscard]] std::vector<CheckRow> host_rows(const SelfTestOptions& options);
 

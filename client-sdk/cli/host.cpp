@@ -91,6 +91,7 @@ Columns<Card> card_list() {
              return card.nvlink_group ? std::to_string(*card.nvlink_group) : std::string("-");
          }},
         {"uuid", [](const Card& card) { return card.uuid; }},
+        {"why withheld", [](const Card& card) { return or_dash(card.withheld_reason); }},
     };
 }
 

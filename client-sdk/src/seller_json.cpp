@@ -180,6 +180,7 @@ struct Fields<Card> {
         visit("mig_parent", value.mig_parent);
         visit("verification", value.verification);
         visit("state", value.state);
+        visit("withheld_reason", value.withheld_reason);
         visit("capacity", value.capacity);
         visit("used_thousandths", value.used_thousandths);
         visit("version", value.version);

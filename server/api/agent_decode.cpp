@@ -114,6 +114,11 @@ market::ReportedCard read_card(FieldReader& reader) {
     card.pcie_width = optional_count(reader, "pcie_width");
     card.power_limit_watts = optional_count(reader, "power_limit_watts");
     card.offered = reader.boolean_or("offered", true);
+    card.withheld_reason =
+        reader.optional_text("withheld_reason", {.bytes_max = reason_bytes_max, .is_multiline = true});
+    if (card.offered && card.withheld_reason)
+        reader.fail(ErrorCode::invalid_field, "withheld_reason",
+                    "Give it for a card that is not offered, and for no other.");
     read_details(reader, card.details);
     card.verdict = read_verdict(reader);
     if (auto capacity = reader.optional_object("capacity")) {

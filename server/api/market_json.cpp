@@ -128,7 +128,8 @@ void write(JsonWriter& json, const market::Card& card) {
         .field("reason", card.verdict.refusal)
         .field("at", card.verdict.verified_at)
         .end_object()
-        .field("state", card.state);
+        .field("state", card.state)
+        .field("withheld_reason", card.withheld_reason);
     json.key("capacity");
     if (card.measured_at) {
         json.begin_object()

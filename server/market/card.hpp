@@ -16,7 +16,7 @@ namespace fallow::market {
 FALLOW_ENUM(DeviceClass, gpu, cpu, accelerator)
 /// Through what the agent found it. amdgpu: the kernel's driver, by sysfs.
 FALLOW_ENUM(Backend, nvml, opencl, amdgpu)
-/// withheld: it is there and not offered: its owner has it, or it was refused.
+/// withheld: it is there and not offered: its owner has it, it was refused, or a guest's data is in it.
 FALLOW_ENUM(CardState, present, missing, withheld)
 
 struct Card {
@@ -48,6 +48,7 @@ struct Card {
     CardVerdict verdict;
 
     CardState state = CardState::present;
+    std::optional<std::string> withheld_reason;  ///< for its seller, as the agent says it
     std::int32_t used = 0;  ///< thousandths; moved in the database by a trigger over lease_cards alone
     std::int64_t version = 1;
 
@@ -80,6 +81,7 @@ struct Card {
         visit.field("fp32_flops", row.fp32_flops);
         visit.field("measured_at", row.measured_at);
         visit.field("state", row.state);
+        visit.field("withheld_reason", row.withheld_reason);
         visit.derived("used", row.used);
         visit.field("version", row.version);
         CardSpeeds::describe(row.speeds, visit);

@@ -297,6 +297,7 @@ struct ReportedCard {
     std::optional<std::int64_t> fp32_flops;
     std::optional<Time> measured_at;
     bool offered = true;  ///< false: its owner has it, or the owner's policy keeps it back
+    std::optional<std::string> withheld_reason = {};  ///< of one that is not offered
     CardSpeeds speeds = {};
     CardDetails details = {};
     std::optional<CardVerdict> verdict = {};  ///< nothing: the agent is too old to say

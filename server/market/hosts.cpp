@@ -36,6 +36,7 @@ Card card_of(const Host& host, const ReportedCard& reported) {
     card.details = reported.details;
     card.verdict = reported.verdict.value_or(CardVerdict{});
     card.state = reported.offered ? CardState::present : CardState::withheld;
+    card.withheld_reason = reported.withheld_reason;
     return card;
 }
 
@@ -65,7 +66,8 @@ bool same_facts(const Card& a, const Card& b) {
            a.vram_bytes == b.vram_bytes &&
            a.memory_bandwidth_bytes_per_s == b.memory_bandwidth_bytes_per_s &&
            a.fp32_flops == b.fp32_flops && a.measured_at == b.measured_at && a.state == b.state &&
-           a.speeds == b.speeds && a.details == b.details && a.verdict == b.verdict;
+           a.withheld_reason == b.withheld_reason && a.speeds == b.speeds && a.details == b.details &&
+           a.verdict == b.verdict;
 }
 
 Status check_cards(const std::vector<ReportedCard>& cards) {
@@ -114,6 +116,7 @@ void write_cards(Transaction& tx, const Host& host, const std::vector<ReportedCa
         Card card = tx.state().at<Card>(id);
         if (card.state == CardState::missing) continue;
         card.state = CardState::missing;
+        card.withheld_reason.reset();
         tx.update(std::move(card), "card.missing");
     }
 }

@@ -497,10 +497,10 @@ class Agents(RoutesTest):
         merged = next(c for c in host.put_inventory([unmeasured]) if c["id"] == mine[0]["id"])
         self.assertEqual((merged["driver_version"], merged["capacity"], merged["version"] > mine[0]["version"]),
                          ("2", mine[0]["capacity"], True))
-        again = next(c for c in host.put_inventory([unmeasured]) if c["id"] == mine[0]["id"])
-        self.assertEqual(again, merged)
-        kept = next(c for c in host.put_inventory([{**cards[0], "offered": False}]) if c["id"] == mine[0]["id"])
-        self.assertEqual(kept["state"], "withheld")
+        self.assertEqual(next(c for c in host.put_inventory([unmeasured]) if c["id"] == mine[0]["id"]), merged)
+        withheld = {**cards[0], "offered": False, "withheld_reason": "its owner has it"}
+        kept = next(c for c in host.put_inventory([withheld]) if c["id"] == mine[0]["id"])
+        self.assertEqual((kept["state"], kept["withheld_reason"]), ("withheld", "its owner has it"))
         self.assertEqual(self.seller.items(f"/v1/hosts/{host.id}/cards"), host.cards)
         reply = host.call("PUT", "/v1/agent/inventory", {"boot_id": BOOT, **CLAIMS, "cards": [cards[0], cards[0]]})
         self.assert_problem(reply, 422, "invalid_field", "/cards/1/uuid")

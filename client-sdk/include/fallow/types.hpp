@@ -186,6 +186,7 @@ struct Card {
     std::optional<std::string> mig_parent;
     CardVerification verification;
     std::string state;  ///< present, missing, withheld
+    std::optional<std::string> withheld_reason;
     std::optional<Capacity> capacity;
     std::int64_t used_thousandths = 0;
     std::int64_t version = 0;

@@ -3,8 +3,10 @@
 
 #include <condition_variable>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "agent/clock.hpp"
 #include "agent/container_runtime.hpp"
@@ -35,6 +37,10 @@ class Host {
                             [this] {
                                 const std::lock_guard lock(mutex_);
                                 changed_.notify_all();
+                            },
+                        .before_guest =
+                            [this](const std::vector<LeaseCard>& cards) {
+                                if (before_guest) before_guest(cards);
                             }});
     }
 
@@ -84,6 +90,7 @@ class Host {
     const std::string state_folder = make_folder();
     GuardLink guard{{state_folder, PodmanService::instance().socket(), {}, 600'000}};
     std::unique_ptr<LeaseTask> task;
+    std::function<void(const std::vector<LeaseCard>&)> before_guest;  ///< of the engine's lane
 
   private:
     static std::unique_ptr<Runtime> connect_containers(const std::shared_ptr<NetworkGate>& gate) {

@@ -1,10 +1,27 @@
 // A lease on this host against a real container engine, with the server out of reach: what the agent does
 // on its own, and what it finds again after it was killed.
+#include <filesystem>
+#include <system_error>
+
 #include "agent/clock.hpp"
 #include "host_fixture.hpp"
 
 using namespace fallow::agent;
 using namespace fallow::agent::testing;
+
+namespace {
+
+/// How many processes of this host are in it.
+std::size_t processes_in(const std::filesystem::path& pid_namespace) {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        std::error_code gone;  // meanwhile, or it is no process
+        if (std::filesystem::read_symlink(entry.path() / "ns/pid", gone) == pid_namespace) ++count;
+    }
+    return count;
+}
+
+}  // namespace
 
 TEST_CASE("a lease runs, ends and leaves nothing behind") {
     Host host;
@@ -193,6 +210,51 @@ TEST_CASE("a container counts as new until it is started, and with the agent alo
     wait_for_end(id);
     CHECK(host.carry_out(ActionKind::record_exit).exit->exit_code == 5);
     CHECK(host.carry_out(ActionKind::remove).removed);
+}
+
+TEST_CASE("when a container has ended, no process of it is left that could have memory of a card") {
+    Host host;
+    host.adopt(a_lease("sleep 600 & setsid sleep 600 & echo up; wait"));
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    REQUIRE(host.carry_out(ActionKind::start).started);
+    const Watchdog watchdog;
+    std::string output;
+    host.engine().logs(
+        id, true,
+        [&](LogStream, std::string_view data) {
+            output += data;
+            return output.find("up") == std::string::npos;
+        },
+        watchdog.token());
+    const std::filesystem::path first = "/proc/" + std::to_string(host.engine().inspect(id)->pid);
+    const std::filesystem::path pid_namespace = std::filesystem::read_symlink(first / "ns/pid");
+    CHECK(processes_in(pid_namespace) == 3);
+    host.carry_out(ActionKind::kill, StopCause::paid_until);
+    wait_for_end(id);
+    CHECK(processes_in(pid_namespace) == 0);
+    CHECK(host.carry_out(ActionKind::record_exit).exit);
+    CHECK(host.carry_out(ActionKind::remove).removed);
+}
+
+TEST_CASE("whose memory a guest will have is known before it starts, and nothing starts where it is not") {
+    Host host;
+    DesiredLease lease = a_lease("sleep 60");
+    lease.cards = {{"card_1", "CPU-1", "opencl", "cpu", 0}};
+    host.adopt(lease);
+    const std::string id = host.carry_out(ActionKind::prepare).container_id;
+    host.before_guest = [](const std::vector<LeaseCard>&) { throw std::runtime_error("the disk is full"); };
+    CHECK_FALSE(host.carry_out(ActionKind::start).started);
+    CHECK_FALSE(host.engine().inspect(id)->ever_started);
+    std::vector<LeaseCard> noted;
+    bool was_early = false;
+    host.before_guest = [&](const std::vector<LeaseCard>& cards) {
+        noted = cards;
+        was_early = !host.engine().inspect(id)->ever_started;
+    };
+    CHECK(host.carry_out(ActionKind::start).started);
+    CHECK(noted == lease.cards);
+    CHECK(was_early);
+    host.carry_out(ActionKind::discard);
 }
 
 TEST_CASE("a new container that is gone when it is to be started is a failed start") {

@@ -48,6 +48,7 @@ TEST_CASE("questions and answers come back as they were sent") {
     card.is_held = card.until_released = card.is_free = true;
     card.is_offered = false;
     card.reason = "a reason";
+    card.unscrubbed = "the driver hangs";
     LeaseOnCard stopped = a_lease();
     stopped.ends_in_ms = 5;
     stopped.paid_ahead_ms.reset();
@@ -128,4 +129,18 @@ TEST_CASE("the status says what runs on a card, and for which lease") {
           "  process 7 (python3) of lease_1: 4.0 GiB\n"
           "  process 8 (Xorg): memory not known, draws only\n"
           "  process 9 (has ended): 1.0 GiB\n");
+}
+
+TEST_CASE("an owner is told of what a guest left in the card's memory") {
+    CardStatus card = a_card(0, "GPU-1");
+    card.is_held = card.until_released = true;
+    card.is_offered = false;
+    card.unscrubbed = "";
+    CHECK_THAT(describe({card}), Catch::EndsWith("yours until you release it; not free yet\n"));
+    card.is_free = true;
+    CHECK_THAT(describe({card}),
+               Catch::EndsWith("yours until you release it; what a guest left in its memory is not "
+                               "overwritten\n"));
+    card.unscrubbed = "the driver hangs";
+    CHECK_THAT(describe({card}), Catch::EndsWith("is not overwritten: the driver hangs\n"));
 }

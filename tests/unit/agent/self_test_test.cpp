@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/card_keeper.hpp"
+#include "agent/scrub_plan.hpp"
 #include "agent/self_test.hpp"
 #include "agent/state.hpp"
 #include "fake_cards.hpp"
@@ -163,4 +164,18 @@ TEST_CASE("a host without cards, and one whose driver hangs, are told so") {
     options.probe.find_limits = {.silence_ms = 2000, .total_ms = 60'000};
     const SelfTest hung = run_self_test(options);
     CHECK(row_of(hung.rows, "driver").measured == "NVML did not answer for 2000 ms");
+}
+
+TEST_CASE("a card that could not be overwritten after its last guest is wrong, and says why") {
+    UsedCard used;
+    used.uuid = a_card().uuid;
+    CHECK_FALSE(scrub_row(a_card(), {}));
+    CHECK_FALSE(scrub_row(a_card(), {{used.uuid, used}}));  // a guest has it, or it is about to be
+    used.failures = scrub_tries_max;
+    used.problem = "the driver hangs";
+    const auto row = scrub_row(a_card(), {{used.uuid, used}});
+    REQUIRE(row);
+    CHECK(row->verdict == CheckVerdict::wrong);
+    CHECK_THAT(row->measured, Catch::EndsWith("is not overwritten: the driver hangs"));
+    CHECK_FALSE(row->remedy.empty());
 }

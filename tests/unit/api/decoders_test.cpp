@@ -251,6 +251,12 @@ TEST_CASE("what an agent tells of host and card is bounded, and none of it is ne
     CHECK(silent->details == market::HostDetails{});
     CHECK(silent->cards[0].details == market::CardDetails{});
     CHECK_FALSE(silent->cards[0].verdict);
+    CHECK(silent->cards[0].offered);
+    const auto kept =
+        decode_inventory(body("", R"(,"offered":false,"withheld_reason":"its owner has it")"));
+    REQUIRE(kept.ok());
+    CHECK_FALSE(kept->cards[0].offered);
+    CHECK(kept->cards[0].withheld_reason == "its owner has it");
     const auto told = decode_inventory(
         body(R"(,"cpu_model":"m","cpu_clock_mhz":3500,"rack":"r","disk_speed":{"write_bytes_per_s":1,)"
              R"("read_bytes_per_s":2,"measured_at":"1970-01-01T00:00:01Z"},"guest_network":"none",)"
@@ -280,6 +286,7 @@ TEST_CASE("what an agent tells of host and card is bounded, and none of it is ne
          {body(R"(,"network_speed":{"up_bytes_per_s":-1})", ""), ErrorCode::invalid_field,
           "/network_speed/up_bytes_per_s"},
          {body("", R"(,"ecc":1)"), ErrorCode::invalid_field, "/cards/0/ecc"},
+         {body("", R"(,"withheld_reason":"why")"), ErrorCode::invalid_field, "/cards/0/withheld_reason"},
          {body("", R"(,"nvlink_group":2147483648)"), ErrorCode::invalid_field, "/cards/0/nvlink_group"},
          {body("", R"(,"verification":{"state":"good"})"), ErrorCode::invalid_field,
           "/cards/0/verification/state"},
