@@ -6,9 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <condition_variable>
 #include <fstream>
-#include <mutex>
 #include <system_error>
 
 #include "agent/clock.hpp"
@@ -23,7 +21,7 @@ namespace fs = std::filesystem;
 
 /// How often a folder that changes meanwhile is tried, and how long each time is waited.
 constexpr int tries_max = 30;
-constexpr std::chrono::milliseconds try_again_after{100};
+constexpr std::int64_t try_again_after_ms = 100;
 /// The kernel's file times move in steps of up to 10 ms: within one a second change would not show.
 constexpr std::int64_t settled_ns = 30'000'000;
 
@@ -31,13 +29,6 @@ std::string sha256_of(const std::string& octets) {
     Sha256 hash;
     hash.update(octets);
     return hash.finish_hex();
-}
-
-void wait_a_little(std::stop_token stop) {
-    std::mutex mutex;
-    std::condition_variable_any nothing;
-    std::unique_lock lock(mutex);
-    nothing.wait_for(lock, stop, try_again_after, [] { return false; });
 }
 
 /// False while a change may be too young to be told from a later one.
@@ -130,7 +121,7 @@ std::optional<CheckpointSaver::Snapshot> CheckpointSaver::take(const CheckpointF
 std::optional<CheckpointSaver::Snapshot> CheckpointSaver::take_patiently(bool is_still,
                                                                          std::stop_token stop) {
     for (int tries = 0; tries < tries_max; ++tries) {
-        if (tries > 0) wait_a_little(stop);
+        if (tries > 0) pause_for(try_again_after_ms, stop);
         if (stop.stop_requested()) return std::nullopt;
         const std::optional<int> fd = storage_.open_output_folder(spec_.path);
         if (!fd) throw CheckpointError("the folder is not there, or is no folder of the job's own");

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 
 namespace fallow::agent {
 namespace {
@@ -68,6 +70,13 @@ std::string format_rfc3339(std::int64_t unix_ms) {
                        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
                        time.hours().count(), time.minutes().count(), time.seconds().count(),
                        time.subseconds().count());
+}
+
+void pause_for(std::int64_t ms, const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
 }
 
 }  // namespace fallow::agent

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -22,5 +23,8 @@ using guard::current_boot_id;
 /// write nanoseconds). Nothing unless the text is exactly that and in UTC.
 [[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 [[nodiscard]] std::string format_rfc3339(std::int64_t unix_ms);
+
+/// Waits so long, or until the stop.
+void pause_for(std::int64_t ms, const std::stop_token& stop);
 
 }  // namespace fallow::agent

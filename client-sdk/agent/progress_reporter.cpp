@@ -2,15 +2,16 @@
 
 #include <spdlog/spdlog.h>
 
-#include <chrono>
+#include <cstdint>
 #include <utility>
 
+#include "agent/clock.hpp"
 #include "agent/server_link.hpp"
 
 namespace fallow::agent {
 namespace {
 
-constexpr std::chrono::milliseconds tell_every{2000};
+constexpr std::int64_t tell_every_ms = 2000;
 
 }  // namespace
 
@@ -21,9 +22,7 @@ ProgressReporter::ProgressReporter(std::shared_ptr<ProgressBook> book, Send send
 
 void ProgressReporter::run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-        std::unique_lock lock(mutex_);
-        never_.wait_for(lock, stop, tell_every, [] { return false; });
-        lock.unlock();
+        pause_for(tell_every_ms, stop);
         if (!stop.stop_requested()) tell_all(stop);
     }
 }

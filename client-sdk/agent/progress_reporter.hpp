@@ -2,10 +2,8 @@
 // no lease waits for it. At most every two seconds, and nothing while nothing changes.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -27,8 +25,6 @@ class ProgressReporter {
 
     std::shared_ptr<ProgressBook> book_;
     Send send_;
-    std::mutex mutex_;
-    std::condition_variable_any never_;
     std::jthread thread_;  // last: it uses all of the above
 };
 

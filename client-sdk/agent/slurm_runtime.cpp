@@ -7,9 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -40,13 +37,6 @@ constexpr WatchLimits sweep_limits = {.silence_ms = 60'000, .total_ms = 60'000};
 
 std::string unprepared_id(const std::string& job) {
     return "slurm-" + job;
-}
-
-void pause(std::int64_t ms, std::stop_token stop) {
-    std::mutex mutex;
-    std::condition_variable_any changed;
-    std::unique_lock lock(mutex);
-    changed.wait_for(lock, stop, std::chrono::milliseconds(ms), [] { return false; });
 }
 
 bool has_ended(const std::optional<SlurmStatus>& status) {
@@ -159,7 +149,7 @@ void SlurmRuntime::end_job(const std::string& job) {
     cluster_.cancel(job);
     while (is_active(cluster_.jobs(look_every_ms), job)) {
         if (boot_clock_ms() > until) throw RuntimeUnreachable("job " + job + " does not end");
-        pause(look_every_ms, {});
+        pause_for(look_every_ms, {});
     }
 }
 
@@ -185,7 +175,7 @@ std::string SlurmRuntime::await_prepared(const SlurmMeeting& meeting, const std:
         }
         if (status && !status->container_id.empty()) return status->container_id;
         if (!is_active(jobs, job)) throw RuntimeError("Slurm ended job " + job + " before it was prepared");
-        pause(look_every_ms, stop);
+        pause_for(look_every_ms, stop);
     }
     end_job(job);
     return {};
@@ -230,7 +220,7 @@ std::optional<ContainerInspection> SlurmRuntime::start(const std::string& id) {
         if (has_ended(status)) throw RuntimeError(status->detail);
         if (!is_active(cluster_.jobs(jobs_age_ms), found->job))
             throw RuntimeError("Slurm ended job " + found->job + " before it was started");
-        pause(look_every_ms, {});
+        pause_for(look_every_ms, {});
     }
     throw RuntimeUnreachable("job " + found->job + " does not start its guest");
 }
@@ -251,7 +241,7 @@ std::optional<std::int64_t> SlurmRuntime::run_in(const std::string& id,
             return looked->exit_code;
         }
         if (has_ended(read_status(found->meeting))) throw RuntimeError("the guest has ended");
-        pause(look_every_ms, stop);
+        pause_for(look_every_ms, stop);
     }
     if (stop.stop_requested()) return std::nullopt;
     throw RuntimeUnreachable("job " + found->job + " does not say how a command in its guest ended");
@@ -345,7 +335,7 @@ void SlurmRuntime::logs(const std::string& id, bool follow, const LogDemuxer::On
         for (ssize_t n = 0; file.get() >= 0 && (n = ::read(file.get(), piece.data(), piece.size())) > 0;)
             if (!demuxer.feed({piece.data(), static_cast<std::size_t>(n)})) return;
         if (is_over) return;
-        pause(2 * look_every_ms, stop);
+        pause_for(2 * look_every_ms, stop);
     }
 }
 

@@ -2,14 +2,12 @@
 
 #include <spdlog/spdlog.h>
 
-#include <chrono>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
-#include <mutex>
 #include <stdexcept>
 #include <vector>
 
+#include "agent/clock.hpp"
 #include "agent/crypto.hpp"
 
 namespace fallow::agent {
@@ -19,19 +17,11 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t first_pause_ms = 250;
 constexpr std::int64_t longest_pause_ms = 8000;
+constexpr std::int64_t retry_after_ms_max = 60'000;
 constexpr int tries_in_a_row_max = 30;
 
 std::int64_t parts_of(std::int64_t bytes) {
     return (bytes + part_bytes - 1) / part_bytes;
-}
-
-/// Between two tries; false when `stop` came.
-bool wait_for_next_try(std::int64_t pause_ms, const std::stop_token& stop) {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    never.wait_for(lock, stop, std::chrono::milliseconds(pause_ms), [] { return false; });
-    return !stop.stop_requested();
 }
 
 void download(ServerLink& server, const std::string& lease_id, const InputArtifact& input,
@@ -82,9 +72,9 @@ std::string go_on_when_broken(const std::function<std::string()>& fetch, std::st
             spdlog::debug("a download was broken off, and goes on: {}", error.what());
         } catch (const ServerError& error) {
             if (tries == tries_in_a_row_max || error.is_final()) throw;
-            pause_ms = std::max(pause_ms, error.retry_after_ms());
+            pause_ms = std::clamp(error.retry_after_ms(), pause_ms, retry_after_ms_max);
         }
-        if (!wait_for_next_try(pause_ms, stop)) continue;
+        pause_for(pause_ms, stop);
         pause_ms = std::min(2 * pause_ms, longest_pause_ms);
     }
 }

@@ -16,7 +16,12 @@ namespace {
 
 void upload_inputs(Client& client, const std::vector<LocalInput>& inputs, JobSpec& spec) {
     for (const LocalInput& input : inputs) {
-        const Artifact artifact = upload_file(client, input.file, input.path);
+        ProgressLine line(input.file);
+        const Artifact artifact =
+            upload_file(client, input.file, input.path, [&](std::int64_t done, std::int64_t total) {
+                line.show(input.file, "uploading " + input.file + ": " + amount_text(done, total));
+            });
+        line.hide();
         Context::message(
             fmt::format("uploaded {} as {} ({} bytes)", input.file, artifact.id, artifact.bytes));
         spec.inputs.push_back({input.path, artifact.id});
@@ -95,7 +100,10 @@ std::vector<std::string> download_outputs(Context& context, const std::string& j
     for (const auto& [path, output] : newest) {
         const std::filesystem::path target = path_below(folder, path);
         std::filesystem::create_directories(target.parent_path());
-        download_file(client, output.artifact, target);
+        ProgressLine line(path);
+        download_file(client, output.artifact, target, [&](std::int64_t done, std::int64_t total) {
+            line.show(path, "downloading " + path + ": " + amount_text(done, total));
+        });
         files.push_back(target.string());
     }
     return files;

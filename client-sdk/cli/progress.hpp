@@ -1,8 +1,8 @@
-// What a job's host is moving for it, on stderr, while somebody waits for the job: a line that changes on a
-// terminal, else a line now and then.
+// What is moved for a job, on stderr, while somebody waits for it: a line that changes on a terminal, else
+// a line now and then.
 #pragma once
 
-#include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -12,34 +12,50 @@
 
 namespace fallow::cli {
 
+/// "3 MiB of 100 MiB (3 %)"
+[[nodiscard]] std::string amount_text(std::int64_t done_bytes, std::optional<std::int64_t> total_bytes);
 /// "fetching inputs: 3 MiB of 100 MiB (3 %)"
 [[nodiscard]] std::string progress_text(const JobProgress& progress);
 
-/// Asks every two seconds, on a thread and a connection of its own, so that the log is followed meanwhile.
-class ProgressWatch {
+/// Any thread.
+class ProgressLine {
   public:
-    ProgressWatch(Context& context, std::string job_id);
-    ~ProgressWatch();
-    ProgressWatch(const ProgressWatch&) = delete;
-    ProgressWatch& operator=(const ProgressWatch&) = delete;
+    /// Where stderr is no terminal, nothing is said of that subject in the first 15 s.
+    explicit ProgressLine(std::string subject = {});
+    ~ProgressLine();
+    ProgressLine(const ProgressLine&) = delete;
+    ProgressLine& operator=(const ProgressLine&) = delete;
 
-    /// Takes the line from the terminal, so that something else can be written there.
+    /// Where stderr is no terminal, it is written for a new subject and then every 15 s.
+    void show(const std::string& subject, const std::string& text);
+    /// Takes it from the terminal, so that something else can be written there.
     void hide();
 
   private:
-    void run(const std::stop_token& stop);
-    [[nodiscard]] bool pause(const std::stop_token& stop);
-    void show(const std::optional<JobProgress>& progress);
     void erase();
+
+    const bool is_terminal_;
+    std::mutex mutex_;
+    bool is_shown_ = false;
+    std::string subject_;
+    std::int64_t written_ms_;
+};
+
+/// Shows what a job's host says. Asks every two seconds, on a thread and a connection of its own, so that
+/// the log is followed meanwhile.
+class ProgressWatch {
+  public:
+    ProgressWatch(Context& context, std::string job_id);
+
+    void hide() { line_.hide(); }
+
+  private:
+    void run(const std::stop_token& stop);
+    void look();
 
     Client client_;
     std::string job_id_;
-    const bool is_terminal_;
-    std::mutex mutex_;
-    std::condition_variable_any never_;
-    bool is_shown_ = false;
-    std::string step_;  ///< that the last line was about; the next two are of a stderr that is no terminal
-    std::int64_t written_ms_ = 0;
+    ProgressLine line_;
     std::jthread thread_;  // last: it uses all of the above
 };
 

@@ -29,6 +29,10 @@ std::string read_part(std::ifstream& stream, const std::filesystem::path& file) 
     return part;
 }
 
+std::int64_t part_size(const Artifact& artifact, std::int64_t part) {
+    return std::min(artifact_part_bytes, artifact.bytes - part * artifact_part_bytes);
+}
+
 std::vector<std::int64_t> all_parts(std::int64_t bytes) {
     std::vector<std::int64_t> parts(static_cast<std::size_t>(artifact_parts(bytes)));
     std::iota(parts.begin(), parts.end(), std::int64_t{0});
@@ -51,19 +55,25 @@ std::optional<Artifact> find_broken_off(Client& client, const NewArtifact& wante
 }
 
 void send_parts(Client& client, const Artifact& artifact, const std::filesystem::path& file,
-                const std::vector<std::int64_t>& parts) {
+                const std::vector<std::int64_t>& parts, const OnTransferred& on_transferred) {
     std::ifstream stream(file, std::ios::binary);
     if (!stream) fail(file);
+    std::int64_t left = 0;
+    for (const std::int64_t part : parts)
+        left += part_size(artifact, part);
     for (const std::int64_t part : parts) {
         stream.clear();
         stream.seekg(part * artifact_part_bytes);
         client.put_artifact_part(artifact.id, part, read_part(stream, file));
+        left -= part_size(artifact, part);
+        if (on_transferred) on_transferred(artifact.bytes - left, artifact.bytes);
     }
 }
 
 /// Nothing when what was there is of a file that has changed since it was stated.
-std::optional<Artifact> go_on(Client& client, const Artifact& begun, const std::filesystem::path& file) {
-    send_parts(client, begun, file, client.missing_parts(begun.id).missing);
+std::optional<Artifact> go_on(Client& client, const Artifact& begun, const std::filesystem::path& file,
+                              const OnTransferred& on_transferred) {
+    send_parts(client, begun, file, client.missing_parts(begun.id).missing, on_transferred);
     try {
         return client.complete_artifact(begun.id);
     } catch (const ApiError& error) {
@@ -83,52 +93,55 @@ std::int64_t take_up(PartialFile& file, const Artifact& artifact, Sha256& sha256
 }
 
 /// Brings what the file lacks. Whether it has the artifact's digest then.
-bool fetch_rest(Client& client, const Artifact& artifact, PartialFile& file) {
+bool fetch_rest(Client& client, const Artifact& artifact, PartialFile& file,
+                const OnTransferred& on_transferred) {
     Sha256 sha256;
     for (std::int64_t part = take_up(file, artifact, sha256); part < artifact_parts(artifact.bytes);
          ++part) {
         const std::string octets = client.artifact_part(artifact.id, part);
-        const std::int64_t expected =
-            std::min(artifact_part_bytes, artifact.bytes - part * artifact_part_bytes);
-        if (static_cast<std::int64_t>(octets.size()) != expected)
+        if (static_cast<std::int64_t>(octets.size()) != part_size(artifact, part))
             throw ProtocolError("part " + std::to_string(part) + " of " + artifact.id +
                                 " has the wrong size");
         sha256.update(octets);
         file.write(octets);
+        if (on_transferred) on_transferred(file.bytes(), artifact.bytes);
     }
     return sha256.hex() == artifact.sha256;
 }
 
 /// Once more from the beginning if what an earlier try has left was not as it had come.
-void fetch(Client& client, const Artifact& artifact, PartialFile& file) {
+void fetch(Client& client, const Artifact& artifact, PartialFile& file,
+           const OnTransferred& on_transferred) {
     const bool is_taken_up = file.bytes() > 0;
-    if (fetch_rest(client, artifact, file)) return;
+    if (fetch_rest(client, artifact, file, on_transferred)) return;
     file.cut(0);
-    if (!is_taken_up || !fetch_rest(client, artifact, file))
+    if (!is_taken_up || !fetch_rest(client, artifact, file, on_transferred))
         throw ProtocolError("what came for " + artifact.id + " does not have its SHA-256");
 }
 
 }  // namespace
 
-Artifact upload_file(Client& client, const std::filesystem::path& file, const std::string& name) {
+Artifact upload_file(Client& client, const std::filesystem::path& file, const std::string& name,
+                     const OnTransferred& on_transferred) {
     if (std::filesystem::is_directory(file))
         throw std::system_error(EISDIR, std::generic_category(), file.string());
     const FileDigest digest = digest_file(file);
     const NewArtifact wanted{name, digest.bytes, digest.sha256};
     auto artifact = find_broken_off(client, wanted);
     if (artifact) {
-        if (auto complete = go_on(client, *artifact, file)) return *std::move(complete);
+        if (auto complete = go_on(client, *artifact, file, on_transferred)) return *std::move(complete);
     } else {
         artifact = client.create_artifact(wanted);
     }
-    send_parts(client, *artifact, file, all_parts(digest.bytes));
+    send_parts(client, *artifact, file, all_parts(digest.bytes), on_transferred);
     return client.complete_artifact(artifact->id);
 }
 
-void download_file(Client& client, const Artifact& artifact, const std::filesystem::path& target) {
+void download_file(Client& client, const Artifact& artifact, const std::filesystem::path& target,
+                   const OnTransferred& on_transferred) {
     PartialFile file(target, artifact.sha256);
     try {
-        fetch(client, artifact, file);
+        fetch(client, artifact, file, on_transferred);
     } catch (const TransportError&) {
         file.leave();
         throw;

@@ -116,10 +116,9 @@ class Transfers(unittest.TestCase):
         log = self.world.folder / "follower.log"
         follower = self.world.spawn("follower", [self.world.bin / "fallow", "job", "logs", "-f", job],
                                     self.environment())
-        self.world.until(lambda: self.job(job)["progress"], "the job's progress")
-        progress = self.job(job)["progress"]
-        self.assertEqual((progress["step"], progress["done_bytes"], progress["total_bytes"]),
-                         ("fetching_inputs", 2 * MIB, 4 * MIB))
+        shown = {"step": "fetching_inputs", "done_bytes": 2 * MIB, "total_bytes": 4 * MIB}
+        self.world.until(lambda: {**(self.job(job)["progress"] or {}), "at": 0} == {**shown, "at": 0},
+                         "the job's progress")
         line = "fetching inputs: 2 MiB of 4 MiB (50 %)"
         self.assertIn(line, self.fallow("job", "show", job))
         self.world.until(lambda: line in log.read_text(), "the follower to tell it")

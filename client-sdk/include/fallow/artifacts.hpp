@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -20,17 +21,21 @@ inline constexpr std::int64_t artifact_part_bytes = std::int64_t{1024} * 1024;
     return bytes / artifact_part_bytes + (bytes % artifact_part_bytes != 0 ? 1 : 0);
 }
 
+/// Called after each part with what is there by then, what was there before included.
+using OnTransferred = std::function<void(std::int64_t done_bytes, std::int64_t total_bytes)>;
+
 /// Reads the file twice: for its digest, and to send it. What an earlier upload of the same file has left,
 /// in whichever process, is not sent again. Throws std::system_error for the file, ApiError hash_mismatch
 /// when it changed in between.
 [[nodiscard]] Artifact upload_file(Client& client, const std::filesystem::path& file,
-                                   const std::string& name);
+                                   const std::string& name, const OnTransferred& on_transferred = {});
 
 /// Writes `target` whole or not at all: the parts go to a file beside it, which takes its name once the
 /// digest is right. When the server is out of reach in the middle that file stays, named by the digest, and
 /// the next call goes on from its last whole part; an artifact of another content begins anew. Throws
 /// std::system_error for the file, ProtocolError when what came is not the artifact.
-void download_file(Client& client, const Artifact& artifact, const std::filesystem::path& target);
+void download_file(Client& client, const Artifact& artifact, const std::filesystem::path& target,
+                   const OnTransferred& on_transferred = {});
 
 /// Writes a checkpoint's files, folders and links below `folder`, each file whole or not at all and its
 /// chunks checked against their names. Links come last, so that nothing is written through one that came

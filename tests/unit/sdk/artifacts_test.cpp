@@ -76,7 +76,13 @@ TEST_CASE("of an upload that was broken off only what is missing is sent") {
     const std::string begun = to_json(begun_upload());
     Bench bench({json(200, R"({"items":[)" + begun + R"(],"next_cursor":null})"),
                  json(200, R"({"missing":[1]})"), reply(204, ""), json(200, begun)});
-    CHECK(upload_file(bench.client, bench.folder.write("in", large), "in.bin").id == "artifact_1");
+    std::vector<std::int64_t> told;
+    const auto tell = [&](std::int64_t done, std::int64_t total) {
+        told.push_back(done);
+        CHECK(total == std::ssize(large));
+    };
+    CHECK(upload_file(bench.client, bench.folder.write("in", large), "in.bin", tell).id == "artifact_1");
+    CHECK(told == std::vector{std::ssize(large)});
     const auto sent = bench.server.requests();
     REQUIRE(sent.size() == 4);
     CHECK(sent[1].line() == "GET /v1/artifacts/artifact_1/missing-parts HTTP/1.1");
@@ -129,7 +135,10 @@ TEST_CASE("what cannot be read is not uploaded") {
 
 TEST_CASE("a file comes down whole") {
     Bench bench({reply(200, large.substr(0, artifact_part_bytes)), reply(200, "xxxxx")});
-    download_file(bench.client, artifact_of(large), bench.folder.path() / "out");
+    std::vector<std::int64_t> told;
+    download_file(bench.client, artifact_of(large), bench.folder.path() / "out",
+                  [&](std::int64_t done, std::int64_t) { told.push_back(done); });
+    CHECK(told == std::vector<std::int64_t>{artifact_part_bytes, std::ssize(large)});
     CHECK(read_file(bench.folder.path() / "out") == large);
     CHECK(bench.folder.entries() == 1);
 }
