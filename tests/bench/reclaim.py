@@ -125,8 +125,7 @@ class Rig:
         record = json.loads((self.world.folder / f"agent-{host}/leases/{lease}/record.json").read_text())
         next(p for p in self.world.processes if p.name == f"agent-{host}" and p.alive()).kill()
         os.kill(int((self.world.folder / f"agent-{host}/guard.lock").read_text()), signal.SIGKILL)
-        World.script("podman_service.sh", "podman", self.world.engine, "kill", "--signal", "KILL",
-                     record["container_id"])
+        self.world.engine_command("kill", "--signal", "KILL", record["container_id"])
 
     def finish(self, placed):
         """What the job has left as its result."""

@@ -120,7 +120,7 @@ class Rig:
         return listing
 
     def podman(self, *words):
-        return World.script("podman_service.sh", "podman", self.world.engine, *words)
+        return self.world.engine_command(*words)
 
     def state(self, host):
         return self.world.folder / f"agent-{host}"

@@ -41,10 +41,8 @@ class AgentUpgrade(unittest.TestCase):
             fresh.rename(self.programs / program)
 
     def container(self):
-        found, = json.loads(self.world.script("podman_service.sh", "podman", self.world.engine, "ps", "--format",
-                                              "json"))
-        state, = json.loads(self.world.script("podman_service.sh", "podman", self.world.engine, "inspect",
-                                              found["Id"]))
+        found, = json.loads(self.world.engine_command("ps", "--format", "json"))
+        state, = json.loads(self.world.engine_command("inspect", found["Id"]))
         return found["Id"], state["State"]["Pid"], state["State"]["StartedAt"]
 
     def usage(self, lease):

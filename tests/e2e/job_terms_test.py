@@ -102,10 +102,8 @@ class JobTerms(unittest.TestCase):
         host = self.rig.host_of(lease)
         self.assertEqual(self.places_with("sesame-3f9c"),
                          [str(self.world.folder / f"agent-{host}/leases/{lease}/secrets/token")])
-        containers = World.script("podman_service.sh", "podman", self.world.engine, "ps", "-q").split()
-        for container in containers:
-            self.assertNotIn("sesame-3f9c", World.script("podman_service.sh", "podman", self.world.engine, "inspect",
-                                                    container))
+        for container in self.world.engine_command("ps", "-q").split():
+            self.assertNotIn("sesame-3f9c", self.world.engine_command("inspect", container))
         self.world.post(f"/v1/jobs/{job}/cancel", {}, self.rig.renter["key"])
         self.rig.wait("lease.released", lease)
         self.assertEqual(self.places_with("sesame-3f9c"), [])

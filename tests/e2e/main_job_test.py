@@ -15,9 +15,11 @@ MIB = 1024 * 1024
 
 
 class MainJob(unittest.TestCase):
+    world_class = World
+
     @classmethod
     def setUpClass(cls):
-        cls.world = World(os.environ["FALLOW_BIN_DIR"])
+        cls.world = cls.world_class(os.environ["FALLOW_BIN_DIR"])
         cls.addClassCleanup(cls.world.stop)
         cls.world.start_engine()
         cls.world.make_image(IMAGE)

@@ -56,30 +56,36 @@ class Registry:
             return False
         return True
 
-    def podman(self, *words):
-        return World.script("podman_service.sh", "podman", self.world.engine, *words)
-
     def put(self, name):
         """An image that is in the registry and not in the engine: its reference by tag, and by digest."""
-        made, digest = f"localhost/{name}:made", self.folder / "digest"
+        made = f"localhost/{name}:made"
         self.world.make_image(made)
         reference = f"{self.address}/team/{name}"
-        self.podman("push", "--quiet", "--tls-verify=false", "--creds", f"{USER}:{PASSWORD}", "--digestfile", digest,
-                    made, f"docker://{reference}:1")
-        self.podman("rmi", "--force", made)
-        return f"{reference}:1", f"{reference}@{digest.read_text().strip()}"
+        digest = self.push(made, f"{reference}:1")
+        self.world.engine_command("rmi", "--force", made)
+        return f"{reference}:1", f"{reference}@{digest}"
+
+    def push(self, made, tag):
+        """The digest of what the registry has then."""
+        file = self.folder / "digest"
+        self.world.engine_command("push", "--quiet", "--tls-verify=false", "--creds", f"{USER}:{PASSWORD}",
+                                  "--digestfile", file, made, f"docker://{tag}")
+        return file.read_text().strip()
 
     def image_id(self, reference):
-        return json.loads(self.podman("image", "inspect", reference))[0]["Id"]
+        found, = json.loads(self.world.engine_command("image", "inspect", reference))
+        return found["Id"].removeprefix("sha256:")
 
 
 class PrivateImages(unittest.TestCase):
+    world_class, registry_class = World, Registry
+
     @classmethod
     def setUpClass(cls):
         warnings.simplefilter("ignore", DeprecationWarning)
-        cls.world = World(os.environ["FALLOW_BIN_DIR"])
+        cls.world = cls.world_class(os.environ["FALLOW_BIN_DIR"])
         cls.addClassCleanup(cls.world.stop)
-        cls.registry = Registry(cls.world)
+        cls.registry = cls.registry_class(cls.world)
         cls.rig = reclaim.Rig(cls.world, ("usage_interval_ms=1000",))
         cls.addClassCleanup(cls.rig.events.close)
         cls.addClassCleanup(cls.rig.seller_events.close)
@@ -144,8 +150,8 @@ class PrivateImages(unittest.TestCase):
             found = subprocess.run(["grep", "-rlaF", "--", text, str(self.world.folder)], capture_output=True,
                                    text=True, stdin=subprocess.DEVNULL)
             self.assertEqual(found.stdout, "")
-        for container in self.registry.podman("ps", "-q").split():
-            self.assertNotIn(PASSWORD, self.registry.podman("inspect", container))
+        for container in self.world.engine_command("ps", "-q").split():
+            self.assertNotIn(PASSWORD, self.world.engine_command("inspect", container))
         self.world.post(f"/v1/jobs/{job}/cancel", {}, self.rig.renter["key"])
         self.assertEqual(self.ended(job)[0]["state"], "cancelled")
         for image, secret in ((tag, "json"), (digest, "pull")):

@@ -127,7 +127,7 @@ class Slurm(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def containers(self):
-        return self.world.script("podman_service.sh", "podman", self.world.engine, "ps", "--all", "--quiet").split()
+        return self.world.engine_command("ps", "--all", "--quiet").split()
 
     def assert_nothing_is_left(self):
         self.assertEqual(self.containers(), [])

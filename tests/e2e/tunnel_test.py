@@ -27,9 +27,11 @@ JOB = ("nc -ll -p 7070 -e /bin/cat & echo ready; while [ ! -e /tmp/done ]; do ec
 
 
 class TunnelTest(unittest.TestCase):
+    world_class = Replicas
+
     @classmethod
     def setUpClass(cls):
-        cls.world = Replicas(os.environ["FALLOW_BIN_DIR"])
+        cls.world = cls.world_class(os.environ["FALLOW_BIN_DIR"])
         cls.addClassCleanup(cls.world.stop)
         cls.first, cls.second = cls.world.servers.first, cls.world.servers.second
         begin_behind_the_second(cls, IMAGE)
@@ -146,9 +148,9 @@ class TunnelTest(unittest.TestCase):
 
     def freezer(self):
         """The file that freezes the job's container, and what is written there to freeze and to thaw it."""
-        container, = self.world.script("podman_service.sh", "podman", self.world.engine, "ps", "--no-trunc", "-q",
-                                       "--filter", f"label=fallow.lease={self.lease}").split()
-        groups = [pathlib.Path(name) for name in glob.glob(f"/sys/fs/cgroup/**/libpod-{container}*", recursive=True)
+        container, = self.world.engine_command("ps", "--no-trunc", "-q", "--filter",
+                                               f"label=fallow.lease={self.lease}").split()
+        groups = [pathlib.Path(name) for name in glob.glob(f"/sys/fs/cgroup/**/*{container}*", recursive=True)
                   if "conmon" not in name]
         for name, words in (("freezer.state", ("FROZEN", "THAWED")), ("cgroup.freeze", ("1", "0"))):
             for group in groups:

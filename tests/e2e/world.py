@@ -113,6 +113,8 @@ class Events:
 
 
 class World:
+    engine_name = "podman"  # or "docker": what start_engine() starts
+
     def __init__(self, binaries, folder=None, keep=False):
         self.bin = pathlib.Path(binaries)
         self.keep = keep
@@ -135,11 +137,17 @@ class World:
         self.processes.append(process)
         return process
 
-    def start_engine(self, runtime="runc"):
-        folder = self.folder / "engine"
-        self.script("podman_service.sh", "start", folder, runtime)
-        self.engine = folder
-        self.engine_socket = folder / "podman.sock"
+    def start_engine(self, *runtime):
+        self.engine = self.folder / "engine"
+        self.engine_socket = self.engine / f"{self.engine_name}.sock"
+        self.engine_service("start", *runtime)
+
+    def engine_service(self, verb, *words):
+        return self.script(f"{self.engine_name}_service.sh", verb, self.engine, *words)
+
+    def engine_command(self, *words):
+        """The engine's own program, on the same store."""
+        return self.engine_service(self.engine_name, *words)
 
     def make_image(self, name):
         self.script("make_image.sh", name, self.engine)
@@ -299,7 +307,7 @@ class World:
                 failures.append(f"{process.name} ended with {code}:\n{process.tail()}")
         self.processes = []
         if self.engine is not None:
-            self.script("podman_service.sh", "stop", self.engine)
+            self.engine_service("stop")
         # They outlive their agents, and end with the last container.
         self.until(lambda: not self.guards(), "the guards to end")
         self.unmount_storage()

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes a tiny image of busybox without a registry and leaves it in Podman's store.
+# Makes a tiny image of busybox without a registry and leaves it in an engine's store.
 #
-#   make_image.sh IMAGE        in the host's own store
-#   make_image.sh IMAGE DIR    in the private store of podman_service.sh
+#   make_image.sh IMAGE        in the host's own Podman
+#   make_image.sh IMAGE DIR    in the private engine of podman_service.sh or docker_service.sh
 #
 # The image also sets LD_PRELOAD and NVIDIA_VISIBLE_DEVICES and declares a volume: what an unfriendly image would
 # do, and the agent must undo.
@@ -25,11 +25,13 @@ chmod 1777 "$work/root/tmp"
 tar -C "$work/root" --owner=0 --group=0 -cf "$work/image.tar" .
 
 import() {
-    "$@" import --quiet --change 'ENV LD_PRELOAD=/evil.so' --change 'ENV NVIDIA_VISIBLE_DEVICES=all' \
+    "$@" --change 'ENV LD_PRELOAD=/evil.so' --change 'ENV NVIDIA_VISIBLE_DEVICES=all' \
         --change 'VOLUME /data' --change 'CMD ["/bin/sh"]' "$work/image.tar" "$image"
 }
-if [ $# -ge 2 ]; then
-    import "$here/podman_service.sh" podman "$2"
+if [ $# -lt 2 ]; then
+    import podman import --quiet
+elif [ -S "$2/docker.sock" ]; then
+    import "$here/docker_service.sh" docker "$2" import
 else
-    import podman
+    import "$here/podman_service.sh" podman "$2" import --quiet
 fi

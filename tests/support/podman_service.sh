@@ -14,7 +14,9 @@ set -eu
 
 verb=$1
 dir=$(mkdir -p "$2" && cd "$2" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
 shift 2
+. "$here/private_engine.sh"
 [ ! -f "$dir/registries.conf" ] || export CONTAINERS_REGISTRIES_CONF="$dir/registries.conf"
 
 # File locks, because Podman's shared-memory locks are one table for all stores of a machine. runc, because crun
@@ -39,8 +41,7 @@ tmp_dir = "$dir/tmp"
 runc = ["/usr/sbin/runc", "/usr/bin/runc"]
 runsc = ["$dir/runsc"]
 EOF
-    # Overlay does not stack upon overlay.
-    if [ "$(stat -f -c %T "$dir")" = overlayfs ]; then driver=vfs; else driver=overlay; fi
+    if is_on_overlay; then driver=vfs; else driver=overlay; fi
     echo "$driver" >"$dir/driver"
 }
 
@@ -65,16 +66,7 @@ start() {
         --storage-driver "$(cat "$dir/driver")" system service --time 0 "unix://$dir/podman.sock" \
         >"$dir/service.log" 2>&1 </dev/null &
     echo $! >"$dir/podman.pid"
-    tries=0
-    until curl -sf --unix-socket "$dir/podman.sock" http://localhost/_ping >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        if [ $tries -gt 200 ] || ! kill -0 "$(cat "$dir/podman.pid")" 2>/dev/null; then
-            echo "podman_service.sh: the service does not come up:" >&2
-            cat "$dir/service.log" >&2
-            exit 1
-        fi
-        sleep 0.05
-    done
+    await_service "$dir/podman.sock" "$(cat "$dir/podman.pid")"
     echo "$dir/podman.sock"
 }
 
@@ -84,10 +76,7 @@ stop() {
         kill "$(cat "$dir/podman.pid")" 2>/dev/null || true
         rm -f "$dir/podman.pid" "$dir/podman.sock"
     fi
-    # What mounts are left below DIR would keep it from being removed.
-    awk -v dir="$dir/" 'index($5, dir) == 1 {print $5}' /proc/self/mountinfo | sort -r | while read -r mount; do
-        umount -l "$mount" 2>/dev/null || true
-    done
+    unmount_below
 }
 
 case $verb in
