@@ -33,7 +33,7 @@ double seconds_of(const Work& work) {
 
 /// The best of several runs: the others were disturbed.
 template <class Work>
-double best_seconds(const Work& work, const OnProgress& progress) {
+double best_seconds(const Work& work, const OnStep& progress) {
     work();
     double best = 1e30;
     for (int i = 0; i < repetitions; ++i) {
@@ -45,7 +45,7 @@ double best_seconds(const Work& work, const OnProgress& progress) {
 
 /// `amount`, doubled up to `most` until the work with so much of it lasts long enough.
 template <class Work>
-std::int64_t enough(std::int64_t amount, std::int64_t most, const Work& work, const OnProgress& progress) {
+std::int64_t enough(std::int64_t amount, std::int64_t most, const Work& work, const OnStep& progress) {
     work(amount);  // the first run of a kernel loads it
     while (amount < most && seconds_of([&] { work(amount); }) < seconds_enough) {
         amount = std::min(most, amount * 2);
@@ -64,7 +64,7 @@ std::int64_t bytes_of(const ComputeDevice& device, std::int64_t wanted, std::int
     return std::max(smallest_chunk_bytes, most / smallest_chunk_bytes * smallest_chunk_bytes);
 }
 
-void measure_transfers(ComputeDevice& device, std::int64_t bytes, const OnProgress& progress,
+void measure_transfers(ComputeDevice& device, std::int64_t bytes, const OnStep& progress,
                        Measurement& found) {
     const DeviceBuffer there = device.buffer(bytes);
     void* const here = device.pin(bytes);
@@ -77,8 +77,7 @@ void measure_transfers(ComputeDevice& device, std::int64_t bytes, const OnProgre
     found.from_device_bytes_per_s = rate(static_cast<double>(bytes), from);
 }
 
-std::int64_t measure_bandwidth(ComputeDevice& device, std::int64_t memory_bytes,
-                               const OnProgress& progress) {
+std::int64_t measure_bandwidth(ComputeDevice& device, std::int64_t memory_bytes, const OnStep& progress) {
     const std::int64_t most = bytes_of(device, copy_bytes_max, memory_bytes);
     const DeviceBuffer from = device.buffer(most);
     const DeviceBuffer to = device.buffer(most);
@@ -91,7 +90,7 @@ std::int64_t measure_bandwidth(ComputeDevice& device, std::int64_t memory_bytes,
 }
 
 std::int64_t measure_flops(ComputeDevice& device, const std::string& kernel, std::int64_t memory_bytes,
-                           const OnProgress& progress) {
+                           const OnStep& progress) {
     constexpr std::int64_t result_bytes = sizeof(float);
     const std::int64_t bytes = bytes_of(device, multiply_items_max * result_bytes, memory_bytes);
     const DeviceBuffer results = device.buffer(bytes);
@@ -107,11 +106,11 @@ std::int64_t measure_flops(ComputeDevice& device, const std::string& kernel, std
 }  // namespace
 
 MemoryProof prove_memory(ComputeDevice& device, std::int64_t bytes_max, std::int64_t buffer_bytes_max,
-                         std::uint64_t seed, const OnProgress& progress) {
+                         std::uint64_t seed, const OnStep& progress) {
     return FilledMemory(device, bytes_max, buffer_bytes_max, seed, progress).check(progress);
 }
 
-Measurement measure_device(const FoundDevice& found, const OnProgress& progress) {
+Measurement measure_device(const FoundDevice& found, const OnStep& progress) {
     Measurement measured;
     measured.driver = found.driver;
     measured.target_bytes = found.memory_bytes;

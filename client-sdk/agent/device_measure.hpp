@@ -14,10 +14,10 @@ namespace fallow::agent {
 /// written. Fewer bytes are written when no more can be had. Throws ComputeError.
 [[nodiscard]] MemoryProof prove_memory(ComputeDevice& device, std::int64_t bytes_max,
                                        std::int64_t buffer_bytes_max, std::uint64_t seed,
-                                       const OnProgress& progress);
+                                       const OnStep& progress);
 
 /// The proof with a fresh seed over all that is to be tried, then the rates, each the best of five. Throws
 /// ComputeError.
-[[nodiscard]] Measurement measure_device(const FoundDevice& found, const OnProgress& progress);
+[[nodiscard]] Measurement measure_device(const FoundDevice& found, const OnStep& progress);
 
 }  // namespace fallow::agent

@@ -16,7 +16,7 @@ std::int64_t whole_chunks(std::int64_t bytes) {
 }  // namespace
 
 FilledMemory::FilledMemory(ComputeDevice& device, std::int64_t bytes_max, std::int64_t buffer_bytes_max,
-                           std::uint64_t seed, const OnProgress& progress)
+                           std::uint64_t seed, const OnStep& progress)
     : device_(device), seed_(seed), wrong_(device.buffer(smallest_chunk_bytes)) {
     try {
         make_ready();
@@ -38,7 +38,7 @@ void FilledMemory::make_ready() {
     static_cast<void>(count_wrong({wrong_, items_step * word_bytes, 0}));
 }
 
-void FilledMemory::fill(std::int64_t bytes_max, std::int64_t buffer_bytes_max, const OnProgress& progress) {
+void FilledMemory::fill(std::int64_t bytes_max, std::int64_t buffer_bytes_max, const OnStep& progress) {
     std::int64_t total = 0;
     std::int64_t next = buffer_bytes_max;
     while (total < bytes_max && next >= smallest_chunk_bytes) {
@@ -81,7 +81,7 @@ std::int64_t FilledMemory::count_wrong(const Chunk& chunk) {
     return count;
 }
 
-MemoryProof FilledMemory::check(const OnProgress& progress) {
+MemoryProof FilledMemory::check(const OnStep& progress) {
     MemoryProof proof;
     for (const Chunk& chunk : chunks_) {
         const std::int64_t wrong_bytes = count_wrong(chunk) * word_bytes;
@@ -92,7 +92,7 @@ MemoryProof FilledMemory::check(const OnProgress& progress) {
     return proof;
 }
 
-void FilledMemory::wipe(const OnProgress& progress) {
+void FilledMemory::wipe(const OnStep& progress) {
     for (const Chunk& chunk : chunks_) {
         device_.run("wipe", {chunk.buffer}, chunk.bytes / word_bytes);
         progress();

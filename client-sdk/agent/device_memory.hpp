@@ -11,7 +11,7 @@
 namespace fallow::agent {
 
 /// Called after each step, so that somebody can tell slow from hung.
-using OnProgress = std::function<void()>;
+using OnStep = std::function<void()>;
 
 /// Holds the memory from its construction on.
 class FilledMemory {
@@ -19,15 +19,15 @@ class FilledMemory {
     /// Writes up to `bytes_max`, in buffers of up to `buffer_bytes_max`; less when no more can be had.
     /// Throws ComputeError, as the others do.
     FilledMemory(ComputeDevice& device, std::int64_t bytes_max, std::int64_t buffer_bytes_max,
-                 std::uint64_t seed, const OnProgress& progress);
+                 std::uint64_t seed, const OnStep& progress);
     ~FilledMemory();
     FilledMemory(const FilledMemory&) = delete;
     FilledMemory& operator=(const FilledMemory&) = delete;
 
     /// Reads every word. What this proves was all there at the same time.
-    [[nodiscard]] MemoryProof check(const OnProgress& progress);
+    [[nodiscard]] MemoryProof check(const OnStep& progress);
     /// Writes zeros over all of it, and over what it needed for itself.
-    void wipe(const OnProgress& progress);
+    void wipe(const OnStep& progress);
 
   private:
     struct Chunk {
@@ -36,7 +36,7 @@ class FilledMemory {
         std::uint64_t base;  ///< the word at which it starts, counted over all chunks
     };
     void make_ready();
-    void fill(std::int64_t bytes_max, std::int64_t buffer_bytes_max, const OnProgress& progress);
+    void fill(std::int64_t bytes_max, std::int64_t buffer_bytes_max, const OnStep& progress);
     [[nodiscard]] bool add(std::int64_t bytes, std::int64_t start);
     [[nodiscard]] std::int64_t count_wrong(const Chunk& chunk);
     void release();

@@ -7,7 +7,7 @@ constexpr std::int64_t scrubbed_percent_min = 97;
 
 }  // namespace
 
-ScrubResult scrub_memory(ComputeDevice& device, std::int64_t bytes_max, const OnProgress& progress) {
+ScrubResult scrub_memory(ComputeDevice& device, std::int64_t bytes_max, const OnStep& progress) {
     FilledMemory memory(device, bytes_max, device.buffer_bytes_max(), fresh_seed(), progress);
     const MemoryProof proof = memory.check(progress);
     memory.wipe(progress);

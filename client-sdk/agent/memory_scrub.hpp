@@ -11,7 +11,7 @@ namespace fallow::agent {
 /// every word back, and leaves zeros. Counted is what still held the pattern when all had been written:
 /// memory that is there once, and holds nothing else any more. Throws ComputeError.
 [[nodiscard]] ScrubResult scrub_memory(ComputeDevice& device, std::int64_t bytes_max,
-                                       const OnProgress& progress);
+                                       const OnStep& progress);
 
 /// Nothing failed, and of what the device says it has all was overwritten but a rest of at most 3 %, which
 /// the driver and the scrub's own context hold. Of a card on which somebody else has memory it is not said:

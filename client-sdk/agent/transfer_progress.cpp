@@ -31,8 +31,8 @@ void ProgressBook::end(const std::string& lease_id) {
     if (found == noted_.end()) return;
     Noted& noted = found->second;
     noted.is_over = true;
-    const bool was_heard_of = noted.told && noted.told->step == noted.progress.step;
-    if (!was_heard_of || noted.told == noted.progress) noted_.erase(found);
+    const bool may_be_known = noted.given_out == noted.progress.step;
+    if (!may_be_known || noted.told == noted.progress) noted_.erase(found);
 }
 
 void ProgressBook::forget(const std::string& lease_id) {
@@ -40,11 +40,14 @@ void ProgressBook::forget(const std::string& lease_id) {
     noted_.erase(lease_id);
 }
 
-std::vector<ProgressBook::Entry> ProgressBook::untold() const {
+std::vector<ProgressBook::Entry> ProgressBook::untold() {
     const std::lock_guard lock(mutex_);
     std::vector<Entry> entries;
-    for (const auto& [lease_id, noted] : noted_)
-        if (noted.told != noted.progress) entries.emplace_back(lease_id, noted.progress);
+    for (auto& [lease_id, noted] : noted_) {
+        if (noted.told == noted.progress) continue;
+        noted.given_out = noted.progress.step;
+        entries.emplace_back(lease_id, noted.progress);
+    }
     return entries;
 }
 

@@ -45,14 +45,14 @@ class TransferCount {
 class ProgressBook {
   public:
     void note(const std::string& lease_id, const TransferProgress& progress);
-    /// The lease's step is over. Of one that nobody has heard of nothing needs to be told any more.
+    /// The lease's step is over. Of one that nobody can have heard of nothing needs to be told any more.
     void end(const std::string& lease_id);
     /// The lease is.
     void forget(const std::string& lease_id);
 
     using Entry = std::pair<std::string, TransferProgress>;
     /// What the server has not heard, by lease.
-    [[nodiscard]] std::vector<Entry> untold() const;
+    [[nodiscard]] std::vector<Entry> untold();
     /// The server has heard it, or does not want to.
     void told(const Entry& entry);
 
@@ -60,9 +60,10 @@ class ProgressBook {
     struct Noted {
         TransferProgress progress;
         std::optional<TransferProgress> told;
+        std::optional<TransferStep> given_out;  ///< the step that untold() has named last
         bool is_over = false;
     };
-    mutable std::mutex mutex_;
+    std::mutex mutex_;
     std::map<std::string, Noted> noted_;
 };
 

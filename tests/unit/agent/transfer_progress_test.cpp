@@ -79,6 +79,18 @@ TEST_CASE("a step that was heard of is told to its end") {
     CHECK(book.untold().empty());
 }
 
+TEST_CASE("a step that ends while it is being told is told to its end") {
+    ProgressBook book;
+    book.note("lease_a", fetching(1));
+    const auto sent = book.untold();
+    book.note("lease_a", fetching(10));
+    book.end("lease_a");
+    book.told(sent[0]);
+    CHECK(book.untold() == std::vector<ProgressBook::Entry>{{"lease_a", fetching(10)}});
+    tell_all(book);
+    CHECK(book.untold().empty());
+}
+
 TEST_CASE("of a lease that is over nothing is told") {
     ProgressBook book;
     book.note("lease_a", fetching(1));

@@ -1,4 +1,4 @@
--- Transfers that are seen and go on: the progress of leases, and uploads of a content that can be found again.
+-- What is moved for jobs is seen, and goes on: the progress of leases, and uploads that are found again by their content.
 SET LOCAL ROLE fallow_owner;
 
 -- An upload that was broken off is looked for by its content.
