@@ -34,7 +34,7 @@ class Engine {
     /// `registry_auth` as registry_login.hpp makes it; empty: as the host is set up.
     void pull(const std::string& reference, std::stop_token stop, const std::string& registry_auth = {});
     /// Docker's alone: asks the registry for the image's manifest and takes nothing that is here for an
-    /// answer, as its pull of a digest may. Throws EngineError when the registry does not give it.
+    /// answer, as its pull of a digest does. Throws EngineError when the registry does not give it.
     void ask_registry(const std::string& reference, std::stop_token stop,
                       const std::string& registry_auth = {});
     /// Gives an image that is here a further name.
