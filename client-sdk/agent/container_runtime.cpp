@@ -132,10 +132,11 @@ bool ContainerRuntime::is_private(const ImageFacts& image) const {
     });
 }
 
-/// With Podman a pull asks the registry for the manifest whatever is here.
+/// A pull asks the registry for the manifest whatever is here, but for Docker's of a digest: its manifest
+/// may be here although no image has that name.
 void ContainerRuntime::pull(const std::string& reference, const std::string& registry_auth,
                             std::stop_token stop) {
-    if (flavour_ == EngineFlavour::docker && engine_.find_image(reference))
+    if (flavour_ == EngineFlavour::docker && names_a_digest(reference))
         engine_.ask_registry(reference, stop, registry_auth);
     engine_.pull(reference, stop, registry_auth, on_pull_);
 }

@@ -38,7 +38,7 @@ class Engine {
     void pull(const std::string& reference, std::stop_token stop, const std::string& registry_auth = {},
               const OnProgress& on_progress = {});
     /// Docker's alone: asks the registry for the image's manifest and takes nothing that is here for an
-    /// answer, as its pull of a digest may. Throws EngineError when the registry does not give it.
+    /// answer, as its pull of a digest does. Throws EngineError when the registry does not give it.
     void ask_registry(const std::string& reference, std::stop_token stop,
                       const std::string& registry_auth = {});
     /// Gives an image that is here a further name.

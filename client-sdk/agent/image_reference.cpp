@@ -56,6 +56,10 @@ std::string registry_of(std::string_view reference) {
     return repository.substr(0, repository.find('/'));
 }
 
+bool names_a_digest(std::string_view reference) {
+    return reference.find('@') != std::string_view::npos;
+}
+
 bool is_image_id(std::string_view reference, std::string_view id) {
     if (reference.starts_with(id_prefix)) return true;
     if (id.starts_with(id_prefix)) id.remove_prefix(id_prefix.size());

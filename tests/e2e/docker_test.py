@@ -119,6 +119,9 @@ class PrivateImagesWithDocker(registry_test.PrivateImages):
         self.assertNotEqual(self.run_job(tag, "pull"), "refused")
         self.assertIn(digest.partition("@")[2], self.world.engine_command("pull", digest))  # without a login
         self.assertEqual(self.run_job(digest, key=self.stranger["key"]), "refused")
+        # Nor is it taken where it has lost the names that its registry gave it.
+        self.world.engine_command("rmi", tag)
+        self.assertEqual(self.run_job(digest, key=self.stranger["key"]), "refused")
 
 
 if __name__ == "__main__":

@@ -95,6 +95,13 @@ TEST_CASE("the repository of a reference, as the engines read it") {
     CHECK(registry_of("team/model") == "docker.io");
 }
 
+TEST_CASE("a digest is told from a tag") {
+    for (const char* reference : {"r.example/a@sha256:0123", "r.example/a:1@sha256:0123"})
+        CHECK(names_a_digest(reference));
+    for (const char* reference : {"busybox", "r.example:5000/a", "r.example/a:1"})
+        CHECK_FALSE(names_a_digest(reference));
+}
+
 TEST_CASE("an id is told from a name") {
     const std::string id = "sha256:cafe0123456789";
     CHECK(is_image_id("cafe0123456789", id));
