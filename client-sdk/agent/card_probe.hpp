@@ -61,8 +61,11 @@ class CardSource {
     /// Measures and judges. Nothing when `stop` came first, or it cannot be measured now.
     [[nodiscard]] virtual std::optional<Verification> verify(const CardFacts& card,
                                                              std::stop_token stop) = 0;
-    /// Overwrites what memory of the card is free, and reads it back. Nothing when `stop` came first.
-    [[nodiscard]] virtual std::optional<ScrubResult> scrub(const CardFacts& card, std::stop_token stop) = 0;
+    /// Overwrites what memory of the card is free, and reads it back. Nothing when `stop` came first, or it
+    /// is not to be done from here: a cluster sees to its cards.
+    [[nodiscard]] virtual std::optional<ScrubResult> scrub(const CardFacts&, std::stop_token) {
+        return std::nullopt;
+    }
 };
 
 /// This host's, or those of the machine where `ProbeOptions::launch` starts the child.

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "agent/card_keeper.hpp"
-#include "agent/memory_scrub.hpp"
 #include "agent/runtime.hpp"
 
 namespace fallow::agent {
@@ -40,8 +39,6 @@ std::optional<CardFacts> device_for(const std::vector<CardFacts>& devices, std::
 SlurmCards::SlurmCards(SlurmCluster& cluster, ProbeOptions probe, std::filesystem::path kept)
     : cluster_(cluster), options_(std::move(probe)), kept_(std::move(kept)) {
     options_.program = cluster_.options().program;
-    options_.scrub_limits = {.silence_ms = 60'000,
-                             .total_ms = 60'000};  // srun starts it, once Slurm has room
 }
 
 std::vector<SlurmPlace> SlurmCards::refresh() {
@@ -169,35 +166,6 @@ std::optional<Verification> SlurmCards::verify(const CardFacts& card, std::stop_
         spdlog::warn("card {} is not measured now: {}", card.uuid, error.what());
         return std::nullopt;
     }
-}
-
-std::optional<ScrubResult> SlurmCards::scrub(const CardFacts& card, std::stop_token stop) {
-    ScrubResult failed;
-    try {
-        if (const auto node = free_node_of(card)) return scrub_node(*node, devices_.at(card.uuid), stop);
-        failed.problem = "its node is down or not known yet, or others have cards of it";
-    } catch (const RuntimeUnreachable& error) {
-        failed.problem = error.what();
-    }
-    return failed;
-}
-
-/// All of its devices, for which of them a guest has had is Slurm's to say; what `device` came to, or the
-/// first that failed.
-std::optional<ScrubResult> SlurmCards::scrub_node(const SlurmNode& node, const CardFacts& device,
-                                                  const std::stop_token& stop) {
-    CardProbe probe = probe_on(node);
-    std::optional<ScrubResult> own;
-    for (const CardFacts& other : known_.at(node.name).devices) {
-        if (other.device_class != device.device_class) continue;
-        auto result = probe.scrub(other, stop);
-        if (!result || !is_scrubbed(*result)) {
-            cluster_.cancel_measurements();
-            return result;
-        }
-        if (other.uuid == device.uuid) own = std::move(result);
-    }
-    return own;
 }
 
 std::optional<SlurmNode> SlurmCards::node_of(const std::string& uuid) const {

@@ -22,7 +22,6 @@ class SlurmCards final : public CardSource {
 
     [[nodiscard]] FoundCards find(std::stop_token stop) override;
     [[nodiscard]] std::optional<Verification> verify(const CardFacts& card, std::stop_token stop) override;
-    [[nodiscard]] std::optional<ScrubResult> scrub(const CardFacts& card, std::stop_token stop) override;
 
     // Any thread.
     /// Throws RuntimeUnreachable until the cluster has been asked once, RuntimeError for a card that it has
@@ -42,8 +41,6 @@ class SlurmCards final : public CardSource {
                                         const std::stop_token& stop);
     /// Where the card can be worked on by a job of ours; nothing while others have its node, or it is down.
     [[nodiscard]] std::optional<SlurmNode> free_node_of(const CardFacts& card);
-    [[nodiscard]] std::optional<ScrubResult> scrub_node(const SlurmNode& node, const CardFacts& device,
-                                                        const std::stop_token& stop);
     [[nodiscard]] CardProbe probe_on(const SlurmNode& node) const;
     [[nodiscard]] std::optional<SlurmNode> node_of(const std::string& uuid) const;
 
