@@ -63,8 +63,9 @@ class RunscTest(unittest.TestCase):
         port = self.fallow("port-forward", "--stdio", job, "7070")
         self.assertEqual(port.returncode, 1)
         self.assertIn(b"no port of the job can be reached", port.stderr)
-        gone_in = self.fallow("exec", job, "--", "/bin/sh", "-c", "touch /tmp/done; echo here; exit 3")
+        gone_in = self.fallow("exec", job, "--", "/bin/sh", "-c", "echo here; exit 3")
         self.assertEqual((gone_in.returncode, gone_in.stdout), (3, b"here\n"), gone_in.stderr)
+        self.fallow("exec", job, "--", "touch", "/tmp/done")  # the job may end before this does
 
         self.await_job(job, "succeeded")
         items = self.world.get(f"/v1/jobs/{job}/logs", self.renter["key"])["items"]
