@@ -40,10 +40,9 @@ class PullProgress(unittest.TestCase):
         with tarfile.open(archive, "w") as tar:
             tar.add(blob, "blob")
         made = "localhost/large:made"
-        self.registry.podman("import", "--quiet", archive, made)
-        self.registry.podman("push", "--quiet", "--tls-verify=false", "--creds", f"{USER}:{PASSWORD}", made,
-                             f"docker://{self.registry.address}/team/large:1")
-        self.registry.podman("rmi", "--force", made)
+        self.world.engine_command("import", "--quiet", archive, made)
+        self.registry.push(made, f"{self.registry.address}/team/large:1")
+        self.world.engine_command("rmi", "--force", made)
         return f"127.0.0.1:{self.line.port}/team/large:1"
 
     def test_a_pull_is_seen_while_it_goes_on(self):
