@@ -3,7 +3,6 @@ import subprocess
 
 from owner_fixture import NEVER_ENDS, NOTICE_TOLD, OwnersHost
 from routes_fixture import run_tests
-from world import World
 
 # The shortest time that a policy can name. The limit is high because this host is its own server, too.
 POLICY = """
@@ -31,8 +30,7 @@ class Harvest(OwnersHost):
         return self.world.get("/v1/orders/" + order, self.renter["key"])["lease_id"]
 
     def containers_of(self, lease):
-        return World.script("podman_service.sh", "podman", self.world.engine, "ps", "-a", "-q", "--filter",
-                            f"label=fallow.lease={lease}").split()
+        return self.world.engine_command("ps", "--all", "--quiet", "--filter", f"label=fallow.lease={lease}").split()
 
     def owners_at_work(self):
         owners = subprocess.Popen(self.owners_program())
