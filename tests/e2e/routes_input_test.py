@@ -270,18 +270,19 @@ class Input(ObjectsTest):
         for operation in self.contract.operations:
             if "cursor" in operation.query() and operation.method == "GET":
                 given = self.example(operation)
-                page = given.caller.get(given.path.split("?")[0] + "?limit=1")
+                path = given.path.split("?")[0]
+                page = given.caller.get(path + "?limit=1")
                 if page["next_cursor"] is not None:
-                    lists[operation.id] = (given, page["next_cursor"])
+                    lists[operation.id] = (given.caller, path, page["next_cursor"])
         self.assertGreaterEqual(len(lists), 6)
-        for mine, (given, own) in lists.items():
-            for theirs, (_, cursor) in lists.items():
+        for mine, (caller, path, own) in lists.items():
+            for theirs, (_, _, cursor) in lists.items():
                 if mine == theirs or {mine, theirs} == {"listEvents", "listAudit"}:
                     continue
                 with self.subTest(list=mine, cursor=theirs):
-                    reply = given.caller.call("GET", f"{given.path}?cursor={cursor}")
+                    reply = caller.call("GET", f"{path}?cursor={cursor}")
                     self.assert_problem(reply, 422, "invalid_cursor", "query:cursor")
-            self.assertIsNotNone(given.caller.get(f"{given.path}?cursor={own}")["items"])
+            self.assertIsNotNone(caller.get(f"{path}?cursor={own}")["items"])
 
 
 if __name__ == "__main__":
