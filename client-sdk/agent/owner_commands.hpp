@@ -9,11 +9,11 @@ namespace fallow::agent {
 
 struct TakeArguments {
     std::string state_folder;
-    std::string nvml_library = "libnvidia-ml.so.1";
     std::string card;
     bool at_once = false;
     bool waits = false;
     bool is_confirmed = false;
+    std::string nvml_library = "libnvidia-ml.so.1";
 };
 
 /// The exit status of the program: 0, or 1 when the owner said no. Each throws std::runtime_error with a
