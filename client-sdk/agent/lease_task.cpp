@@ -165,6 +165,36 @@ void LeaseTask::reclaim(std::int64_t until_boot_ms) {
                  std::max<std::int64_t>(0, until_boot_ms - boot_clock_ms()));
 }
 
+void LeaseTask::tell_server(ActionKind kind) {
+    const auto on = [&](std::function<void(std::stop_token)> work) {
+        server_lane_->post(std::string(name_of(kind)), std::move(work));
+    };
+    switch (kind) {
+        case ActionKind::report_accepted:
+            return on([this](std::stop_token) { report_accepted(); });
+        case ActionKind::report_gang:
+            return on([this](std::stop_token) { report_gang(); });
+        case ActionKind::report_running:
+            return on([this](std::stop_token) { report_running(); });
+        case ActionKind::report_exited:
+            return on([this](std::stop_token) { say("exited", &LeaseRecord::exit_reported); });
+        case ActionKind::report_failed:
+            return on([this](std::stop_token) { say("failed", &LeaseRecord::failure_reported); });
+        case ActionKind::report_gone:
+            return on([this](std::stop_token) { report_gone(); });
+        case ActionKind::report_reclaimed:
+            return on([this](std::stop_token) { report_reclaimed(); });
+        case ActionKind::state_usage:
+            return on([this](std::stop_token) { state_usage(false); });
+        case ActionKind::state_final_usage:
+            return on([this](std::stop_token) { state_usage(true); });
+        case ActionKind::upload_outputs:
+            return on([this](std::stop_token) { upload(); });
+        default:
+            return;  // no word to the server
+    }
+}
+
 void LeaseTask::carry_out(const Action& action) {
     const auto on = [&](const std::unique_ptr<Lane>& lane, std::function<void(std::stop_token)> work) {
         lane->post(std::string(name_of(action.kind)), std::move(work));
@@ -210,27 +240,16 @@ void LeaseTask::carry_out(const Action& action) {
         case ActionKind::discard:
             return on(engine_lane_, [this](std::stop_token) { discard(); });
         case ActionKind::report_accepted:
-            return on(server_lane_, [this](std::stop_token) { report_accepted(); });
         case ActionKind::report_gang:
-            return on(server_lane_, [this](std::stop_token) { report_gang(); });
         case ActionKind::report_running:
-            return on(server_lane_, [this](std::stop_token) { report_running(); });
         case ActionKind::report_exited:
-            return on(server_lane_,
-                      [this](std::stop_token) { say("exited", &LeaseRecord::exit_reported); });
         case ActionKind::report_failed:
-            return on(server_lane_,
-                      [this](std::stop_token) { say("failed", &LeaseRecord::failure_reported); });
         case ActionKind::report_gone:
-            return on(server_lane_, [this](std::stop_token) { report_gone(); });
         case ActionKind::report_reclaimed:
-            return on(server_lane_, [this](std::stop_token) { report_reclaimed(); });
         case ActionKind::state_usage:
-            return on(server_lane_, [this](std::stop_token) { state_usage(false); });
         case ActionKind::state_final_usage:
-            return on(server_lane_, [this](std::stop_token) { state_usage(true); });
         case ActionKind::upload_outputs:
-            return on(server_lane_, [this](std::stop_token) { upload(); });
+            return tell_server(action.kind);
         case ActionKind::save_checkpoint:
             return on(checkpoint_lane_, [this](std::stop_token stop) { save_checkpoint(false, stop); });
         case ActionKind::save_last_checkpoint:
@@ -380,17 +399,19 @@ bool LeaseTask::is_to_be_started(const std::string& id) {
     const auto inspection = runtime_->inspect(id);
     if (!inspection && record().restart) {
         fail("start_failed", "its container is gone");
-    } else if (!inspection) {
-        change([](LeaseRecord& r) { r.container_id.clear(); });
-    } else if (is_before_restart(*inspection)) {
-        return true;
-    } else if (inspection->ever_started) {
-        note_started(*inspection, false);
-    } else if (inspection->state == ContainerState::exited) {
-        fail("start_failed", "it ended before it was started");
-    } else {
-        return true;
+        return false;
     }
+    if (!inspection) {
+        change([](LeaseRecord& r) { r.container_id.clear(); });
+        return false;
+    }
+    if (is_before_restart(*inspection)) return true;
+    if (inspection->ever_started) {
+        note_started(*inspection, false);
+        return false;
+    }
+    if (inspection->state != ContainerState::exited) return true;
+    fail("start_failed", "it ended before it was started");
     return false;
 }
 

@@ -106,6 +106,7 @@ class LeaseTask {
     void give_up_restart(StopCause cause);
     void remove();
     void discard();
+    void tell_server(ActionKind kind);
     void fail(const char* reason, const std::string& detail);
 
     // The server's lane.

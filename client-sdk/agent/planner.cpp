@@ -1,6 +1,8 @@
 #include "agent/planner.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <map>
 #include <optional>
 
@@ -371,85 +373,49 @@ bool needs_only_this_host(const JobSpec& spec) {
 }
 
 std::string_view name_of(ActionKind kind) {
-    switch (kind) {
-        case ActionKind::adopt:
-            return "adopt";
-        case ActionKind::update:
-            return "update";
-        case ActionKind::forget:
-            return "forget";
-        case ActionKind::cancel_prepare:
-            return "cancel_prepare";
-        case ActionKind::reclaim:
-            return "reclaim";
-        case ActionKind::stop_own:
-            return "stop_own";
-        case ActionKind::abandon_scrub:
-            return "abandon_scrub";
-        case ActionKind::scrub:
-            return "scrub";
-        case ActionKind::prepare:
-            return "prepare";
-        case ActionKind::fail_start:
-            return "fail_start";
-        case ActionKind::refuse_cards:
-            return "refuse_cards";
-        case ActionKind::start:
-            return "start";
-        case ActionKind::terminate:
-            return "terminate";
-        case ActionKind::kill:
-            return "kill";
-        case ActionKind::resume:
-            return "resume";
-        case ActionKind::record_exit:
-            return "record_exit";
-        case ActionKind::tell_restart:
-            return "tell_restart";
-        case ActionKind::ready_restart:
-            return "ready_restart";
-        case ActionKind::give_up_restart:
-            return "give_up_restart";
-        case ActionKind::remove:
-            return "remove";
-        case ActionKind::remove_orphan:
-            return "remove_orphan";
-        case ActionKind::discard:
-            return "discard";
-        case ActionKind::report_accepted:
-            return "report_accepted";
-        case ActionKind::report_gang:
-            return "report_gang";
-        case ActionKind::report_running:
-            return "report_running";
-        case ActionKind::report_exited:
-            return "report_exited";
-        case ActionKind::report_failed:
-            return "report_failed";
-        case ActionKind::report_gone:
-            return "report_gone";
-        case ActionKind::report_reclaimed:
-            return "report_reclaimed";
-        case ActionKind::state_usage:
-            return "state_usage";
-        case ActionKind::state_final_usage:
-            return "state_final_usage";
-        case ActionKind::upload_outputs:
-            return "upload_outputs";
-        case ActionKind::save_checkpoint:
-            return "save_checkpoint";
-        case ActionKind::save_last_checkpoint:
-            return "save_last_checkpoint";
-        case ActionKind::save_outputs:
-            return "save_outputs";
-        case ActionKind::cancel_checkpoint:
-            return "cancel_checkpoint";
-        case ActionKind::check_health:
-            return "check_health";
-        case ActionKind::sample_use:
-            return "sample_use";
-    }
-    return "unknown";
+    // In the order of the enumeration.
+    constexpr std::array names = {
+        std::string_view("adopt"),
+        std::string_view("update"),
+        std::string_view("forget"),
+        std::string_view("cancel_prepare"),
+        std::string_view("reclaim"),
+        std::string_view("stop_own"),
+        std::string_view("abandon_scrub"),
+        std::string_view("scrub"),
+        std::string_view("prepare"),
+        std::string_view("fail_start"),
+        std::string_view("refuse_cards"),
+        std::string_view("start"),
+        std::string_view("terminate"),
+        std::string_view("kill"),
+        std::string_view("resume"),
+        std::string_view("record_exit"),
+        std::string_view("tell_restart"),
+        std::string_view("ready_restart"),
+        std::string_view("give_up_restart"),
+        std::string_view("remove"),
+        std::string_view("remove_orphan"),
+        std::string_view("discard"),
+        std::string_view("report_accepted"),
+        std::string_view("report_gang"),
+        std::string_view("report_running"),
+        std::string_view("report_exited"),
+        std::string_view("report_failed"),
+        std::string_view("report_gone"),
+        std::string_view("report_reclaimed"),
+        std::string_view("state_usage"),
+        std::string_view("state_final_usage"),
+        std::string_view("upload_outputs"),
+        std::string_view("save_checkpoint"),
+        std::string_view("save_last_checkpoint"),
+        std::string_view("save_outputs"),
+        std::string_view("cancel_checkpoint"),
+        std::string_view("check_health"),
+        std::string_view("sample_use"),
+    };
+    static_assert(names.size() == static_cast<std::size_t>(ActionKind::sample_use) + 1);
+    return names.at(static_cast<std::size_t>(kind));
 }
 
 std::vector<Action> reconcile(const Desired* desired, const Observed& observed, std::int64_t now_boot_ms,
