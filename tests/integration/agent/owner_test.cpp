@@ -82,6 +82,7 @@ class RunningAgent {
         thread_ = std::jthread([this](std::stop_token stop) { agent_.run(stop); });
         // It has taken the lease over once it answers the owner.
         wait_for_file(std::filesystem::path(state_folder) / "owner.sock");
+        wait_for_answer(state_folder);
     }
     RunningAgent(const RunningAgent&) = delete;
     RunningAgent& operator=(const RunningAgent&) = delete;
@@ -95,6 +96,19 @@ class RunningAgent {
             REQUIRE(::poll(&changed, 1, static_cast<int>(deadline - boot_clock_ms())) == 1);
             std::array<char, 4096> events{};
             [[maybe_unused]] const ssize_t taken = ::read(changes.get(), events.data(), events.size());
+        }
+    }
+
+    /// The socket has its name a moment before anybody listens at it.
+    static void wait_for_answer(const std::string& state_folder) {
+        for (const std::int64_t deadline = boot_clock_ms() + patience_ms;;) {
+            try {
+                static_cast<void>(ask_agent(state_folder, encode_question({})));
+                return;
+            } catch (const std::runtime_error&) {
+                if (boot_clock_ms() >= deadline) throw;
+                std::this_thread::yield();
+            }
         }
     }
 
