@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include "guard/clock.hpp"
 #include "guard/process.hpp"
@@ -18,6 +20,7 @@ constexpr std::int64_t first_peer_ms = 5000;
 constexpr std::int64_t engine_retry_ms = 1000;
 /// A freeze that has not taken hold by then never will: the container is killed.
 constexpr std::int64_t freeze_patience_ms = 1000;
+constexpr std::chrono::milliseconds freeze_look_pause{1};
 
 }  // namespace
 
@@ -181,6 +184,14 @@ void Guard::freeze_all() {
     }
     log_.info("told to end");
     if (book_changed_) save_book();
+    // The kernel needs a moment from the word to the deed.
+    const std::int64_t until = boot_clock_ms() + freeze_patience_ms;
+    const auto still_runs = [&](const std::string& container) {
+        const Watched& watched = *book_.find(container);
+        return watched.frozen_by == FrozenBy::cgroup && !runtime_.is_frozen(watched);
+    };
+    while (boot_clock_ms() < until && std::any_of(running.begin(), running.end(), still_runs))
+        std::this_thread::sleep_for(freeze_look_pause);
 }
 
 std::string Guard::answer_thaw(const std::string& container) {
