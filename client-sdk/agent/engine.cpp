@@ -21,6 +21,8 @@ constexpr std::int64_t pull_timeout_ms = 3600 * 1000;
 constexpr const char* registry_auth_header = "X-Registry-Auth";
 constexpr int remove_tries_max = 20;
 constexpr auto remove_retry_pause = std::chrono::milliseconds(100);
+constexpr int look_tries_max = 100;
+constexpr auto look_retry_pause = std::chrono::milliseconds(20);
 
 ContainerState state_named(const std::string& name) {
     constexpr std::array<std::pair<std::string_view, ContainerState>, 8> names = {{
@@ -114,9 +116,11 @@ void Engine::ask_podman(EngineFacts& facts) {
     const json host = info.value("host", json::object());
     facts.runtime = host.value("ociRuntime", json::object()).value("name", "");
     const json store = info.value("store", json::object());
-    const std::string folder = store.value("runRoot", "");
-    if (!folder.empty())
-        facts.containers_folder = folder + "/" + store.value("graphDriverName", "") + "-containers";
+    const std::string driver = store.value("graphDriverName", "");
+    if (const std::string folder = store.value("runRoot", ""); !folder.empty())
+        facts.containers_folder = folder + "/" + driver + "-containers";
+    if (const std::string folder = store.value("graphRoot", ""); !folder.empty())
+        facts.images_file = folder + "/" + driver + "-images/images.json";
 }
 
 std::vector<ContainerSeen> Engine::list(const std::string& host_id) {
@@ -220,9 +224,21 @@ void Engine::prepare(const std::string& id) {
     if (!response.ok() && response.status != 304) throw_engine_error(response);
 }
 
+/// Podman fails to read of a process that has ended and of which it has not been told yet; it is in a
+/// moment.
+sdk::HttpResponse Engine::look_at(const std::string& path) {
+    for (int attempt = 1;; ++attempt) {
+        sdk::HttpResponse response = line_.call("GET", path);
+        const bool has_just_ended =
+            response.status == 500 && engine_message(response).find("no such process") != std::string::npos;
+        if (!has_just_ended || attempt == look_tries_max) return response;
+        std::this_thread::sleep_for(look_retry_pause);
+    }
+}
+
 std::int64_t Engine::process_of(const std::string& id) {
     // In Podman's own words, which it does not have to put into Docker's first.
-    const sdk::HttpResponse found = line_.call("GET", "/v4.0.0/libpod/containers/" + id + "/json");
+    const sdk::HttpResponse found = look_at("/v4.0.0/libpod/containers/" + id + "/json");
     if (!found.ok()) throw_engine_error(found);
     const json state = parse_or_throw(found).value("State", json::object());
     const auto pid = state.value("Pid", std::int64_t{0});
@@ -231,7 +247,7 @@ std::int64_t Engine::process_of(const std::string& id) {
 }
 
 HostUser Engine::user_base(const std::string& id) {
-    const sdk::HttpResponse response = line_.call("GET", "/v4.0.0/libpod/containers/" + id + "/json");
+    const sdk::HttpResponse response = look_at("/v4.0.0/libpod/containers/" + id + "/json");
     if (!response.ok()) throw_engine_error(response);
     const json host = parse_or_throw(response).value("HostConfig", json::object());
     const json mappings = host.value("IDMappings", json());
@@ -262,7 +278,7 @@ void Engine::start(const std::string& id) {
 }
 
 std::optional<ContainerInspection> Engine::inspect(const std::string& id) {
-    const sdk::HttpResponse response = line_.call("GET", std::string(api) + "/containers/" + id + "/json");
+    const sdk::HttpResponse response = look_at(std::string(api) + "/containers/" + id + "/json");
     if (response.status == 404) return std::nullopt;
     if (!response.ok()) throw_engine_error(response);
     const json body = parse_or_throw(response);

@@ -21,6 +21,7 @@ struct EngineFacts {
     // Podman's alone
     std::string runtime;            ///< what its service runs every container under, "runc" or "crun"
     std::string containers_folder;  ///< where it keeps what it knows of those that run, a folder each
+    std::string images_file;        ///< what it knows of its images; replaced whole with each change
 };
 
 /// One thread at a time, like the HTTP client below it. Everything throws EngineError or
@@ -71,6 +72,7 @@ class Engine {
   private:
     void ask_podman(EngineFacts& facts);
     bool act(const std::string& id, const std::string& verb);
+    [[nodiscard]] sdk::HttpResponse look_at(const std::string& path);
 
     EngineLine line_;
 };
