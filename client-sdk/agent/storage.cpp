@@ -16,6 +16,7 @@
 #include <system_error>
 #include <vector>
 
+#include "agent/loop_mount.hpp"
 #include "agent/run_program.hpp"
 #include "agent/volume_key.hpp"
 
@@ -31,7 +32,6 @@ constexpr fs::perms notice_permissions =
 constexpr fs::perms notice_folder_permissions =
     notice_permissions | fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec;
 constexpr const char* mkfs = "/sbin/mkfs.ext4";
-constexpr const char* mount_program = "/bin/mount";
 
 /// The image is a little larger than what the guest may fill, for ext4's own tables.
 std::int64_t image_bytes(std::int64_t disk_bytes) {
@@ -46,11 +46,6 @@ void format(const fs::path& image, std::int64_t disk_bytes, bool is_encrypted) {
     if (!sized) throw std::system_error(error, std::generic_category(), "cannot make " + image.string());
     run_program({mkfs, "-q", "-F", "-m", "0", "-O", is_encrypted ? "^has_journal,encrypt" : "^has_journal",
                  "-E", "lazy_itable_init=1", image.string()});
-}
-
-void mount_loop(const fs::path& image, const fs::path& target, bool is_read_only) {
-    const char* const options = is_read_only ? "loop,ro,noload,nosuid,nodev" : "loop,nosuid,nodev";
-    run_program({mount_program, "-t", "ext4", "-o", options, image.string(), target.string()});
 }
 
 /// The root of a file system cannot be encrypted, so a folder in it takes its place. It covers what is
@@ -99,9 +94,7 @@ void mount_tmpfs(const fs::path& target, std::int64_t disk_bytes) {
 }  // namespace
 
 StorageKind storage_kind_here() {
-    const bool can_loop = ::access(mkfs, X_OK) == 0 && ::access(mount_program, X_OK) == 0 &&
-                          ::access("/dev/loop-control", R_OK | W_OK) == 0;
-    return can_loop ? StorageKind::loop : StorageKind::tmpfs;
+    return ::access(mkfs, X_OK) == 0 && can_mount_loops() ? StorageKind::loop : StorageKind::tmpfs;
 }
 
 std::string_view end_of_storage(StorageKind kind) {

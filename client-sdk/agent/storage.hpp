@@ -26,7 +26,7 @@ enum class StorageKind { loop, tmpfs };
 /// changes to another place, as btrfs does, keeps the old one for a while all the same.
 void overwrite_and_remove(const std::filesystem::path& path);
 
-/// `loop` where mkfs.ext4, mount and a loop device are there, else `tmpfs`.
+/// `loop` where mkfs.ext4 and loop devices are there, else `tmpfs`.
 [[nodiscard]] StorageKind storage_kind_here();
 
 /// A path a job may name: relative, no empty, "." or ".." part, no control character, at most 512 octets.
