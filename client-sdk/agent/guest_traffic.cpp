@@ -153,6 +153,23 @@ std::string forget_rules(const std::string& lease_id, const GateTraffic& now) {
                        table_name, lease, refused_suffix);
 }
 
+GateTraffic with_meter(const TrafficTerms& terms, GateTraffic before) {
+    before.leases.try_emplace(terms.lease_id, GuestTraffic{terms.sent_bytes}).first->second.bytes_max =
+        terms.bytes_max;
+    return before;
+}
+
+GateTraffic with_guest(const std::string& interface_name, const std::string& lease_id, GateTraffic before) {
+    before.lease_at[interface_name] = lease_id;
+    return before;
+}
+
+GateTraffic without_lease(const std::string& lease_id, GateTraffic before) {
+    before.leases.erase(lease_id);
+    std::erase_if(before.lease_at, [&](const auto& entry) { return entry.second == lease_id; });
+    return before;
+}
+
 std::optional<TrafficNotice> traffic_notice(const GuestTraffic& traffic) {
     if (!traffic.bytes_max) return std::nullopt;
     const std::int64_t limit = *traffic.bytes_max;

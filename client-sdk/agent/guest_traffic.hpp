@@ -54,6 +54,12 @@ struct GateTraffic {
                                       const GateTraffic& now);
 [[nodiscard]] std::string forget_rules(const std::string& lease_id, const GateTraffic& now);
 
+// What the rules of those three make of a gate.
+[[nodiscard]] GateTraffic with_meter(const TrafficTerms& terms, GateTraffic before);
+[[nodiscard]] GateTraffic with_guest(const std::string& interface_name, const std::string& lease_id,
+                                     GateTraffic before);
+[[nodiscard]] GateTraffic without_lease(const std::string& lease_id, GateTraffic before);
+
 /// A line for the renter's log: how much of the limit was used when it became due.
 struct TrafficNotice {
     std::int64_t percent = 0;  ///< 90 or 100

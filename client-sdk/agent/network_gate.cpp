@@ -21,6 +21,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "agent/link_socket.hpp"
 #include "agent/network_space.hpp"
@@ -146,18 +147,61 @@ void NetworkGate::batch(int network, const std::string& commands) const {
     within(network, [&] { run_program({options_.ip_program, "-batch", "-"}, commands); });
 }
 
-void NetworkGate::load_rules(int network, const std::string& rules) const {
-    within(network, [&] { run_program({options_.nft_program, "-f", "-"}, rules); });
+/// The version that this has made; nothing when somebody else may have had a part in it.
+std::optional<RulesetVersion> NetworkGate::load_rules(int network, const std::string& rules) const {
+    RulesetVersion before;
+    RulesetVersion after;
+    within(network, [&] {
+        before = ruleset_version();
+        run_program({options_.nft_program, "-f", "-"}, rules);
+        after = ruleset_version();
+    });
+    return after == before.next() ? std::optional(after) : std::nullopt;
 }
 
-GateTraffic NetworkGate::read_traffic(int gate) const {
+const GateTraffic& NetworkGate::read_traffic(int gate) {
+    traffic_version_.reset();
+    RulesetVersion before;
+    RulesetVersion after;
     std::string ruleset;
-    within(gate, [&] { ruleset = ask_program({options_.nft_program, "-j", "list", "ruleset"}); });
-    return parse_traffic(ruleset);
+    within(gate, [&] {
+        before = ruleset_version();
+        ruleset = ask_program({options_.nft_program, "-j", "list", "ruleset"});
+        after = ruleset_version();
+    });
+    traffic_ = parse_traffic(ruleset);
+    if (after == before) traffic_version_ = after;
+    return traffic_;
+}
+
+/// What is in the gate. Its counts may be older.
+const GateTraffic& NetworkGate::known_traffic(int gate) {
+    RulesetVersion now;
+    within(gate, [&] { now = ruleset_version(); });
+    return traffic_version_ == now ? traffic_ : read_traffic(gate);
+}
+
+/// With counts of now where these terms need them: a limit that takes another one's place goes on from
+/// them.
+const GateTraffic& NetworkGate::traffic_before(const TrafficTerms& terms, int gate) {
+    const GateTraffic& known = known_traffic(gate);
+    const auto lease = known.leases.find(terms.lease_id);
+    const bool goes_on = lease != known.leases.end() && lease->second.bytes_max != terms.bytes_max;
+    return goes_on ? read_traffic(gate) : known;
+}
+
+/// Loads `rules` in the gate, which was as `traffic_` says and is then as `then` says.
+void NetworkGate::change_traffic(int gate, const std::string& rules, GateTraffic then) {
+    if (rules.empty()) return;
+    const auto before = std::exchange(traffic_version_, std::nullopt);
+    const auto after = load_rules(gate, rules);
+    if (!before || after != before->next()) return;
+    traffic_ = std::move(then);
+    traffic_version_ = after;
 }
 
 /// An agent of before traffic was counted has connected them.
-std::string NetworkGate::uncounted_guests(int gate) const {
+std::string NetworkGate::uncounted_guests(int gate) {
     if (read_traffic(gate).is_there) return {};
     std::set<std::string> names;
     within(gate, [&] { names = interface_names(); });
@@ -216,20 +260,27 @@ void NetworkGate::forward_here() const {
     switch_on("ipv6", "/proc/sys/net/ipv6/conf/all/forwarding");
 }
 
-void NetworkGate::make_rules(int gate) {
-    // Nobody but us changes the gate's; the host's may be flushed by anybody, and are made anew each time.
-    std::string rules = gate_rules(options_.policy, addresses_here()) + traffic_rules();
-    if (rules != rules_in_force_) {
-        load_rules(gate, rules + uncounted_guests(gate));
-        rules_in_force_ = std::move(rules);
-    }
-    // Rules before forwarding: nobody is let through in between.
+/// Anybody may flush the host's.
+void NetworkGate::make_host_rules() {
     const auto was_off = [&](const char* family, const char* setting) {
         return fs::exists(options_.run_folder / (std::string("forwarding-was-off-") + family)) ||
                read_text(setting).starts_with('0');
     };
-    load_rules(this_network, host_rules({was_off("ipv4", "/proc/sys/net/ipv4/ip_forward"),
-                                         was_off("ipv6", "/proc/sys/net/ipv6/conf/all/forwarding")}));
+    std::string rules = host_rules({was_off("ipv4", "/proc/sys/net/ipv4/ip_forward"),
+                                    was_off("ipv6", "/proc/sys/net/ipv6/conf/all/forwarding")});
+    if (rules == host_rules_ && host_version_ == ruleset_version()) return;
+    host_version_ = load_rules(this_network, rules);
+    host_rules_ = std::move(rules);
+}
+
+void NetworkGate::make_rules(int gate) {
+    // Nobody but us changes the gate's.
+    std::string rules = gate_rules(options_.policy, addresses_here()) + traffic_rules();
+    if (rules != rules_in_force_) {
+        static_cast<void>(load_rules(gate, rules + uncounted_guests(gate)));
+        rules_in_force_ = std::move(rules);
+    }
+    make_host_rules();  // before forwarding: nobody is let through in between
     within(gate, [] {
         write_text("/proc/sys/net/ipv4/ip_forward", "1");
         if (has_ipv6()) write_text("/proc/sys/net/ipv6/conf/all/forwarding", "1");
@@ -263,9 +314,10 @@ void NetworkGate::make_ready_locked(const TrafficTerms& terms) {
     open_locked();
     const NetworkSpace gate(handle().string());
     const int index = choose_line(terms.lease_id, gate.number());
-    const GateTraffic now = read_traffic(gate.number());
-    const std::string rules = meter_rules(terms, now) + guest_rules(guest_name(index), terms.lease_id, now);
-    if (!rules.empty()) load_rules(gate.number(), rules);
+    const GateTraffic& now = traffic_before(terms, gate.number());
+    const std::string name = guest_name(index);
+    const std::string rules = meter_rules(terms, now) + guest_rules(name, terms.lease_id, now);
+    change_traffic(gate.number(), rules, with_guest(name, terms.lease_id, with_meter(terms, now)));
     ready_[terms.lease_id] = index;
 }
 
@@ -288,15 +340,15 @@ void NetworkGate::meter(const TrafficTerms& terms) {
     const std::lock_guard lock(mutex_);
     open_locked();
     const NetworkSpace gate(handle().string());
-    const std::string rules = meter_rules(terms, read_traffic(gate.number()));
-    if (!rules.empty()) load_rules(gate.number(), rules);
+    const GateTraffic& now = traffic_before(terms, gate.number());
+    change_traffic(gate.number(), meter_rules(terms, now), with_meter(terms, now));
 }
 
 std::optional<GuestTraffic> NetworkGate::traffic_of(const std::string& lease_id) {
     const std::lock_guard lock(mutex_);
     if (!is_open()) return std::nullopt;
     const NetworkSpace gate(handle().string());
-    const GateTraffic now = read_traffic(gate.number());
+    const GateTraffic& now = read_traffic(gate.number());
     const auto found = now.leases.find(lease_id);
     return found == now.leases.end() ? std::nullopt : std::optional(found->second);
 }
@@ -306,8 +358,8 @@ void NetworkGate::forget(const std::string& lease_id) {
     ready_.erase(lease_id);
     if (!is_open()) return;
     const NetworkSpace gate(handle().string());
-    const std::string rules = forget_rules(lease_id, read_traffic(gate.number()));
-    if (!rules.empty()) load_rules(gate.number(), rules);
+    const GateTraffic& now = known_traffic(gate.number());
+    change_traffic(gate.number(), forget_rules(lease_id, now), without_lease(lease_id, now));
 }
 
 void NetworkGate::close() {

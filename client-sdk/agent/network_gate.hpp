@@ -23,6 +23,7 @@
 
 #include "agent/egress.hpp"
 #include "agent/guest_traffic.hpp"
+#include "agent/ruleset_version.hpp"
 
 namespace fallow::agent {
 
@@ -43,6 +44,7 @@ class NetworkGate {
     void open();
     /// All that a guest of the lease needs and that can be had before it has a process, so that `connect`
     /// has little left to do: the rules for its line. A lease that is never connected is to be forgotten.
+    /// Quick for one that is ready.
     void make_ready(const TrafficTerms& terms);
     /// Gives the network namespace of process `pid` an eth0 behind the gate, and only once the rules are in
     /// force. The interface goes with its namespace. What is sent there counts as the lease's.
@@ -71,14 +73,23 @@ class NetworkGate {
     [[nodiscard]] int choose_line(const std::string& lease_id, int gate) const;
     void make_ready_locked(const TrafficTerms& terms);
     void batch(int network, const std::string& commands) const;
-    void load_rules(int network, const std::string& rules) const;
-    [[nodiscard]] GateTraffic read_traffic(int gate) const;
-    [[nodiscard]] std::string uncounted_guests(int gate) const;
+    [[nodiscard]] std::optional<RulesetVersion> load_rules(int network, const std::string& rules) const;
+    void make_host_rules();
+    [[nodiscard]] const GateTraffic& read_traffic(int gate);
+    [[nodiscard]] const GateTraffic& known_traffic(int gate);
+    [[nodiscard]] const GateTraffic& traffic_before(const TrafficTerms& terms, int gate);
+    void change_traffic(int gate, const std::string& rules, GateTraffic then);
+    [[nodiscard]] std::string uncounted_guests(int gate);
 
     GateOptions options_;
     std::mutex mutex_;
     std::string rules_in_force_;        ///< in the gate, as far as this process knows
     std::map<std::string, int> ready_;  ///< by lease, the number of the line that its next guest gets
+    // What nft need not be asked again, and told again, while nobody else has changed any rule.
+    std::string host_rules_;                           ///< of this host, as they were loaded last
+    std::optional<RulesetVersion> host_version_ = {};  ///< that they made
+    GateTraffic traffic_;                              ///< its counts are of when it was listed last
+    std::optional<RulesetVersion> traffic_version_ = {};
 };
 
 }  // namespace fallow::agent

@@ -1,6 +1,10 @@
 // What guests send to the internet, with real packets through real rules in both families: counted,
 // limited, and kept.
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <set>
+#include <utility>
 
 #include "agent/network_space.hpp"
 #include "egress_fixture.hpp"
@@ -297,6 +301,76 @@ TEST_CASE("the number of a guest that never came is the next one's, and counts f
     gate.network().within([&] { names = interface_names(); });
     CHECK(names.contains("g0"));
     CHECK_FALSE(names.contains("g1"));
+}
+
+namespace {
+
+/// nft, and a line in a file for each time that it is run.
+class CountedNft {
+  public:
+    explicit CountedNft(const std::filesystem::path& folder)
+        : program(folder / "nft"), runs_(folder / "nft-runs") {
+        std::ofstream(program) << "#!/bin/sh\necho >>" << runs_.string() << "\nexec /usr/sbin/nft \"$@\"\n";
+        std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    }
+    /// Since it was asked last.
+    [[nodiscard]] std::int64_t runs() {
+        std::ifstream lines(runs_);
+        const auto count = std::count(std::istreambuf_iterator<char>(lines), {}, '\n');
+        return count - std::exchange(known_, count);
+    }
+    std::filesystem::path program;
+
+  private:
+    std::filesystem::path runs_;
+    std::int64_t known_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a gate runs nft for what changes, and finds out what others have changed") {
+    const EgressWorld world;
+    Sink sink(world.internet);
+    const Gate gate;
+    CountedNft nft(gate.folder);
+    GateOptions options = gate.options({});
+    options.nft_program = nft.program.string();
+    NetworkGate here(options);
+    here.open();  // from then on the host has the addresses of the gate's own line, too
+    here.make_ready({"lease_1", 0, 5000});
+    static_cast<void>(nft.runs());
+    here.open();
+    here.make_ready({"lease_1", 0, 5000});
+    CHECK(nft.runs() == 0);
+    here.make_ready({"lease_2", 0, 5000});
+    CHECK(nft.runs() == 1);
+    here.forget("lease_2");
+    CHECK(nft.runs() == 1);
+
+    std::int64_t before = 0;
+    SECTION("at the host") {
+        world.host.nft("flush ruleset\n");
+        here.open();
+        CHECK(nft.runs() == 1);
+    }
+    SECTION("in the gate") {
+        NetworkGate another(gate.options({}));
+        another.forget("lease_1");
+        before = 700;
+        here.make_ready({"lease_1", before, 5000});
+        CHECK(nft.runs() == 2);  // what is there is listed, too
+    }
+    SECTION("by taking it away") {
+        NetworkGate another(gate.options({}));
+        another.close();
+        before = 700;
+        here.make_ready({"lease_1", before, 5000});
+        CHECK(nft.runs() > 2);
+    }
+    const Nobody guest;
+    here.connect(guest.pid(), {"lease_1", before, 5000});
+    send(guest.network(), sink, public_ipv4, 1);
+    CHECK(here.traffic_of("lease_1") == GuestTraffic{before + ipv4_packet_bytes, 5000, false});
 }
 
 TEST_CASE("guests of before traffic was counted go on until they end") {

@@ -91,6 +91,21 @@ TEST_CASE("a lease is forgotten with all its interfaces, and nobody else's") {
     CHECK(forget_rules("lease_3", now).empty());
 }
 
+TEST_CASE("what the rules make of a gate is known without asking nft") {
+    const GateTraffic now = parse_traffic(ruleset);
+    const GateTraffic fresh = with_guest("g1", "lease_3", with_meter({"lease_3", 77, 500}, now));
+    CHECK(fresh.leases.at("lease_3") == GuestTraffic{77, 500, false});
+    CHECK(fresh.lease_at.at("g1") == "lease_3");
+    CHECK(meter_rules({"lease_3", 77, 500}, fresh).empty());
+    CHECK(guest_rules("g1", "lease_3", fresh).empty());
+    const GateTraffic changed = with_meter({"lease_1", 0, 20'000}, now);
+    CHECK(changed.leases.at("lease_1") == GuestTraffic{12'345, 20'000, true});
+    const GateTraffic rest = without_lease("lease_1", now);
+    CHECK_FALSE(rest.leases.contains("lease_1"));
+    CHECK(rest.lease_at == std::map<std::string, std::string>{{"g1", ""}});
+    CHECK(forget_rules("lease_1", rest).empty());
+}
+
 TEST_CASE("what is no name never becomes part of the rules") {
     for (const char* name : {"", "lease_1; flush ruleset", "lease 1", "lease\n1", "LEASE", "a.refused"}) {
         INFO(name);
