@@ -192,7 +192,8 @@ std::int64_t Agent::next_try_ms(Failure failure, int in_a_row) {
 }
 
 void Agent::run_heartbeat(std::stop_token stop) {
-    ServerLink own(state_, [this] { return server_unix_ms(); });
+    ServerLink own(
+        state_, [this] { return server_unix_ms(); }, context_->connections);
     Rhythm rhythm;
     rhythm.interval_ms = rhythm.idle_interval_ms = state_.identity().heartbeat_interval_ms;
     int failures = 0;

@@ -40,7 +40,8 @@ std::vector<MeasuredLease> Agent::running_leases(const Runtime& runtime) {
 }
 
 std::unique_ptr<ProgressReporter> Agent::make_progress_reporter() {
-    const auto server = std::make_shared<ServerLink>(state_, [this] { return server_unix_ms(); });
+    const auto server = std::make_shared<ServerLink>(
+        state_, [this] { return server_unix_ms(); }, context_->connections);
     return std::make_unique<ProgressReporter>(
         context_->progress,
         [server](const std::string& lease_id, const TransferProgress& progress, std::stop_token stop) {
@@ -51,7 +52,8 @@ std::unique_ptr<ProgressReporter> Agent::make_progress_reporter() {
 std::unique_ptr<Telemetry> Agent::make_telemetry() {
     // Of the thread that measures, and of the one that sends.
     const std::shared_ptr<Runtime> runtime = connect_();
-    const auto server = std::make_shared<ServerLink>(state_, [this] { return server_unix_ms(); });
+    const auto server = std::make_shared<ServerLink>(
+        state_, [this] { return server_unix_ms(); }, context_->connections);
     TelemetryParts parts;
     parts.leases = [this, runtime] { return running_leases(*runtime); };
     parts.cards = [this] { return known_cards(); };

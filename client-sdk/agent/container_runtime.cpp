@@ -2,7 +2,9 @@
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,6 +18,7 @@
 
 #include "agent/clock.hpp"
 #include "agent/image_reference.hpp"
+#include "guard/descriptor.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -73,28 +76,41 @@ bool may_have_network(EngineFlavour flavour, const ContainerOptions& options) {
     return false;
 }
 
-/// Podman writes a container's process number as soon as its namespaces are there, and is not ready with it
-/// for some time after.
+/// Podman's runtime writes a container's process number as soon as its namespaces are there, and Podman is
+/// not ready with it for some time after.
 class PidFile {
   public:
     /// An empty folder: it is not known where that file will be.
     PidFile(const std::string& containers_folder, const std::string& id) {
         if (containers_folder.empty()) return;
-        path_ = std::filesystem::path(containers_folder) / id / "userdata" / "pidfile";
+        const auto folder = std::filesystem::path(containers_folder) / id / "userdata";
+        changes_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+        const bool is_watched =
+            ::inotify_add_watch(changes_.get(), folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO) >= 0;
         std::error_code error;
-        // Of an earlier run of the container.
-        if (std::filesystem::exists(path_, error) || error) path_.clear();
+        // What is there is of an earlier run of the container.
+        if (!is_watched || std::filesystem::exists(folder / file_name, error) || error) return;
+        path_ = folder / file_name;
     }
     /// 0 when the container is made before it has come.
     [[nodiscard]] std::int64_t await(const std::future<void>& made) const {
         std::int64_t pid = 0;
-        while (!path_.empty() && pid == 0 && made.wait_for(look_pause) != std::future_status::ready)
+        while (!path_.empty() && pid == 0 &&
+               made.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+            pollfd waited{changes_.get(), POLLIN, 0};
+            ::poll(&waited, 1, end_look_ms);
+            std::array<char, 4096> events{};
+            while (::read(changes_.get(), events.data(), events.size()) > 0) {
+            }
             std::ifstream(path_) >> pid;
+        }
         return pid;
     }
 
   private:
-    static constexpr std::chrono::milliseconds look_pause{1};
+    static constexpr const char* file_name = "pidfile";
+    static constexpr int end_look_ms = 20;  ///< it may never come
+    guard::Descriptor changes_;
     std::filesystem::path path_;
 };
 
@@ -113,13 +129,15 @@ std::string write_resolv_conf(const GuestFolders& folders, const std::string& te
 
 ContainerRuntime::ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
                                    std::shared_ptr<NetworkGate> gate,
-                                   std::shared_ptr<PrivateImages> private_images)
+                                   std::shared_ptr<PrivateImages> private_images,
+                                   std::shared_ptr<ImageBook> images)
     : engine_(socket_path),
       exec_(socket_path),
       flavour_(flavour),
       host_(std::move(host)),
       gate_(std::move(gate)),
-      private_images_(std::move(private_images)) {}
+      private_images_(std::move(private_images)),
+      images_(std::move(images)) {}
 
 std::vector<ContainerSeen> ContainerRuntime::list() {
     return engine_.list(host_.host_id);
@@ -141,6 +159,11 @@ void ContainerRuntime::pull(const std::string& reference, const std::string& reg
     engine_.pull(reference, stop, registry_auth, on_pull_);
 }
 
+std::optional<ImageFacts> ContainerRuntime::find_image(const std::string& reference) {
+    const auto ask = [&] { return engine_.find_image(reference); };
+    return images_ ? images_->find(reference, ask) : ask();
+}
+
 /// What that pull has brought. A short name may stand for something else here than at the registry.
 ImageFacts ContainerRuntime::pulled_image(const std::string& reference) {
     const auto image = engine_.find_image(reference);
@@ -156,7 +179,7 @@ ImageFacts ContainerRuntime::pulled_image(const std::string& reference) {
 
 ImageFacts ContainerRuntime::obtain_image(const std::string& reference, std::stop_token stop) {
     try {
-        const auto image = engine_.find_image(reference);
+        const auto image = find_image(reference);
         if (is_image_id(reference, image ? image->id : std::string()))
             throw ImageError("an image is named as its registry knows it, and not by its id on a host");
         const bool is_known_private = private_images_ && private_images_->holds(repository_of(reference));
@@ -213,7 +236,6 @@ void ContainerRuntime::connect(const std::string& id, const TrafficTerms& terms)
             spdlog::debug("{} has its namespaces", terms.lease_id);
         });
         gate_->make_ready(terms);
-        spdlog::debug("{} has its rules", terms.lease_id);
         prepared_ = {id, pid_file.await(made)};
         if (prepared_.pid != 0) gate_->connect(prepared_.pid, terms);
         made.get();
@@ -300,8 +322,10 @@ ContainersHere containers_here(const ContainerOptions& wanted) {
             .runtime = options.runtime,
             .user_namespace = host.user_namespace,
             .has_network = gate != nullptr,
-            .connect = [socket = options.socket_path, flavour = facts.flavour, host, gate, private_images] {
-                return std::make_unique<ContainerRuntime>(socket, flavour, host, gate, private_images);
+            .connect = [socket = options.socket_path, flavour = facts.flavour, host, gate, private_images,
+                        images = std::make_shared<ImageBook>(facts.images_file)] {
+                return std::make_unique<ContainerRuntime>(socket, flavour, host, gate, private_images,
+                                                          images);
             }};
 }
 

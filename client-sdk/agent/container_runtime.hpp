@@ -6,6 +6,7 @@
 
 #include "agent/engine.hpp"
 #include "agent/engine_exec.hpp"
+#include "agent/image_book.hpp"
 #include "agent/network_gate.hpp"
 #include "agent/private_images.hpp"
 #include "agent/runtime.hpp"
@@ -14,10 +15,12 @@ namespace fallow::agent {
 
 class ContainerRuntime final : public Runtime {
   public:
-    /// Without a gate, guests have no network. Without private images, no login is used.
+    /// Without a gate, guests have no network. Without private images, no login is used. Without a book of
+    /// images, the engine is asked each time.
     ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
                      std::shared_ptr<NetworkGate> gate = nullptr,
-                     std::shared_ptr<PrivateImages> private_images = nullptr);
+                     std::shared_ptr<PrivateImages> private_images = nullptr,
+                     std::shared_ptr<ImageBook> images = nullptr);
 
     [[nodiscard]] std::vector<ContainerSeen> list() override;
     [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop) override;
@@ -46,6 +49,9 @@ class ContainerRuntime final : public Runtime {
               std::stop_token stop) override {
         engine_.logs(id, follow, on_data, stop);
     }
+    void ready_network(const TrafficTerms& terms) override {
+        if (gate_) gate_->make_ready(terms);
+    }
     void meter_traffic(const TrafficTerms& terms) override {
         if (gate_) gate_->meter(terms);
     }
@@ -61,6 +67,7 @@ class ContainerRuntime final : public Runtime {
   private:
     [[nodiscard]] bool is_private(const ImageFacts& image) const;
     void pull(const std::string& reference, const std::string& registry_auth, std::stop_token stop);
+    [[nodiscard]] std::optional<ImageFacts> find_image(const std::string& reference);
     [[nodiscard]] ImageFacts pulled_image(const std::string& reference);
 
     Engine engine_;
@@ -69,6 +76,7 @@ class ContainerRuntime final : public Runtime {
     HostFacts host_;
     std::shared_ptr<NetworkGate> gate_;
     std::shared_ptr<PrivateImages> private_images_;
+    std::shared_ptr<ImageBook> images_;
     OnProgress on_pull_;
     /// The guest that this object has connected, whose process is there before it is started.
     struct Prepared {

@@ -79,9 +79,9 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
       record_(std::move(record)),
       storage_(context.state.lease_folder(record_.desired.lease_id)),
       runtime_(context.connect()),
-      server_(context.state, context.server_unix_ms),
-      inputs_(context.state, context.server_unix_ms),
-      checkpoints_(context.state, context.server_unix_ms) {
+      server_(context.state, context.server_unix_ms, context.connections),
+      inputs_(context.state, context.server_unix_ms, context.connections),
+      checkpoints_(context.state, context.server_unix_ms, context.connections) {
     forget_moments_of_another_boot(record_, context_.boot_id);
     // The first one says no more than the server does, and each that follows is synced: before the server
     // gives out anything for the lease, and before its container starts.
@@ -291,6 +291,20 @@ std::future<void> LeaseTask::make_storage() {
     });
 }
 
+std::future<void> LeaseTask::ready_network() {
+    const LeaseRecord r = record();
+    return std::async(std::launch::async, [this, terms = TrafficTerms{r.desired.lease_id, r.egress_bytes,
+                                                                      r.desired.egress_bytes_max}] {
+        try {
+            runtime_->ready_network(terms);
+            spdlog::debug("{} has its rules", terms.lease_id);
+        } catch (const std::exception& error) {
+            // The guest's own connection meets it, too, and is what fails.
+            spdlog::debug("{} has no rules yet: {}", terms.lease_id, error.what());
+        }
+    });
+}
+
 /// Inputs, the checkpoint to go on from, and secrets.
 void LeaseTask::fill_storage(DesiredLease& lease, std::stop_token stop) {
     const JobSpec& spec = *lease.spec;
@@ -307,13 +321,13 @@ void LeaseTask::fill_storage(DesiredLease& lease, std::stop_token stop) {
     if (!spec.secrets.empty()) fetch_secrets(stop);
 }
 
-void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, std::stop_token stop) {
+void LeaseTask::make_guest(const ImageFacts& image, Beside beside, std::stop_token stop) {
     const LeaseRecord r = record();
     DesiredLease lease = r.desired;
     const JobSpec& spec = *r.desired.spec;
     const bool is_filled_here = needs_only_this_host(spec);
     if (!is_filled_here) {
-        storage.get();
+        beside.storage.get();
         fill_storage(lease, stop);
     }
     if (stop.stop_requested()) return;
@@ -323,7 +337,7 @@ void LeaseTask::make_guest(const ImageFacts& image, std::future<void> storage, s
     if (spec.has_gang_network) prepare_gang(lease, folders);
     const std::string id = runtime_->create(lease, image, folders, stop);
     if (!id.empty()) spdlog::debug("{} has its container", lease.lease_id);
-    if (is_filled_here) storage.get();
+    if (is_filled_here) beside.storage.get();
     if (id.empty()) return;
     runtime_->connect(id, {lease.lease_id, r.egress_bytes, lease.egress_bytes_max});
     if (!spec.secrets.empty()) {
@@ -353,11 +367,11 @@ void LeaseTask::prepare(std::stop_token stop) {
                     "on a cluster");
     note_deadlines(false);
     try {
-        std::future<void> storage = make_storage();
+        Beside beside{make_storage(), ready_network()};
         const ImageFacts image = obtain_image(spec, stop);
         spdlog::debug("{} has its image", r.desired.lease_id);
         note_deadlines(true);
-        make_guest(image, std::move(storage), stop);
+        make_guest(image, std::move(beside), stop);
         context_.progress->end(r.desired.lease_id);
     } catch (const sdk::TransportError&) {
         throw;  // the server or the engine is out of reach: the same may work in a moment
@@ -440,7 +454,8 @@ void LeaseTask::ship_logs() {
     parts.lease_id = r.desired.lease_id;
     // The reader and the sender have threads of their own, so each gets a connection of its own.
     const std::shared_ptr<Runtime> runtime = context_.connect();
-    const auto server = std::make_shared<ServerLink>(context_.state, context_.server_unix_ms);
+    const auto server =
+        std::make_shared<ServerLink>(context_.state, context_.server_unix_ms, context_.connections);
     parts.read = [runtime, id](bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop) {
         runtime->logs(id, follow, on_data, stop);
     };

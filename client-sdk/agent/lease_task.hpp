@@ -46,6 +46,7 @@ struct TaskContext {
     std::function<std::optional<std::int64_t>(const std::vector<LeaseCard>&)> card_use = {};
     std::shared_ptr<GangTunnels> gangs = {};  ///< nothing: this host offers gangs no private network
     std::shared_ptr<ProgressBook> progress = std::make_shared<ProgressBook>();
+    std::shared_ptr<IdleConnections> connections = std::make_shared<IdleConnections>();  ///< to the server
     /// A guest is about to start on these cards; nothing where nobody has to know.
     std::function<void(const std::vector<LeaseCard>&)> before_guest = {};
 };
@@ -78,8 +79,14 @@ class LeaseTask {
 
     // The engine's lane.
     void prepare(std::stop_token stop);
-    void make_guest(const ImageFacts& image, std::future<void> storage, std::stop_token stop);
+    /// What is made while the engine looks for the image and makes the container.
+    struct Beside {
+        std::future<void> storage;
+        std::future<void> network;
+    };
+    void make_guest(const ImageFacts& image, Beside beside, std::stop_token stop);
     [[nodiscard]] std::future<void> make_storage();
+    [[nodiscard]] std::future<void> ready_network();
     void fill_storage(DesiredLease& lease, std::stop_token stop);
     void note_deadlines(bool has_image);
     [[nodiscard]] ImageFacts obtain_image(const JobSpec& spec, std::stop_token stop);

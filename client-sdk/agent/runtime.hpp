@@ -104,6 +104,8 @@ class Runtime {
 
     // Any thread. Guests without a network send nothing, and are not counted.
 
+    /// What of `connect` needs no guest yet. Throws std::runtime_error; `forget_traffic` undoes it.
+    virtual void ready_network(const TrafficTerms& terms);
     /// Of a lease that has a guest: its limit, when it is another one.
     virtual void meter_traffic(const TrafficTerms& terms);
     /// Nothing where the lease is not counted.
@@ -137,6 +139,7 @@ inline std::optional<std::int64_t> Runtime::run_in(const std::string&, const std
     throw RuntimeError("nothing can be run in the guest from here");
 }
 
+inline void Runtime::ready_network(const TrafficTerms&) {}
 inline void Runtime::meter_traffic(const TrafficTerms&) {}
 inline std::optional<GuestTraffic> Runtime::traffic_of(const std::string&) {
     return std::nullopt;

@@ -24,6 +24,7 @@ constexpr std::int64_t connect_timeout_ms = 2000;
 constexpr std::int64_t part_timeout_ms = 60'000;
 constexpr std::int64_t long_poll_slack_ms = 10'000;
 constexpr std::int64_t retry_after_s_max = 24 * 3600;
+constexpr std::size_t idle_connections_max = 8;
 
 json parse_or_throw(const sdk::HttpResponse& response) {
     json body = json::parse(response.body, nullptr, false);
@@ -75,15 +76,33 @@ bool ServerError::is_final() const {
            code_ != "usage_not_monotone";
 }
 
+std::unique_ptr<sdk::HttpClient> IdleConnections::take(const std::string& certificate_stamp) {
+    const std::lock_guard lock(mutex_);
+    if (certificate_stamp != certificate_stamp_ || idle_.empty()) return nullptr;
+    auto connection = std::move(idle_.back());
+    idle_.pop_back();
+    return connection;
+}
+
+void IdleConnections::give(const std::string& certificate_stamp,
+                           std::unique_ptr<sdk::HttpClient> connection) {
+    const std::lock_guard lock(mutex_);
+    if (certificate_stamp != certificate_stamp_) idle_.clear();
+    certificate_stamp_ = certificate_stamp;
+    if (idle_.size() < idle_connections_max) idle_.push_back(std::move(connection));
+}
+
 ServerLink::ServerLink(const std::string& url, const std::string& ca_file) {
     options_.base_url = url;
     options_.ca_file = ca_file;
     options_.user_agent = "fallow-agent/" + std::string(agent_version);
 }
 
-ServerLink::ServerLink(const StateFolder& state, std::function<std::int64_t()> server_unix_ms)
+ServerLink::ServerLink(const StateFolder& state, std::function<std::int64_t()> server_unix_ms,
+                       std::shared_ptr<IdleConnections> idle)
     : ServerLink(state.identity().url, state.ca_file().string()) {
     state_ = &state;
+    idle_ = std::move(idle);
     options_.unix_seconds = [now = std::move(server_unix_ms)] { return now() / 1000; };
     options_.client_certificate_file = state.certificate_file().string();
     options_.client_key_file = state.tls_key_file().string();
@@ -97,7 +116,8 @@ sdk::HttpClient& ServerLink::client() {
     const std::string stamp = state_ == nullptr ? "" : stamp_of(options_.client_certificate_file);
     if (!client_ || stamp != certificate_stamp_) {
         certificate_stamp_ = stamp;
-        client_ = std::make_unique<sdk::HttpClient>(options_);
+        client_ = idle_ ? idle_->take(stamp) : nullptr;
+        if (!client_) client_ = std::make_unique<sdk::HttpClient>(options_);
     }
     return *client_;
 }
@@ -115,6 +135,7 @@ void ServerLink::throw_problem(const sdk::HttpResponse& response) {
 
 sdk::HttpResponse ServerLink::send(sdk::HttpRequest request) {
     sdk::HttpResponse response = client().send(request);
+    if (idle_) idle_->give(certificate_stamp_, std::move(client_));
     if (!response.ok()) throw_problem(response);
     return response;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <stop_token>
@@ -144,13 +145,28 @@ struct StoredCheckpoint {
 inline constexpr std::string_view agent_version = "0.1.0";
 
 /// One thread at a time. Throws ServerError and sdk::TransportError.
+/// Connections to the server that nobody uses now, for whoever asks it next: a handshake costs more than
+/// most of what is asked. Any thread.
+class IdleConnections {
+  public:
+    /// Nothing where none is left that was made with this certificate.
+    [[nodiscard]] std::unique_ptr<sdk::HttpClient> take(const std::string& certificate_stamp);
+    void give(const std::string& certificate_stamp, std::unique_ptr<sdk::HttpClient> connection);
+
+  private:
+    std::mutex mutex_;
+    std::string certificate_stamp_;
+    std::vector<std::unique_ptr<sdk::HttpClient>> idle_;
+};
+
 class ServerLink {
   public:
     /// Before enrolment: no client certificate.
     ServerLink(const std::string& url, const std::string& ca_file);
     /// After it. The certificate is read anew once it has been renewed; the server's is judged by its own
-    /// clock, as the heartbeats know it.
-    ServerLink(const StateFolder& state, std::function<std::int64_t()> server_unix_ms);
+    /// clock, as the heartbeats know it. Of all links with the same `idle` connections that clock is one.
+    ServerLink(const StateFolder& state, std::function<std::int64_t()> server_unix_ms,
+               std::shared_ptr<IdleConnections> idle = nullptr);
 
     /// Any thread. Whether nobody listens there: no more than a connection is tried.
     [[nodiscard]] bool is_refused() const;
@@ -231,6 +247,7 @@ class ServerLink {
     const StateFolder* state_ = nullptr;
     sdk::HttpClientOptions options_;
     std::string certificate_stamp_;
+    std::shared_ptr<IdleConnections> idle_;
     std::unique_ptr<sdk::HttpClient> client_;
 };
 
