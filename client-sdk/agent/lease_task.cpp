@@ -77,7 +77,7 @@ std::int64_t finished_boot_ms(const LeaseRecord& record,
 LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
     : context_(context),
       record_(std::move(record)),
-      storage_(context.state.lease_folder(record_.desired.lease_id)),
+      storage_(context.state.lease_folder(record_.desired.lease_id), context.state.volumes_folder()),
       runtime_(context.connect()),
       server_(context.state, context.server_unix_ms, context.connections),
       inputs_(context.state, context.server_unix_ms, context.connections),

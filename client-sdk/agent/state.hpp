@@ -59,6 +59,8 @@ class StateFolder {
     [[nodiscard]] std::filesystem::path tls_key_file() const { return root_ / "tls.key"; }
     [[nodiscard]] std::filesystem::path signing_key_file() const { return root_ / "signing.key"; }
     [[nodiscard]] std::filesystem::path lease_folder(const std::string& lease_id) const;
+    /// Where empty volumes are kept (volume_image.hpp).
+    [[nodiscard]] std::filesystem::path volumes_folder() const { return root_ / "volumes"; }
 
     /// The highest scheduler epoch ever seen; 0 at first.
     [[nodiscard]] std::int64_t highest_epoch() const;

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "agent/loop_mount.hpp"
-#include "agent/run_program.hpp"
+#include "agent/volume_image.hpp"
 #include "agent/volume_key.hpp"
 
 namespace fallow::agent {
@@ -31,22 +31,6 @@ constexpr fs::perms notice_permissions =
     fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read | fs::perms::others_read;
 constexpr fs::perms notice_folder_permissions =
     notice_permissions | fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec;
-constexpr const char* mkfs = "/sbin/mkfs.ext4";
-
-/// The image is a little larger than what the guest may fill, for ext4's own tables.
-std::int64_t image_bytes(std::int64_t disk_bytes) {
-    return disk_bytes + disk_bytes / 32 + 1024 * 1024;
-}
-
-void format(const fs::path& image, std::int64_t disk_bytes, bool is_encrypted) {
-    const int fd = ::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    const bool sized = fd >= 0 && ::ftruncate(fd, image_bytes(disk_bytes)) == 0;
-    const int error = errno;
-    if (fd >= 0) ::close(fd);
-    if (!sized) throw std::system_error(error, std::generic_category(), "cannot make " + image.string());
-    run_program({mkfs, "-q", "-F", "-m", "0", "-O", is_encrypted ? "^has_journal,encrypt" : "^has_journal",
-                 "-E", "lazy_itable_init=1", image.string()});
-}
 
 /// The root of a file system cannot be encrypted, so a folder in it takes its place. It covers what is
 /// below, and is unmounted before it.
@@ -94,7 +78,7 @@ void mount_tmpfs(const fs::path& target, std::int64_t disk_bytes) {
 }  // namespace
 
 StorageKind storage_kind_here() {
-    return ::access(mkfs, X_OK) == 0 && can_mount_loops() ? StorageKind::loop : StorageKind::tmpfs;
+    return can_format_images() && can_mount_loops() ? StorageKind::loop : StorageKind::tmpfs;
 }
 
 std::string_view end_of_storage(StorageKind kind) {
@@ -125,7 +109,8 @@ bool is_safe_path(std::string_view path) {
     return true;
 }
 
-WorkingStorage::WorkingStorage(fs::path lease_folder) : folder_(std::move(lease_folder)) {}
+WorkingStorage::WorkingStorage(fs::path lease_folder, fs::path kept_images)
+    : folder_(std::move(lease_folder)), kept_images_(std::move(kept_images)) {}
 
 bool WorkingStorage::is_mounted(const fs::path& folder) const {
     struct stat inner {};
@@ -143,7 +128,7 @@ void WorkingStorage::make_folders() {
 }
 
 void WorkingStorage::make_loop(std::int64_t disk_bytes, bool is_encrypted) const {
-    format(image(), disk_bytes, is_encrypted);
+    make_volume_image(image(), disk_bytes, is_encrypted, kept_images_);
     mount_loop(image(), outputs(), false);
     fs::remove(outputs() / "lost+found");
     if (is_encrypted) encrypt(outputs());

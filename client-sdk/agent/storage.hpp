@@ -37,7 +37,8 @@ inline constexpr std::string_view notice_file = "stop";
 
 class WorkingStorage {
   public:
-    explicit WorkingStorage(std::filesystem::path lease_folder);
+    /// Image files are copies of those in `kept_images`, where that is not empty (volume_image.hpp).
+    explicit WorkingStorage(std::filesystem::path lease_folder, std::filesystem::path kept_images = {});
 
     [[nodiscard]] std::filesystem::path inputs() const { return folder_ / "in"; }
     [[nodiscard]] std::filesystem::path outputs() const { return folder_ / "out"; }
@@ -92,6 +93,7 @@ class WorkingStorage {
     [[nodiscard]] std::optional<int> open_below_outputs(const std::string& path, std::uint64_t flags) const;
 
     std::filesystem::path folder_;
+    std::filesystem::path kept_images_;
 };
 
 }  // namespace fallow::agent
