@@ -9,7 +9,6 @@
 #include "agent/clock.hpp"
 #include "agent/gang_tunnels.hpp"
 #include "agent/oom.hpp"
-#include "agent/transfer.hpp"
 #include "agent/usage.hpp"
 #include "guard/process.hpp"
 

@@ -146,10 +146,10 @@ class PrivateImages(unittest.TestCase):
         # As it is, as routes carry it, as the registry is told it, and as the engine is.
         forms = (f"{USER}:{PASSWORD}", f'{{"password":"{PASSWORD}"', f'{{"username":"{USER}","password":"{PASSWORD}"')
         encoded = [base64.b64encode(form.encode()).decode()[:-4] for form in forms]
-        for text in (PASSWORD, *encoded):
-            found = subprocess.run(["grep", "-rlaF", "--", text, str(self.world.folder)], capture_output=True,
-                                   text=True, stdin=subprocess.DEVNULL)
-            self.assertEqual(found.stdout, "")
+        patterns = [word for text in (PASSWORD, *encoded) for word in ("-e", text)]
+        found = subprocess.run(["grep", "-rlaF", *patterns, str(self.world.folder)], capture_output=True, text=True,
+                               stdin=subprocess.DEVNULL)
+        self.assertEqual(found.stdout, "")
         for container in self.world.engine_command("ps", "-q").split():
             self.assertNotIn(PASSWORD, self.world.engine_command("inspect", container))
         self.world.post(f"/v1/jobs/{job}/cancel", {}, self.rig.renter["key"])
