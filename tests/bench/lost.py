@@ -169,8 +169,8 @@ class Swarm:
         self.silence(over_s)
 
         def has_moved(heart):
-            declared = unreachable.at.get(heart.host.id)
-            return declared is not None and running.at.get(self.jobs[heart.host.id], 0) > declared
+            # Not after it was declared: of two streams either may be heard first.
+            return heart.host.id in unreachable.at and running.at.get(self.jobs[heart.host.id], 0) > heart.silent_at
 
         ends = time.monotonic() + DECLARED_WITHIN_S + REPLACED_WITHIN_S + PATIENCE_S
         while not all(has_moved(heart) for heart in self.hearts) and time.monotonic() < ends:
@@ -184,7 +184,8 @@ class Swarm:
             **spread("declared_ms", [found[heart.host.id] - heart.heard_at for heart in late]),
             **spread("silence_to_declared_ms", [found[heart.host.id] - heart.silent_at for heart in late]),
             "not_moved": len(self.hearts) - len(moved),
-            **spread("moved_ms", [running.at[self.jobs[heart.host.id]] - found[heart.host.id] for heart in moved]),
+            **spread("moved_ms", [max(0, running.at[self.jobs[heart.host.id]] - found[heart.host.id])
+                                  for heart in moved]),
         }
 
     def close(self):
