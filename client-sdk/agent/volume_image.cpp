@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
+#include <functional>
+#include <mutex>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "agent/run_program.hpp"
@@ -58,10 +60,10 @@ void copy_data(const Descriptor& from, const Descriptor& to) {
     if (errno != ENXIO) fail("cannot read an image");  // ENXIO: there is no more data
 }
 
-void copy(const fs::path& from, const fs::path& image, std::int64_t bytes) {
-    const Descriptor read(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
-    if (read.get() < 0) fail("cannot read " + from.string());
-    copy_data(read, make_file(image, image_bytes(bytes)));
+Descriptor open_to_read(const fs::path& path) {
+    Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (opened.get() < 0) fail("cannot read " + path.string());
+    return opened;
 }
 
 void forget_oldest(const fs::path& kept) {
@@ -75,20 +77,22 @@ void forget_oldest(const fs::path& kept) {
 
 /// Whole on the disk before it has its name: a host that loses its power must not copy half of one.
 void keep(const fs::path& path, std::int64_t bytes, bool is_encrypted) {
-    static std::atomic<int> count = 0;
     fs::create_directories(path.parent_path());
-    const fs::path fresh = fmt::format("{}.{}.{}", path.string(), ::getpid(), ++count);
-    try {
-        format(fresh, bytes, is_encrypted);
-        const Descriptor written(::open(fresh.c_str(), O_RDONLY | O_CLOEXEC));
-        if (written.get() < 0 || ::fsync(written.get()) != 0) fail("cannot write " + fresh.string());
-        fs::rename(fresh, path);
-    } catch (...) {
-        std::error_code ignored;
-        fs::remove(fresh, ignored);
-        throw;
-    }
+    const fs::path fresh = path.string() + ".fresh";
+    fs::remove(fresh);  // of an agent that was killed
+    format(fresh, bytes, is_encrypted);
+    if (::fsync(open_to_read(fresh).get()) != 0) fail("cannot write " + fresh.string());
+    fs::rename(fresh, path);
     forget_oldest(path.parent_path());
+}
+
+/// One that is forgotten while it is copied is there until then.
+Descriptor open_kept(const fs::path& kept, std::int64_t bytes, bool is_encrypted) {
+    static std::mutex of_the_folder;
+    const std::lock_guard lock(of_the_folder);
+    const fs::path path = kept / fmt::format("{}{}.ext4", bytes, is_encrypted ? "-encrypt" : "");
+    if (!fs::exists(path)) keep(path, bytes, is_encrypted);
+    return open_to_read(path);
 }
 
 }  // namespace
@@ -99,9 +103,8 @@ bool can_format_images() {
 
 void make_volume_image(const fs::path& image, std::int64_t bytes, bool is_encrypted, const fs::path& kept) {
     if (kept.empty()) return format(image, bytes, is_encrypted);
-    const fs::path known = kept / fmt::format("{}{}.ext4", bytes, is_encrypted ? "-encrypt" : "");
-    if (!fs::exists(known)) keep(known, bytes, is_encrypted);
-    copy(known, image, bytes);
+    const Descriptor known = open_kept(kept, bytes, is_encrypted);
+    copy_data(known, make_file(image, image_bytes(bytes)));
 }
 
 }  // namespace fallow::agent

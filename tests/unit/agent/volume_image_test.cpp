@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 #include <fstream>
+#include <future>
+#include <vector>
 
 #include "agent/run_program.hpp"
 #include "agent/volume_key.hpp"
@@ -61,4 +63,21 @@ TEST_CASE("volumes of the last few sizes are kept, and one that is there already
     CHECK(fs::exists(kept / (std::to_string(15 * mib) + ".ext4")));
     CHECK_THROWS_AS(make_volume_image(folder.path() / "8", 8 * mib, false, kept), std::system_error);
     check_file_system(folder.path() / "8");
+}
+
+TEST_CASE("leases that begin at the same time each have a whole volume") {
+    if (!can_format_images()) return;
+    const TemporaryFolder folder;
+    constexpr int leases = 24;
+    std::vector<std::future<void>> made;
+    for (int i = 0; i < leases; ++i)
+        made.push_back(std::async(std::launch::async, [&, i] {
+            make_volume_image(folder.path() / std::to_string(i), (8 + i % 8) * mib, false,
+                              folder.path() / "kept");
+        }));
+    for (std::future<void>& one : made)
+        CHECK_NOTHROW(one.get());
+    for (int i = 0; i < leases; ++i)
+        check_file_system(folder.path() / std::to_string(i));
+    CHECK(files_in(folder.path() / "kept") == 4);
 }
