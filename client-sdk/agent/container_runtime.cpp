@@ -235,7 +235,7 @@ void ContainerRuntime::connect(const std::string& id, const TrafficTerms& terms)
             engine_.prepare(id);
             spdlog::debug("{} has its namespaces", terms.lease_id);
         });
-        gate_->make_ready(terms);
+        gate_->make_ready(terms);  // also where it was: the host's rules may have been flushed since
         prepared_ = {id, pid_file.await(made)};
         if (prepared_.pid != 0) gate_->connect(prepared_.pid, terms);
         made.get();

@@ -10,7 +10,6 @@
 
 namespace fallow::agent {
 
-/// Formatting and mounting take as long as the engine takes for the image and the container.
 std::future<void> LeaseTask::make_storage() {
     const LeaseRecord r = record();
     const std::int64_t bytes = r.desired.spec->disk_bytes;
