@@ -15,11 +15,12 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view table_name = "traffic";
+constexpr const char* guests_map = "guests";
 constexpr std::string_view refused_suffix = ".refused";
 constexpr std::int64_t no_limit = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t bytes_per_mib = 1024 * 1024;
 
-/// It becomes part of a program for nft.
+/// It names objects of the kernel.
 std::string checked(const std::string& lease_id) {
     constexpr std::size_t name_bytes_max = 64;
     const bool is_name =
@@ -57,16 +58,18 @@ void read_guests(const json& map, GateTraffic& found) {
     }
 }
 
+std::string refused_counter(const std::string& lease_id) {
+    return lease_id + std::string(refused_suffix);
+}
+
 /// A quota counts what it refuses, too, so what went out is counted behind it. The kernel takes none of
 /// which more is used than there is.
-std::string quota_rules(const TrafficTerms& terms, std::int64_t sent_bytes) {
+void add_limit(RuleBatch& batch, const TrafficTerms& terms, std::int64_t sent_bytes) {
+    const std::string& name = terms.lease_id;
     const std::int64_t limit = terms.bytes_max.value_or(no_limit);
-    return fmt::format(
-        "add quota inet {0} {1} {{ over {2} bytes used {3} bytes }}\n"
-        "add rule inet {0} {1} quota name \"{1}\" counter name \"{1}{4}\" reject with icmpx "
-        "admin-prohibited\n"
-        "add rule inet {0} {1} counter name \"{1}\" accept\n",
-        table_name, terms.lease_id, limit, std::min(sent_bytes, limit), refused_suffix);
+    batch.add_quota(name, limit, std::min(sent_bytes, limit));
+    batch.refuse_beyond(name, name, refused_counter(name));
+    batch.accept_counted(name, name);
 }
 
 }  // namespace
@@ -94,63 +97,65 @@ GateTraffic parse_traffic(std::string_view ruleset_json) {
 
 std::string traffic_rules() {
     return fmt::format(R"(add table inet {0}
-add map inet {0} guests {{ type ifname : verdict; }}
+add map inet {0} {2} {{ type ifname : verdict; }}
 add chain inet {0} forward {{ type filter hook forward priority 10; policy drop; }}
 flush chain inet {0} forward
 add rule inet {0} forward iifname "{1}" accept
-add rule inet {0} forward iifname vmap @guests
+add rule inet {0} forward iifname vmap @{2}
 )",
-                       table_name, gate_uplink);
+                       table_name, gate_uplink, guests_map);
 }
 
 std::string uncounted_rules(const std::vector<std::string>& interfaces) {
     std::string rules;
     for (const std::string& name : interfaces)
-        rules += fmt::format("add element inet {} guests {{ \"{}\" : accept }}\n", table_name, name);
+        rules +=
+            fmt::format("add element inet {} {} {{ \"{}\" : accept }}\n", table_name, guests_map, name);
     return rules;
 }
 
-std::string meter_rules(const TrafficTerms& terms, const GateTraffic& now) {
+RuleBatch meter_rules(const TrafficTerms& terms, const GateTraffic& now) {
+    RuleBatch batch{std::string(table_name)};
     const std::string name = checked(terms.lease_id);
     const auto known = now.leases.find(name);
-    if (known == now.leases.end())
-        return fmt::format(
-                   "add counter inet {0} {1} {{ packets 0 bytes {2} }}\n"
-                   "add counter inet {0} {1}{3}\n"
-                   "add chain inet {0} {1}\n",
-                   table_name, name, terms.sent_bytes, refused_suffix) +
-               quota_rules(terms, terms.sent_bytes);
-    if (known->second.bytes_max == terms.bytes_max) return {};
-    // What was refused under the old limit counts no more.
-    return fmt::format("flush chain inet {0} {1}\ndelete quota inet {0} {1}\n", table_name, name) +
-           quota_rules(terms, known->second.sent_bytes);
+    if (known == now.leases.end()) {
+        batch.add_counter(name, terms.sent_bytes);
+        batch.add_counter(refused_counter(name), 0);
+        batch.add_chain(name);
+        add_limit(batch, terms, terms.sent_bytes);
+    } else if (known->second.bytes_max != terms.bytes_max) {
+        // What was refused under the old limit counts no more.
+        batch.flush_chain(name);
+        batch.remove_quota(name);
+        add_limit(batch, terms, known->second.sent_bytes);
+    }
+    return batch;
 }
 
-std::string guest_rules(const std::string& interface_name, const std::string& lease_id,
-                        const GateTraffic& now) {
+RuleBatch guest_rules(const std::string& interface_name, const std::string& lease_id,
+                      const GateTraffic& now) {
+    RuleBatch batch{std::string(table_name)};
     const std::string lease = checked(lease_id);
     const auto before = now.lease_at.find(interface_name);
-    if (before != now.lease_at.end() && before->second == lease) return {};
-    std::string rules;
+    if (before != now.lease_at.end() && before->second == lease) return batch;
     // An interface ends with its guest, and the next one may have its name.
-    if (before != now.lease_at.end())
-        rules = fmt::format("delete element inet {} guests {{ \"{}\" }}\n", table_name, interface_name);
-    return rules + fmt::format("add element inet {} guests {{ \"{}\" : goto {} }}\n", table_name,
-                               interface_name, lease);
+    if (before != now.lease_at.end()) batch.remove_way(guests_map, interface_name);
+    batch.add_way(guests_map, interface_name, lease);
+    return batch;
 }
 
-std::string forget_rules(const std::string& lease_id, const GateTraffic& now) {
+RuleBatch forget_rules(const std::string& lease_id, const GateTraffic& now) {
+    RuleBatch batch{std::string(table_name)};
     const std::string lease = checked(lease_id);
-    if (!now.leases.contains(lease)) return {};
-    std::string rules;
+    if (!now.leases.contains(lease)) return batch;
     for (const auto& [interface_name, at] : now.lease_at)
-        if (at == lease)
-            rules +=
-                fmt::format("delete element inet {} guests {{ \"{}\" }}\n", table_name, interface_name);
-    return rules + fmt::format(
-                       "flush chain inet {0} {1}\ndelete chain inet {0} {1}\ndelete quota inet {0} {1}\n"
-                       "delete counter inet {0} {1}\ndelete counter inet {0} {1}{2}\n",
-                       table_name, lease, refused_suffix);
+        if (at == lease) batch.remove_way(guests_map, interface_name);
+    batch.flush_chain(lease);
+    batch.remove_chain(lease);
+    batch.remove_quota(lease);
+    batch.remove_counter(lease);
+    batch.remove_counter(refused_counter(lease));
+    return batch;
 }
 
 GateTraffic with_meter(const TrafficTerms& terms, GateTraffic before) {

@@ -1,5 +1,5 @@
-// What guests send to the internet: the rules by which nft counts and limits it in the gate, and what nft
-// says of them. Pure: network_gate.hpp puts them in force.
+// What guests send to the internet: the rules by which nftables counts and limits it in the gate, and what
+// nft says of them. Pure: network_gate.hpp puts them in force.
 //
 // The table `traffic` lies behind the policy (egress.hpp), so what the policy drops is not counted, and is
 // a table of its own, so that a policy put in force anew leaves the counts alone. A lease has a chain, a
@@ -13,6 +13,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "agent/rule_batch.hpp"
 
 namespace fallow::agent {
 
@@ -48,11 +50,11 @@ struct GateTraffic {
 
 // Each throws std::runtime_error for what cannot be the name of a lease, and says nothing where nothing has
 // to change.
-[[nodiscard]] std::string meter_rules(const TrafficTerms& terms, const GateTraffic& now);
+[[nodiscard]] RuleBatch meter_rules(const TrafficTerms& terms, const GateTraffic& now);
 /// From here on the interface is one of the lease's guests.
-[[nodiscard]] std::string guest_rules(const std::string& interface_name, const std::string& lease_id,
-                                      const GateTraffic& now);
-[[nodiscard]] std::string forget_rules(const std::string& lease_id, const GateTraffic& now);
+[[nodiscard]] RuleBatch guest_rules(const std::string& interface_name, const std::string& lease_id,
+                                    const GateTraffic& now);
+[[nodiscard]] RuleBatch forget_rules(const std::string& lease_id, const GateTraffic& now);
 
 // What the rules of those three make of a gate.
 [[nodiscard]] GateTraffic with_meter(const TrafficTerms& terms, GateTraffic before);

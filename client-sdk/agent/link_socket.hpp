@@ -5,15 +5,14 @@
 #include <cstdint>
 #include <string>
 
+#include "agent/netlink.hpp"
+
 namespace fallow::agent {
 
 /// Of the network namespace that the thread which makes it is in. Everything throws std::system_error.
 class LinkSocket {
   public:
     LinkSocket();
-    ~LinkSocket();
-    LinkSocket(const LinkSocket&) = delete;
-    LinkSocket& operator=(const LinkSocket&) = delete;
 
     /// A line (veth(4)) from `name` here to `other` in the namespace that is held open as `network`, both
     /// ends down. To move an end there later would take the kernel some 20 ms, in which it waits for all
@@ -26,10 +25,9 @@ class LinkSocket {
     void add_default_route(const std::string& gateway);
 
   private:
-    class Request;
-    void ask(Request& request, const std::string& what);
+    void ask(NetlinkMessage& request, const std::string& what);
 
-    int number_;
+    NetlinkSocket kernel_;
     std::uint32_t sequence_ = 0;
 };
 

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -141,22 +142,26 @@ void configure_guest(const LinkAddresses& link) {
     if (has_ipv6()) kernel.add_default_route(link.near_ipv6);
 }
 
+/// The version that `change` has made; nothing when somebody else may have had a part in it.
+std::optional<RulesetVersion> change_rules(int network, const std::function<void()>& change) {
+    RulesetVersion before;
+    RulesetVersion after;
+    within(network, [&] {
+        before = ruleset_version();
+        change();
+        after = ruleset_version();
+    });
+    return after == before.next() ? std::optional(after) : std::nullopt;
+}
+
 }  // namespace
 
 void NetworkGate::batch(int network, const std::string& commands) const {
     within(network, [&] { run_program({options_.ip_program, "-batch", "-"}, commands); });
 }
 
-/// The version that this has made; nothing when somebody else may have had a part in it.
 std::optional<RulesetVersion> NetworkGate::load_rules(int network, const std::string& rules) const {
-    RulesetVersion before;
-    RulesetVersion after;
-    within(network, [&] {
-        before = ruleset_version();
-        run_program({options_.nft_program, "-f", "-"}, rules);
-        after = ruleset_version();
-    });
-    return after == before.next() ? std::optional(after) : std::nullopt;
+    return change_rules(network, [&] { run_program({options_.nft_program, "-f", "-"}, rules); });
 }
 
 const GateTraffic& NetworkGate::read_traffic(int gate) {
@@ -190,11 +195,11 @@ const GateTraffic& NetworkGate::traffic_before(const TrafficTerms& terms, int ga
     return goes_on ? read_traffic(gate) : known;
 }
 
-/// Loads `rules` in the gate, which was as `traffic_` says and is then as `then` says.
-void NetworkGate::change_traffic(int gate, const std::string& rules, GateTraffic then) {
+/// Puts `rules` in force in the gate, which was as `traffic_` says and is then as `then` says.
+void NetworkGate::change_traffic(int gate, const RuleBatch& rules, GateTraffic then) {
     if (rules.empty()) return;
     const auto before = std::exchange(traffic_version_, std::nullopt);
-    const auto after = load_rules(gate, rules);
+    const auto after = change_rules(gate, [&] { rules.put_in_force(); });
     if (!before || after != before->next()) return;
     traffic_ = std::move(then);
     traffic_version_ = after;
@@ -316,7 +321,8 @@ void NetworkGate::make_ready_locked(const TrafficTerms& terms) {
     const int index = choose_line(terms.lease_id, gate.number());
     const GateTraffic& now = traffic_before(terms, gate.number());
     const std::string name = guest_name(index);
-    const std::string rules = meter_rules(terms, now) + guest_rules(name, terms.lease_id, now);
+    RuleBatch rules = meter_rules(terms, now);
+    rules.append(guest_rules(name, terms.lease_id, now));
     change_traffic(gate.number(), rules, with_guest(name, terms.lease_id, with_meter(terms, now)));
     ready_[terms.lease_id] = index;
 }

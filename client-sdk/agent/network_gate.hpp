@@ -78,7 +78,7 @@ class NetworkGate {
     [[nodiscard]] const GateTraffic& read_traffic(int gate);
     [[nodiscard]] const GateTraffic& known_traffic(int gate);
     [[nodiscard]] const GateTraffic& traffic_before(const TrafficTerms& terms, int gate);
-    void change_traffic(int gate, const std::string& rules, GateTraffic then);
+    void change_traffic(int gate, const RuleBatch& rules, GateTraffic then);
     [[nodiscard]] std::string uncounted_guests(int gate);
 
     GateOptions options_;

@@ -328,7 +328,7 @@ class CountedNft {
 
 }  // namespace
 
-TEST_CASE("a gate runs nft for what changes, and finds out what others have changed") {
+TEST_CASE("a gate runs nft for what it does not know, and finds out what others have changed") {
     const EgressWorld world;
     Sink sink(world.internet);
     const Gate gate;
@@ -343,9 +343,10 @@ TEST_CASE("a gate runs nft for what changes, and finds out what others have chan
     here.make_ready({"lease_1", 0, 5000});
     CHECK(nft.runs() == 0);
     here.make_ready({"lease_2", 0, 5000});
-    CHECK(nft.runs() == 1);
+    here.meter({"lease_2", 0, {}});
+    CHECK(nft.runs() == 1);  // how much of the old limit is used
     here.forget("lease_2");
-    CHECK(nft.runs() == 1);
+    CHECK(nft.runs() == 0);
 
     std::int64_t before = 0;
     SECTION("at the host") {
@@ -358,7 +359,7 @@ TEST_CASE("a gate runs nft for what changes, and finds out what others have chan
         another.forget("lease_1");
         before = 700;
         here.make_ready({"lease_1", before, 5000});
-        CHECK(nft.runs() == 2);  // what is there is listed, too
+        CHECK(nft.runs() == 1);  // what is there is listed
     }
     SECTION("by taking it away") {
         NetworkGate another(gate.options({}));
@@ -371,6 +372,44 @@ TEST_CASE("a gate runs nft for what changes, and finds out what others have chan
     here.connect(guest.pid(), {"lease_1", before, 5000});
     send(guest.network(), sink, public_ipv4, 1);
     CHECK(here.traffic_of("lease_1") == GuestTraffic{before + ipv4_packet_bytes, 5000, false});
+}
+
+TEST_CASE("what is told the kernel of a lease is what nft would have made of it") {
+    const Network network = Network::fresh();
+    const TrafficTerms terms{"lease_1", 700, 5000};
+    const auto listed = [&] {
+        std::string text;
+        network.within([&] { text = ask_program({"/usr/sbin/nft", "-s", "list", "ruleset"}); });
+        return text;
+    };
+    network.nft(traffic_rules());
+    const std::string empty = listed();
+    RuleBatch made = meter_rules(terms, {});
+    made.append(guest_rules("g0", "lease_1", {}));
+    network.within([&] { made.put_in_force(); });
+    const std::string by_us = listed();
+    GateTraffic found;
+    network.within([&] { found = parse_traffic(ask_program({"/usr/sbin/nft", "-j", "list", "ruleset"})); });
+    CHECK(found.leases.at("lease_1") == GuestTraffic{700, 5000, false});
+    network.within([&] { forget_rules("lease_1", found).put_in_force(); });
+    CHECK(listed() == empty);
+    std::string told;
+    for (const std::string& step : made.steps())
+        told += step + "\n";
+    network.nft(told);
+    CHECK(listed() == by_us);
+}
+
+TEST_CASE("of rules that the kernel refuses in part, none is in force, and it is said which one it was") {
+    const Network network = Network::fresh();
+    network.nft(traffic_rules());
+    RuleBatch rules = meter_rules({"lease_1"}, {});
+    rules.remove_chain("lease_2");
+    network.within([&] {
+        CHECK_THROWS_WITH(rules.put_in_force(), Catch::Contains("delete chain inet traffic lease_2") &&
+                                                    Catch::Contains("No such"));
+        CHECK(parse_traffic(ask_program({"/usr/sbin/nft", "-j", "list", "ruleset"})).leases.empty());
+    });
 }
 
 TEST_CASE("guests of before traffic was counted go on until they end") {

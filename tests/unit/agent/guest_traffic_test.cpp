@@ -1,8 +1,10 @@
-// What is said to nft of guests' traffic, and understood of what it says; that the rules do as they should
-// is shown in tests/integration/agent/traffic_test.cpp.
+// What is said to the kernel of guests' traffic, and understood of what nft says; that the rules do as they
+// should is shown in tests/integration/agent/traffic_test.cpp.
 #include "agent/guest_traffic.hpp"
 
 #include <catch2/catch.hpp>
+#include <string>
+#include <vector>
 
 #include "support/text_table.hpp"
 
@@ -37,6 +39,8 @@ const char* const ruleset = R"({"nftables": [
   {"rule": {"family": "inet", "table": "traffic", "chain": "lease_1", "handle": 12,
      "expr": [{"quota": "lease_1"}]}}]})";
 
+using Steps = std::vector<std::string>;
+
 bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != text.npos;
 }
@@ -59,35 +63,46 @@ TEST_CASE("what nft lists is understood, and another table's objects are not tak
 
 TEST_CASE("a lease's count begins where it was, and is left alone when it is there") {
     const GateTraffic now = parse_traffic(ruleset);
-    const std::string fresh = meter_rules({"lease_3", 77, 500}, now);
-    CHECK(contains(fresh, "add counter inet traffic lease_3 { packets 0 bytes 77 }\n"));
-    CHECK(contains(fresh, "add quota inet traffic lease_3 { over 500 bytes used 77 bytes }\n"));
+    CHECK(meter_rules({"lease_3", 77, 500}, now).steps() ==
+          Steps{"add counter inet traffic lease_3 { packets 0 bytes 77 }",
+                "add counter inet traffic lease_3.refused { packets 0 bytes 0 }",
+                "add chain inet traffic lease_3",
+                "add quota inet traffic lease_3 { over 500 bytes used 77 bytes }",
+                "add rule inet traffic lease_3 quota name \"lease_3\" counter name \"lease_3.refused\" "
+                "reject with icmpx admin-prohibited",
+                "add rule inet traffic lease_3 counter name \"lease_3\" accept"});
     CHECK(meter_rules({"lease_1", 99'999, 13'000}, now).empty());
     CHECK(meter_rules({"lease_2", 0, {}}, now).empty());
-    const std::string changed = meter_rules({"lease_1", 0, 20'000}, now);
-    CHECK(contains(changed, "add quota inet traffic lease_1 { over 20000 bytes used 12345 bytes }\n"));
-    CHECK_FALSE(contains(changed, "add counter"));
-    CHECK(contains(meter_rules({"lease_1", 0, {}}, now), "over 9223372036854775807 bytes"));
+    CHECK(meter_rules({"lease_1", 0, 20'000}, now).steps() ==
+          Steps{"flush chain inet traffic lease_1", "delete quota inet traffic lease_1",
+                "add quota inet traffic lease_1 { over 20000 bytes used 12345 bytes }",
+                "add rule inet traffic lease_1 quota name \"lease_1\" counter name \"lease_1.refused\" "
+                "reject with icmpx admin-prohibited",
+                "add rule inet traffic lease_1 counter name \"lease_1\" accept"});
+    CHECK(contains(meter_rules({"lease_1", 0, {}}, now).steps().at(2), "over 9223372036854775807 bytes"));
+    // The kernel takes no quota of which more is used than there is.
+    CHECK(
+        contains(meter_rules({"lease_1", 0, 9'000}, now).steps().at(2), "over 9000 bytes used 9000 bytes"));
 }
 
 TEST_CASE("an interface leads to the lease of its last guest") {
     const GateTraffic now = parse_traffic(ruleset);
     CHECK(guest_rules("g0", "lease_1", now).empty());
-    CHECK(guest_rules("g3", "lease_1", now) ==
-          "add element inet traffic guests { \"g3\" : goto lease_1 }\n");
-    for (const char* taken : {"g0", "g1"})
-        CHECK(guest_rules(taken, "lease_2", now) ==
-              std::string("delete element inet traffic guests { \"") + taken +
-                  "\" }\nadd element inet traffic guests { \"" + taken + "\" : goto lease_2 }\n");
+    CHECK(guest_rules("g3", "lease_1", now).steps() ==
+          Steps{"add element inet traffic guests { \"g3\" : goto lease_1 }"});
+    for (const std::string taken : {"g0", "g1"})
+        CHECK(guest_rules(taken, "lease_2", now).steps() ==
+              Steps{"delete element inet traffic guests { \"" + taken + "\" }",
+                    "add element inet traffic guests { \"" + taken + "\" : goto lease_2 }"});
 }
 
 TEST_CASE("a lease is forgotten with all its interfaces, and nobody else's") {
     const GateTraffic now = parse_traffic(ruleset);
-    const std::string rules = forget_rules("lease_1", now);
-    CHECK(contains(rules, "delete element inet traffic guests { \"g0\" }\n"));
-    CHECK(contains(rules, "delete element inet traffic guests { \"g2\" }\n"));
-    CHECK_FALSE(contains(rules, "g1"));
-    CHECK(contains(rules, "delete counter inet traffic lease_1.refused\n"));
+    CHECK(forget_rules("lease_1", now).steps() ==
+          Steps{"delete element inet traffic guests { \"g0\" }",
+                "delete element inet traffic guests { \"g2\" }", "flush chain inet traffic lease_1",
+                "delete chain inet traffic lease_1", "delete quota inet traffic lease_1",
+                "delete counter inet traffic lease_1", "delete counter inet traffic lease_1.refused"});
     CHECK(forget_rules("lease_3", now).empty());
 }
 
