@@ -92,6 +92,23 @@ void read_gangs(store::Transaction& tx, std::vector<DesiredLease>& leases) {
             if (item.lease.order == member.order && !wants_stop(item.lease)) item.gang.push_back(member);
 }
 
+/// By the host and not by a list of jobs: PostgreSQL plans a statement with a list anew each time.
+void read_specs(store::Transaction& tx, const store::Parameters& of_host,
+                std::vector<DesiredLease>& leases) {
+    const auto specs = tx.prepared(
+        "desired_specs",
+        "SELECT jobs.id, job_specs.document, jobs.max_duration_ms FROM leases JOIN jobs ON jobs.id = "
+        "leases.job_id JOIN job_specs ON job_specs.job_id = jobs.id "
+        "WHERE leases.host_id = $1 AND NOT leases.released",
+        of_host);
+    for (const auto& row : specs)
+        for (DesiredLease& item : leases)
+            if (item.lease.job == store::read_cell<JobId>(row[0]) && !wants_stop(item.lease)) {
+                item.spec = store::read_cell<std::string>(row[1]);
+                item.max_duration = store::read_cell<Millis>(row[2]);
+            }
+}
+
 /// Prepared, since a renter may be waiting for its job to start.
 std::vector<DesiredLease> read_desired(store::Transaction& tx, HostId host) {
     std::vector<DesiredLease> found;
@@ -107,25 +124,14 @@ std::vector<DesiredLease> read_desired(store::Transaction& tx, HostId host) {
                                                   "SELECT " + store::select_list<market::Card>() +
                                                       " FROM cards WHERE host_id = $1 ORDER BY index, id",
                                                   of_host));
-    std::vector<JobId> jobs;
+    bool has_jobs = false;
     for (DesiredLease& item : found) {
         std::ranges::copy_if(cards, std::back_inserter(item.cards), [&](const market::Card& card) {
             return std::ranges::find(item.lease.cards, card.id) != item.lease.cards.end();
         });
-        if (item.lease.job && !wants_stop(item.lease)) jobs.push_back(*item.lease.job);
+        has_jobs = has_jobs || (item.lease.job && !wants_stop(item.lease));
     }
-    const auto specs = tx.prepared(
-        "desired_specs",
-        "SELECT jobs.id, job_specs.document, jobs.max_duration_ms FROM jobs JOIN job_specs ON job_id = "
-        "jobs.id "
-        "WHERE jobs.id = ANY ($1::uuid[])",
-        store::Parameters{store::parameter_of(jobs)});
-    for (const auto& row : specs)
-        for (DesiredLease& item : found)
-            if (item.lease.job == store::read_cell<JobId>(row[0]) && !wants_stop(item.lease)) {
-                item.spec = store::read_cell<std::string>(row[1]);
-                item.max_duration = store::read_cell<Millis>(row[2]);
-            }
+    if (has_jobs) read_specs(tx, of_host, found);
     read_gangs(tx, found);
     return found;
 }

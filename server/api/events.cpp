@@ -90,6 +90,7 @@ EventPage EventReader::read(const JournalPosition& after, std::size_t limit) {
     return page;
 }
 
+/// Prepared, like the heads: every stream looks after every batch.
 StreamPosition EventReader::collect(std::size_t stream, StreamPosition position, std::int64_t newest,
                                     std::size_t limit, std::vector<Found>& found) {
     // One past the limit tells that there is more.
@@ -100,11 +101,13 @@ StreamPosition EventReader::collect(std::size_t stream, StreamPosition position,
         return position.entry == whole_record ? position.sequence + 1 : position.sequence;
     };
     while (found.size() < wanted && next() <= last) {
-        const auto rows = tx_.query(
+        const auto rows = tx_.prepared(
+            "journal_since",
             "SELECT seq, at, record FROM journal WHERE stream = $1 AND seq >= $2::bigint AND seq <= "
-            "$3::bigint AND "
-            "position($4 in record) > 0 ORDER BY seq LIMIT $5::bigint",
-            streams_[stream], next(), last, seen_by, records_per_read);
+            "$3::bigint AND position($4 in record) > 0 ORDER BY seq LIMIT $5::bigint",
+            store::Parameters{store::parameter_of(streams_[stream]), store::parameter_of(next()),
+                              store::parameter_of(last), store::parameter_of(seen_by),
+                              store::parameter_of(records_per_read)});
         for (const auto& row : rows) {
             const auto sequence = store::read_cell<std::int64_t>(row[0]);
             auto items = parse_journal_record(store::read_cell<std::string>(row[2]));
@@ -128,10 +131,11 @@ bool EventReader::is_visible(const JournalItem& item) const {
 }
 
 JournalPosition EventReader::head() {
-    const auto rows = tx_.query(
-        "SELECT (SELECT coalesce(max(seq), 0) FROM journal WHERE stream = $1), "
-        "(SELECT coalesce(max(seq), 0) FROM journal WHERE stream = $2)",
-        streams_[0], streams_[1]);
+    const auto rows =
+        tx_.prepared("journal_heads",
+                     "SELECT (SELECT coalesce(max(seq), 0) FROM journal WHERE stream = $1), "
+                     "(SELECT coalesce(max(seq), 0) FROM journal WHERE stream = $2)",
+                     store::Parameters{store::parameter_of(streams_[0]), store::parameter_of(streams_[1])});
     return {StreamPosition{store::read_cell<std::int64_t>(rows[0][0]), whole_record},
             StreamPosition{store::read_cell<std::int64_t>(rows[0][1]), whole_record}};
 }
