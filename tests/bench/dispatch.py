@@ -2,8 +2,9 @@
 
 One server, one agent, one private Podman. The first job is run through a socket that notes what the agent asks of
 the engine; the bare runs repeat that very create request, with folders and names of their own, and the start, over
-the engine's own socket. Then both take turns: ours is timed from the sending of the order until the renter's event
-stream says `lease.running`, bare from the sending of the create until the answer to the start. Medians.
+the engine's own socket. Then both take turns, each from rest: nothing is left of the container before, and nobody
+is busy with it. Ours is timed from the sending of the order until the renter's event stream says `lease.running`,
+bare from the sending of the create until the answer to the start. Medians.
 With --stages also how far the agent was when, from its debug log.
 """
 import argparse
@@ -160,6 +161,35 @@ class Ours:
         return taken, lease
 
 
+class Rest:
+    """The time between two runs, until what the last one has left is gone."""
+
+    def __init__(self, world):
+        self.world = world
+        self.engine = EngineClient(world.engine_socket)
+        self.leases = world.folder / "agent-bench" / "leases"
+
+    def wait(self):
+        self.world.until(lambda: not any(self.leases.iterdir()), "the agent to be done with its lease", 60)
+        self.world.until(lambda: not self._containers() and not self._helpers(), "the engine to be done", 60)
+
+    def _containers(self):
+        return self.engine.call("GET", "/v4.0.0/libpod/containers/json?all=true")[1]
+
+    def _helpers(self):
+        """Processes that the engine has started for a container: its monitor, and what cleans up after it."""
+        engine = str(self.world.engine).encode()
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = entry.read_bytes().split(b"\0")
+            except OSError:
+                continue  # it has ended
+            if engine in b" ".join(words) and (words[0].endswith(b"conmon") or b"cleanup" in words):
+                found.append(entry)
+        return found
+
+
 def spread(values):
     ordered = sorted(values)
     return {"p50": round(statistics.median(ordered), 2), "p90": round(ordered[int(len(ordered) * 0.9)], 2),
@@ -187,8 +217,7 @@ def print_stages(log, sent):
         print(f"{after:8.1f} ms  {stage}")
 
 
-def first_job(world, renter, noting):
-    ours = Ours(world, renter)
+def first_job(ours, noting):
     _, lease = ours.run()
     return noting.create_body(), lease
 
@@ -211,14 +240,19 @@ def main():
         engine_socket, world.engine_socket = world.engine_socket, world.folder / "noting.sock"
         sellers_events = Events(world, seller["key"])
         host, _, _ = world.host_with_listing(seller, "bench", sellers_events, ask=ASK)
-        body, lease = first_job(world, renter, noting)
+        sellers_events.close()  # the renter alone listens from here on
+        ours = Ours(world, renter)
+        body, lease = first_job(ours, noting)
         world.engine_socket = engine_socket
         world.processes.pop().stop()
         agent = world.start_agent("bench")
-        bare, ours = Bare(world, body, lease, host), Ours(world, renter)
+        bare, rest = Bare(world, body, lease, host), Rest(world)
         taken = {"ours": [], "bare": []}
         for number in range(options.rounds + 2):
-            bare_ms, (ours_ms, _) = bare.run(number), ours.run()
+            rest.wait()
+            bare_ms = bare.run(number)
+            rest.wait()
+            ours_ms, _ = ours.run()
             if number < 2:
                 continue  # the first ones find cold caches, on both sides
             taken["bare"].append(bare_ms)
