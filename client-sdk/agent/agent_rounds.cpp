@@ -64,7 +64,8 @@ Observed Agent::recall() {
 }
 
 /// Whether there is a lease for which the engine has to be asked. Of a container that is being made, or
-/// about to be started, it knows nothing yet, and its answer would come after it.
+/// about to be started, it knows nothing yet, and its answer would come after it; of one that was started
+/// just now it knows no more than this agent, and what is asked would keep the server from hearing of it.
 bool Agent::needs_look(const Desired* desired, const std::set<std::string>& begun) {
     if (cluster_ || boot_clock_ms() - looked_boot_ms_ >= unlooked_ms_max) return true;
     const std::lock_guard lock(mutex_);
@@ -72,7 +73,9 @@ bool Agent::needs_look(const Desired* desired, const std::set<std::string>& begu
     if (tasks_.empty() || (desired != nullptr && std::ranges::any_of(desired->leases, is_unknown)))
         return true;
     return !std::ranges::all_of(tasks_, [&](const auto& entry) {
-        return begun.contains(entry.first) || entry.second->seen().preparing;
+        if (begun.contains(entry.first)) return true;
+        const LeaseSeen seen = entry.second->seen();
+        return seen.preparing || seen.telling_start;
     });
 }
 

@@ -87,7 +87,7 @@ LeaseTask::LeaseTask(const TaskContext& context, LeaseRecord record)
     context_.state.save_record(record_, context_.state.has_record(record_.desired.lease_id));
     if (context_.gangs && record_.gang_port != 0 && !record_.removed)
         context_.gangs->keep_port(record_.desired.lease_id, static_cast<std::uint16_t>(record_.gang_port));
-    if (record_.started && !record_.logs_drained) ship_logs();
+    if (record_.started && !record_.logs_drained) ship_logs(false);
     runtime_->watch_pulls(note_progress());
     const std::string& id = record_.desired.lease_id;
     engine_lane_ = std::make_unique<Lane>(id, context_.wake);
@@ -112,7 +112,8 @@ LeaseSeen LeaseTask::seen() const {
     seen.engine_lane_busy = !doing.empty();
     seen.preparing = doing == name_of(ActionKind::prepare);
     seen.guest_is_fresh = doing.empty() && guest_is_fresh_;
-    seen.server_lane_busy = server_lane_->busy();
+    const std::string saying = server_lane_->current();
+    seen.server_lane_busy = !saying.empty();
     const std::string saving = checkpoint_lane_->current();
     seen.checkpoint_lane_busy = !saving.empty();
     seen.saving_running =
@@ -124,6 +125,7 @@ LeaseSeen LeaseTask::seen() const {
     seen.use_sampled_boot_ms = looks_.use_sampled_boot_ms;
     seen.busy_boot_ms = looks_.busy_boot_ms;
     seen.record = record_;
+    seen.telling_start = saying == name_of(ActionKind::report_running) && !record_.running_reported;
     return seen;
 }
 
@@ -293,7 +295,7 @@ void LeaseTask::note_started(const ContainerInspection& inspection, bool just_no
     server_lane_->post_if_idle(std::string(name_of(ActionKind::report_running)),
                                [this](std::stop_token) { report_running(); });
     watch(inspection);
-    ship_logs();
+    ship_logs(just_now);
 }
 
 /// Whether a container that is not known to be fresh has to be started; else it is noted what it is.
@@ -347,6 +349,7 @@ void LeaseTask::ship_logs() {
     parts.read = [runtime, id](bool follow, const LogDemuxer::OnData& on_data, std::stop_token stop) {
         runtime->logs(id, follow, on_data, stop);
     };
+    parts.has_just_started = has_just_started;
     parts.container_ended = [runtime, id] {
         const auto inspection = runtime->inspect(id);
         return !inspection || inspection->state == ContainerState::exited;

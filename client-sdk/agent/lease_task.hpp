@@ -156,7 +156,7 @@ class LeaseTask {
     void ask_guard();
     void take_over(const guard::Watched& watched);
     void end_at_guard();
-    void ship_logs();
+    void ship_logs(bool has_just_started);
 
     const TaskContext& context_;
     mutable std::mutex mutex_;

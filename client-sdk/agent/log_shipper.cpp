@@ -76,12 +76,13 @@ void LogShipper::read_from_start(bool follow, std::stop_token stop) {
 
 void LogShipper::run_reader(std::stop_token stop) {
     int final_failures = 0;
+    bool has_just_started = parts_.has_just_started;
     while (!stop.stop_requested()) {
         bool over = false;
         try {
             // Asked before reading: what an ended container wrote is all there, so this pass sees all of
             // it. A followed stream may break off early or miss the last lines.
-            over = parts_.container_ended();
+            over = !std::exchange(has_just_started, false) && parts_.container_ended();
             read_from_start(!over, stop);
         } catch (const std::exception& error) {
             if (stop.stop_requested()) return;

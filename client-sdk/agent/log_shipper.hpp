@@ -28,6 +28,7 @@ struct LogShipperParts {
     /// Reads the container's output from the beginning: `follow` until it ends, else what is there.
     std::function<void(bool follow, const LogDemuxer::OnData&, std::stop_token)> read;
     std::function<bool()> container_ended;
+    bool has_just_started = false;  ///< so that is not asked before the first pass
     /// Sends entries; the sequence the server expects next. Throws ServerError, sdk::TransportError.
     std::function<std::int64_t(std::int64_t first_sequence, const std::vector<LogEntry>&)> send;
     std::function<std::int64_t()> unix_ms;  ///< for the entries' `at`

@@ -36,6 +36,8 @@ struct LeaseSeen {
     std::int64_t health_failures = 0;         ///< in a row
     std::int64_t use_sampled_boot_ms = 0;     ///< up to when it is known how busy it was
     std::int64_t busy_boot_ms = 0;            ///< when it was last busy, or that was not known
+    /// It was started just now, and the server is being told.
+    bool telling_start = false;
     /// This process has made its container, and nothing has been done with that since.
     bool guest_is_fresh = false;
 };

@@ -113,6 +113,23 @@ TEST_CASE("what is read again after a broken stream is not sent again") {
     CHECK(bench.server.standard_error == "only\n");
 }
 
+TEST_CASE("whether a container has ended is not asked before the first pass when it was started just now") {
+    Bench bench;
+    bench.output = {{out, "once\n"}};
+    LogShipperParts parts = bench.parts();
+    std::vector<int> asked_after;
+    parts.has_just_started = true;
+    parts.container_ended = [&] {
+        asked_after.push_back(bench.reads);
+        return true;
+    };
+    LogShipper shipper(std::move(parts), {});
+    REQUIRE(bench.wait_until_drained());
+    CHECK(asked_after == std::vector<int>{1});
+    CHECK(bench.reads == 2);
+    CHECK(bench.server.standard_output == "once\n");
+}
+
 TEST_CASE("an agent killed after sending and before hearing the answer neither loses nor repeats") {
     Bench first;
     first.output = {{out, "aa"}, {err, "b"}, {out, "cc"}};
