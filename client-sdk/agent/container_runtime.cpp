@@ -2,9 +2,7 @@
 
 #include <poll.h>
 #include <spdlog/spdlog.h>
-#include <sys/inotify.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -18,7 +16,6 @@
 
 #include "agent/clock.hpp"
 #include "agent/image_reference.hpp"
-#include "guard/descriptor.hpp"
 
 namespace fallow::agent {
 namespace {
@@ -76,43 +73,9 @@ bool may_have_network(EngineFlavour flavour, const ContainerOptions& options) {
     return false;
 }
 
-/// Podman's runtime writes a container's process number as soon as its namespaces are there, and Podman is
-/// not ready with it for some time after.
-class PidFile {
-  public:
-    /// An empty folder: it is not known where that file will be.
-    PidFile(const std::string& containers_folder, const std::string& id) {
-        if (containers_folder.empty()) return;
-        const auto folder = std::filesystem::path(containers_folder) / id / "userdata";
-        changes_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-        const bool is_watched =
-            ::inotify_add_watch(changes_.get(), folder.c_str(), IN_CLOSE_WRITE | IN_MOVED_TO) >= 0;
-        std::error_code error;
-        // What is there is of an earlier run of the container.
-        if (!is_watched || std::filesystem::exists(folder / file_name, error) || error) return;
-        path_ = folder / file_name;
-    }
-    /// 0 when the container is made before it has come.
-    [[nodiscard]] std::int64_t await(const std::future<void>& made) const {
-        std::int64_t pid = 0;
-        while (!path_.empty() && pid == 0 &&
-               made.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
-            pollfd waited{changes_.get(), POLLIN, 0};
-            ::poll(&waited, 1, end_look_ms);
-            std::array<char, 4096> events{};
-            while (::read(changes_.get(), events.data(), events.size()) > 0) {
-            }
-            std::ifstream(path_) >> pid;
-        }
-        return pid;
-    }
-
-  private:
-    static constexpr const char* file_name = "pidfile";
-    static constexpr int end_look_ms = 20;  ///< it may never come
-    guard::Descriptor changes_;
-    std::filesystem::path path_;
-};
+ContainerInspection running(std::int64_t pid) {
+    return {.state = ContainerState::running, .ever_started = true, .pid = pid};
+}
 
 std::string write_resolv_conf(const GuestFolders& folders, const std::string& text) {
     const std::filesystem::path path = std::filesystem::path(folders.notices) / "resolv.conf";
@@ -130,14 +93,16 @@ std::string write_resolv_conf(const GuestFolders& folders, const std::string& te
 ContainerRuntime::ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
                                    std::shared_ptr<NetworkGate> gate,
                                    std::shared_ptr<PrivateImages> private_images,
-                                   std::shared_ptr<ImageBook> images)
+                                   std::shared_ptr<ImageBook> images,
+                                   std::shared_ptr<HeldStarts> held_starts)
     : engine_(socket_path),
       exec_(socket_path),
       flavour_(flavour),
       host_(std::move(host)),
       gate_(std::move(gate)),
       private_images_(std::move(private_images)),
-      images_(std::move(images)) {}
+      images_(std::move(images)),
+      held_starts_(std::move(held_starts)) {}
 
 std::vector<ContainerSeen> ContainerRuntime::list() {
     return engine_.list(host_.host_id);
@@ -224,39 +189,101 @@ std::string ContainerRuntime::create(const DesiredLease& lease, const ImageFacts
                                      const GuestFolders& folders, std::stop_token) {
     GuestProfile profile = guest_profile(lease, image, host_, folders);
     if (gate_) profile.resolv_conf = write_resolv_conf(folders, gate_->resolv_conf());
-    return engine_.create(profile, flavour_);
+    made_ = {engine_.create(profile, flavour_)};
+    return made_.id;
+}
+
+/// Nothing may start that has a network without its rules, or only half of it.
+void ContainerRuntime::refuse_network(const std::string& id, const std::string& problem) {
+    engine_.remove(id);
+    throw RuntimeError("the guest has no network that is closed as it should be: " + problem);
 }
 
 void ContainerRuntime::connect(const std::string& id, const TrafficTerms& terms) {
     if (!gate_) return;
     try {
-        const PidFile pid_file(host_.containers_folder, id);
+        ProcessWatch process(host_.containers_folder, id, false);
         std::future<void> made = std::async(std::launch::async, [&] {
             engine_.prepare(id);
             spdlog::debug("{} has its namespaces", terms.lease_id);
         });
         gate_->make_ready(terms);  // also where it was: the host's rules may have been flushed since
-        prepared_ = {id, pid_file.await(made)};
-        if (prepared_.pid != 0) gate_->connect(prepared_.pid, terms);
+        made_ = {id, process.await(made)};
+        if (made_.pid != 0) gate_->connect(made_.pid, terms);
         made.get();
-        if (prepared_.pid == 0) {
-            prepared_.pid = engine_.process_of(id);
-            gate_->connect(prepared_.pid, terms);
+        if (made_.pid == 0) {
+            made_.pid = engine_.process_of(id);
+            gate_->connect(made_.pid, terms);
         }
         spdlog::debug("{} has its network", terms.lease_id);
     } catch (const std::exception& error) {
-        const std::string problem = error.what();
-        engine_.remove(id);
-        throw RuntimeError("the guest has no network that is closed as it should be: " + problem);
+        refuse_network(id, error.what());
     }
 }
 
+bool ContainerRuntime::connects_at_start() const {
+    return gate_ && held_starts_ && held_starts_->are_had();
+}
+
 /// What the engine would say of a process that was there before is known: it saves asking.
-std::optional<ContainerInspection> ContainerRuntime::start(const std::string& id) {
+std::optional<ContainerInspection> ContainerRuntime::start(const std::string& id, const TrafficTerms& terms,
+                                                           const std::function<void()>& connected) {
+    if (made_.id != id) {
+        const auto found = engine_.inspect(id);
+        if (!found) return std::nullopt;
+        made_ = {id, found->pid};
+    }
+    if (gate_ && made_.pid == 0) {
+        ProcessWatch process(host_.containers_folder, id, connects_at_start());
+        if (connects_at_start() && process.is_watching()) return start_held(process, terms, connected);
+        connect(id, terms);
+    }
+    connected();
     engine_.start(id);
-    if (prepared_.id != id) return engine_.inspect(id);
-    return ContainerInspection{
-        .state = ContainerState::running, .ever_started = true, .pid = prepared_.pid};
+    if (made_.pid == 0) return engine_.inspect(id);
+    return running(made_.pid);
+}
+
+/// In one request. A guest that could not be held may have begun without its network: it is as if it had
+/// never been made, and the next are started otherwise.
+std::optional<ContainerInspection> ContainerRuntime::start_held(ProcessWatch& process,
+                                                                const TrafficTerms& terms,
+                                                                const std::function<void()>& connected) {
+    const std::string id = made_.id;
+    std::string problem;
+    std::int64_t pid = 0;
+    bool was_held = false;
+    std::future<void> started = std::async(std::launch::async, [&] { engine_.start(id); });
+    // Also where it was: the host's rules may have been flushed since.
+    std::future<void> ready = std::async(std::launch::async, [&] { gate_->make_ready(terms); });
+    try {
+        pid = process.await(started);
+        was_held = pid != 0 && process.is_held();
+        spdlog::debug("{} has its namespaces", terms.lease_id);
+        ready.get();
+        if (was_held) {
+            gate_->connect(pid, terms);
+            connected();
+        }
+        spdlog::debug("{} has its network", terms.lease_id);
+    } catch (const std::exception& error) {
+        problem = error.what();
+        if (pid != 0) ::kill(static_cast<pid_t>(pid), SIGKILL);  // before anything runs in it
+    }
+    process.let_go();
+    if (!problem.empty()) {
+        started.wait();
+        refuse_network(id, problem);
+    }
+    started.get();
+    if (was_held) return running(pid);
+    spdlog::warn(
+        "the start of {} could not be held until it had its network: it is made anew, and guests are "
+        "connected and started one after the other from now on",
+        terms.lease_id);
+    held_starts_->give_up();
+    engine_.remove(id);
+    return std::nullopt;
 }
 
 HostUser ContainerRuntime::user_of(const std::string& id, const ImageFacts& image) {
@@ -318,14 +345,16 @@ ContainersHere containers_here(const ContainerOptions& wanted) {
                             .containers_folder = facts.containers_folder};
     const auto gate = may_have_network(facts.flavour, options) ? options.gate : nullptr;
     const auto& private_images = options.private_images;
+    const bool may_hold = gate && !host.containers_folder.empty() && may_hold_processes();
     return {.name = facts.name,
             .runtime = options.runtime,
             .user_namespace = host.user_namespace,
             .has_network = gate != nullptr,
             .connect = [socket = options.socket_path, flavour = facts.flavour, host, gate, private_images,
-                        images = std::make_shared<ImageBook>(facts.images_file)] {
+                        images = std::make_shared<ImageBook>(facts.images_file),
+                        held_starts = std::make_shared<HeldStarts>(may_hold)] {
                 return std::make_unique<ContainerRuntime>(socket, flavour, host, gate, private_images,
-                                                          images);
+                                                          images, held_starts);
             }};
 }
 

@@ -9,6 +9,7 @@
 #include "agent/image_book.hpp"
 #include "agent/network_gate.hpp"
 #include "agent/private_images.hpp"
+#include "agent/process_watch.hpp"
 #include "agent/runtime.hpp"
 
 namespace fallow::agent {
@@ -16,11 +17,13 @@ namespace fallow::agent {
 class ContainerRuntime final : public Runtime {
   public:
     /// Without a gate, guests have no network. Without private images, no login is used. Without a book of
-    /// images, the engine is asked each time.
+    /// images, the engine is asked each time. Without held starts, a guest is connected in one request and
+    /// started in another.
     ContainerRuntime(std::string socket_path, EngineFlavour flavour, HostFacts host,
                      std::shared_ptr<NetworkGate> gate = nullptr,
                      std::shared_ptr<PrivateImages> private_images = nullptr,
-                     std::shared_ptr<ImageBook> images = nullptr);
+                     std::shared_ptr<ImageBook> images = nullptr,
+                     std::shared_ptr<HeldStarts> held_starts = nullptr);
 
     [[nodiscard]] std::vector<ContainerSeen> list() override;
     [[nodiscard]] ImageFacts obtain_image(const std::string& reference, std::stop_token stop) override;
@@ -32,7 +35,9 @@ class ContainerRuntime final : public Runtime {
                                      const GuestFolders& folders, std::stop_token stop) override;
     void connect(const std::string& id, const TrafficTerms& terms) override;
     [[nodiscard]] HostUser user_of(const std::string& id, const ImageFacts& image) override;
-    [[nodiscard]] std::optional<ContainerInspection> start(const std::string& id) override;
+    [[nodiscard]] bool connects_at_start() const override;
+    [[nodiscard]] std::optional<ContainerInspection> start(const std::string& id, const TrafficTerms& terms,
+                                                           const std::function<void()>& connected) override;
     [[nodiscard]] std::optional<std::int64_t> run_in(const std::string& id,
                                                      const std::vector<std::string>& command,
                                                      std::int64_t timeout_ms,
@@ -69,6 +74,10 @@ class ContainerRuntime final : public Runtime {
     void pull(const std::string& reference, const std::string& registry_auth, std::stop_token stop);
     [[nodiscard]] std::optional<ImageFacts> find_image(const std::string& reference);
     [[nodiscard]] ImageFacts pulled_image(const std::string& reference);
+    [[nodiscard]] std::optional<ContainerInspection> start_held(ProcessWatch& process,
+                                                                const TrafficTerms& terms,
+                                                                const std::function<void()>& connected);
+    [[noreturn]] void refuse_network(const std::string& id, const std::string& problem);
 
     Engine engine_;
     EngineExec exec_;
@@ -77,13 +86,14 @@ class ContainerRuntime final : public Runtime {
     std::shared_ptr<NetworkGate> gate_;
     std::shared_ptr<PrivateImages> private_images_;
     std::shared_ptr<ImageBook> images_;
+    std::shared_ptr<HeldStarts> held_starts_;
     OnProgress on_pull_;
-    /// The guest that this object has connected, whose process is there before it is started.
-    struct Prepared {
+    /// The guest that this object has made, or connected: then its process is there before it is started.
+    struct Made {
         std::string id;
         std::int64_t pid = 0;
     };
-    Prepared prepared_;
+    Made made_;
 };
 
 /// The OCI runtime that guests run under; `wanted` empty: what the engine takes. Throws RuntimeError where

@@ -197,6 +197,7 @@ struct LeaseRecord {
     std::int64_t prepare_boot_ms = 0;          ///< when the job's own deadlines began; 0: it has none
     std::int64_t image_boot_ms = 0;            ///< when its image was here
     std::string container_id;                  ///< created
+    bool connected = false;                    ///< it has its network, or gets none
     std::string gang_public_key;               ///< of this host's end; its private one is in a file
     std::int64_t gang_port = 0;
     std::string gang_endpoint;

@@ -336,6 +336,7 @@ std::string encode_record(const LeaseRecord& r) {
                          {"own_stop", name_of(r.own_stop)},
                          {"own_stop_boot_ms", r.own_stop_boot_ms},
                          {"container_id", r.container_id},
+                         {"connected", r.connected},
                          {"gang_public_key", r.gang_public_key},
                          {"gang_port", r.gang_port},
                          {"gang_endpoint", r.gang_endpoint},
@@ -386,6 +387,8 @@ LeaseRecord parse_record(std::string_view text) {
         r.boot_id = object.at("boot_id").get<std::string>();
         r.outputs = object.at("outputs").get<std::vector<std::string>>();
         r.container_id = object.at("container_id").get<std::string>();
+        // Records of before an update are of containers that were connected as soon as they were made.
+        r.connected = value_or(object, "connected", !r.container_id.empty());
         r.started = flag("started");
         r.started_boot_ms = number("started_boot_ms");
         r.stop_cause = stop_cause_named(object.at("stop_cause").get<std::string>());

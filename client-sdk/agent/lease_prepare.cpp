@@ -24,10 +24,13 @@ std::future<void> LeaseTask::make_storage() {
     });
 }
 
+/// Whether its guest gets its network before its start: a process that is needed until then comes with it.
+bool LeaseTask::is_connected_first(const JobSpec& spec) const {
+    return spec.has_gang_network || !spec.secrets.empty() || !runtime_->connects_at_start();
+}
+
 std::future<void> LeaseTask::ready_network() {
-    const LeaseRecord r = record();
-    return std::async(std::launch::async, [this, terms = TrafficTerms{r.desired.lease_id, r.egress_bytes,
-                                                                      r.desired.egress_bytes_max}] {
+    return std::async(std::launch::async, [this, terms = traffic_terms(record())] {
         try {
             runtime_->ready_network(terms);
             spdlog::debug("{} has its rules", terms.lease_id);
@@ -72,7 +75,8 @@ void LeaseTask::make_guest(const ImageFacts& image, Beside beside, std::stop_tok
     if (!id.empty()) spdlog::debug("{} has its container", lease.lease_id);
     if (is_filled_here) beside.storage.get();
     if (id.empty()) return;
-    runtime_->connect(id, {lease.lease_id, r.egress_bytes, lease.egress_bytes_max});
+    const bool is_connected = is_connected_first(spec);
+    if (is_connected) runtime_->connect(id, traffic_terms(r));
     if (!spec.secrets.empty()) {
         const HostUser reader = runtime_->user_of(id, image);
         storage_.give_secrets(reader.uid, reader.gid);
@@ -81,6 +85,7 @@ void LeaseTask::make_guest(const ImageFacts& image, Beside beside, std::stop_tok
     const bool waits = spec.has_gang_network || !record().accepted;
     const auto note = [&](LeaseRecord& changed) {
         changed.container_id = id;
+        changed.connected = is_connected;
         changed.outputs = spec.outputs;
         changed.checkpoint = spec.checkpoint;
     };
@@ -100,7 +105,7 @@ void LeaseTask::prepare(std::stop_token stop) {
                     "on a cluster");
     note_deadlines(false);
     try {
-        Beside beside{make_storage(), ready_network()};
+        Beside beside{make_storage(), is_connected_first(spec) ? ready_network() : std::future<void>()};
         const ImageFacts image = obtain_image(spec, stop);
         spdlog::debug("{} has its image", r.desired.lease_id);
         note_deadlines(true);

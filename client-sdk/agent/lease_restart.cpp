@@ -63,7 +63,7 @@ void LeaseTask::ready_restart() {
     if (inspection->is_ending) throw RuntimeUnreachable("the engine is not done with its end");
     end_at_guard();
     try {
-        runtime_->connect(r.container_id, {r.desired.lease_id, r.egress_bytes, r.desired.egress_bytes_max});
+        runtime_->connect(r.container_id, traffic_terms(r));
     } catch (const RuntimeError& error) {
         return fail("start_failed", error.what());
     }

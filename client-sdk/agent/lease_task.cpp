@@ -311,12 +311,25 @@ bool LeaseTask::is_to_be_started(const std::string& id) {
     }
     if (is_before_restart(*inspection)) return true;
     if (inspection->ever_started) {
-        note_started(*inspection, false);
+        if (record().connected)
+            note_started(*inspection, false);
+        else
+            start_over(id);
         return false;
     }
     if (inspection->state != ContainerState::exited) return true;
     fail("start_failed", "it ended before it was started");
     return false;
+}
+
+/// A guest that was started by an agent which was killed before that had connected it: it is as if it had
+/// never been made.
+void LeaseTask::start_over(const std::string& id) {
+    spdlog::warn("lease {} is prepared anew: its guest has begun without a network",
+                 record().desired.lease_id);
+    runtime_->remove(id);
+    end_at_guard();
+    change([](LeaseRecord& r) { r.container_id.clear(); });
 }
 
 void LeaseTask::start(std::int64_t planned_boot_ms, bool is_fresh) {
@@ -331,13 +344,16 @@ void LeaseTask::start(std::int64_t planned_boot_ms, bool is_fresh) {
     std::future<void> synced;
     if (is_fresh) synced = std::async(std::launch::async, [this] { change([](LeaseRecord&) {}); });
     try {
-        if (const auto started = runtime_->start(id)) note_started(*started, true);
+        const auto connected = [this] { change([](LeaseRecord& r) { r.connected = true; }, false); };
+        const auto started = runtime_->start(id, traffic_terms(record()), connected);
+        if (!started) return end_at_guard();  // the next round makes another
+        note_started(*started, true);
     } catch (const RuntimeError& error) {
         fail("start_failed", error.what());
     }
 }
 
-void LeaseTask::ship_logs() {
+void LeaseTask::ship_logs(bool has_just_started) {
     const LeaseRecord r = record();
     const std::string id = r.container_id;
     LogShipperParts parts;

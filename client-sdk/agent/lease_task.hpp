@@ -86,6 +86,7 @@ class LeaseTask {
     };
     void make_guest(const ImageFacts& image, Beside beside, std::stop_token stop);
     [[nodiscard]] std::future<void> make_storage();
+    [[nodiscard]] bool is_connected_first(const JobSpec& spec) const;
     [[nodiscard]] std::future<void> ready_network();
     void fill_storage(DesiredLease& lease, std::stop_token stop);
     void note_deadlines(bool has_image);
@@ -96,6 +97,7 @@ class LeaseTask {
     void refuse_cards();
     void start(std::int64_t planned_boot_ms, bool is_fresh);
     [[nodiscard]] bool is_to_be_started(const std::string& id);
+    void start_over(const std::string& id);
     void note_started(const ContainerInspection& inspection, bool just_now);
     void terminate(StopCause cause, std::int64_t until_boot_ms);
     void write_notice(StopCause cause, std::int64_t until_boot_ms);
@@ -140,6 +142,7 @@ class LeaseTask {
     void forget_looks();
 
     // What its guests send to the internet.
+    [[nodiscard]] static TrafficTerms traffic_terms(const LeaseRecord& r);
     void meter_traffic();
     [[nodiscard]] GuestTraffic look_at_traffic();
     [[nodiscard]] std::optional<TrafficNotice> due_notice();

@@ -8,10 +8,13 @@
 
 namespace fallow::agent {
 
+TrafficTerms LeaseTask::traffic_terms(const LeaseRecord& r) {
+    return {r.desired.lease_id, r.egress_bytes, r.desired.egress_bytes_max};
+}
+
 /// In the gate before there is a guest. A gate that has lost its counts goes on from what was known.
 void LeaseTask::meter_traffic() {
-    const LeaseRecord r = record();
-    runtime_->meter_traffic({r.desired.lease_id, r.egress_bytes, r.desired.egress_bytes_max});
+    runtime_->meter_traffic(traffic_terms(record()));
 }
 
 /// Any lane, and the log's sender. What has run is billed whether this can be read or not: then it is what

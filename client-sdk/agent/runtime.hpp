@@ -85,8 +85,13 @@ class Runtime {
     virtual void connect(const std::string& id, const TrafficTerms& terms);
     /// Who a created guest's command will be on this host: the owner of files that it alone may read.
     [[nodiscard]] virtual HostUser user_of(const std::string& id, const ImageFacts& image);
-    /// The guest as it is then; nothing when it is not there any more.
-    [[nodiscard]] virtual std::optional<ContainerInspection> start(const std::string& id) = 0;
+    /// Whether `start` does that, too, and is quicker then than both.
+    [[nodiscard]] virtual bool connects_at_start() const { return false; }
+    /// The guest as it is then; nothing when it is not there any more. Before anything of it runs it has
+    /// its network, and `connected` has returned; when that is not to be had, it is removed, and
+    /// RuntimeError is thrown where another try would end the same.
+    [[nodiscard]] virtual std::optional<ContainerInspection> start(
+        const std::string& id, const TrafficTerms& terms, const std::function<void()>& connected) = 0;
     /// Runs a further command in a guest, with its rights, and waits; the exit code, or nothing when it had
     /// not ended after so long, or `stop` came first: then it is killed.
     [[nodiscard]] virtual std::optional<std::int64_t> run_in(const std::string& id,

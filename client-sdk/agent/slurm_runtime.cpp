@@ -210,7 +210,8 @@ std::string SlurmRuntime::create(const DesiredLease& lease, const ImageFacts&, c
     return await_prepared(meeting, job, stop);
 }
 
-std::optional<ContainerInspection> SlurmRuntime::start(const std::string& id) {
+std::optional<ContainerInspection> SlurmRuntime::start(const std::string& id, const TrafficTerms&,
+                                                       const std::function<void()>&) {
     const auto found = find(id);
     if (!found) throw RuntimeError("the job is not there any more");
     write_file_atomically(found->meeting.start(), "start\n");

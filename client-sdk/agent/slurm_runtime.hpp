@@ -23,7 +23,8 @@ class SlurmRuntime final : public Runtime {
     [[nodiscard]] ImageFacts obtain_image(const std::string&, std::stop_token) override { return {}; }
     [[nodiscard]] std::string create(const DesiredLease& lease, const ImageFacts& image,
                                      const GuestFolders& folders, std::stop_token stop) override;
-    [[nodiscard]] std::optional<ContainerInspection> start(const std::string& id) override;
+    [[nodiscard]] std::optional<ContainerInspection> start(const std::string& id, const TrafficTerms&,
+                                                           const std::function<void()>&) override;
     /// By the job on the guest's node. Throws RuntimeUnreachable when that does not answer.
     [[nodiscard]] std::optional<std::int64_t> run_in(const std::string& id,
                                                      const std::vector<std::string>& command,

@@ -283,8 +283,7 @@ class SlurmStep {
 
     void guest() {
         const std::string& id = status_.container_id;
-        runtime_->start(id);
-        note(runtime_->inspect(id));
+        note(runtime_->start(id, {errand_.lease.lease_id}, [] {}));
         status_.phase = SlurmPhase::running;
         if (status_.started_unix_ms == 0) status_.started_unix_ms = wall_clock_ms();
         say();

@@ -187,7 +187,7 @@ TEST_CASE("the probe image finds nothing open from within, and nothing that it c
     const auto before = runtime.inspect(id);
     REQUIRE(before);
     CHECK_FALSE(before->ever_started);
-    const auto started = runtime.start(id);
+    const auto started = runtime.start(id, {lease.lease_id}, [] {});
     REQUIRE(started);
     CHECK(started->pid == before->pid);
     wait_for_end(id);

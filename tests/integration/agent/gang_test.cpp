@@ -45,7 +45,9 @@ class GangGuest {
     GangGuest& operator=(const GangGuest&) = delete;
 
     [[nodiscard]] std::int64_t pid() { return runtime_.inspect(id_)->pid; }
-    void start() { static_cast<void>(runtime_.start(id_)); }
+    void start() {
+        static_cast<void>(runtime_.start(id_, {lease_.lease_id}, [] {}));
+    }
     [[nodiscard]] std::string output_at_end() {
         wait_for_end(id_);
         std::string seen;

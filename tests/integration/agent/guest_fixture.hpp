@@ -46,6 +46,12 @@ inline HostFacts host_facts() {
     return host;
 }
 
+/// Where the engine of tests keeps what it knows of containers that run.
+inline const std::string& containers_folder() {
+    static const std::string folder = Engine(PodmanService::instance().socket()).facts().containers_folder;
+    return folder;
+}
+
 /// Long enough for a busy machine, and an end for a test that waits for what never comes.
 inline constexpr std::int64_t patience_ms = 60'000;
 

@@ -29,7 +29,7 @@ class Host {
             TaskContext{.state = state_,
                         .signing_key = key_,
                         .guard = guard,
-                        .connect = [gate] { return connect_containers(gate); },
+                        .connect = [this, gate] { return connect_containers(gate); },
                         .storage = storage_kind_here(),
                         .boot_id = current_boot_id(),
                         .server_unix_ms = [] { return std::int64_t{0}; },
@@ -90,12 +90,15 @@ class Host {
     const std::string state_folder = make_folder();
     GuardLink guard{{state_folder, PodmanService::instance().socket(), {}, 600'000}};
     std::unique_ptr<LeaseTask> task;
+    const std::shared_ptr<HeldStarts> held_starts = std::make_shared<HeldStarts>(true);
     std::function<void(const std::vector<LeaseCard>&)> before_guest;  ///< of the engine's lane
 
   private:
-    static std::unique_ptr<Runtime> connect_containers(const std::shared_ptr<NetworkGate>& gate) {
+    std::unique_ptr<Runtime> connect_containers(const std::shared_ptr<NetworkGate>& gate) const {
+        HostFacts facts = host_facts();
+        facts.containers_folder = containers_folder();
         return std::make_unique<ContainerRuntime>(PodmanService::instance().socket(), EngineFlavour::podman,
-                                                  host_facts(), gate);
+                                                  facts, gate, nullptr, nullptr, held_starts);
     }
 
     static std::string make_folder() {

@@ -1,6 +1,7 @@
 #include "agent/lease_json.hpp"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 using namespace fallow::agent;
 
@@ -106,6 +107,7 @@ TEST_CASE("a record comes back from disk as it was written") {
     record.boot_id = "boot";
     record.outputs = {"out.txt"};
     record.container_id = "c1";
+    record.connected = GENERATE(false, true);
     record.started = true;
     record.started_boot_ms = 1;
     record.stop_cause = StopCause::paid_until;
@@ -139,4 +141,13 @@ TEST_CASE("a record comes back from disk as it was written") {
     CHECK(parse_record(encode_record(record)) == record);
     CHECK(parse_record(encode_record(LeaseRecord{})) == LeaseRecord{});
     CHECK_THROWS_AS(parse_record("{}"), std::runtime_error);
+}
+
+TEST_CASE("a container of an agent that noted no connection was connected before it was noted") {
+    LeaseRecord record;
+    const bool has_container = GENERATE(false, true);
+    if (has_container) record.container_id = "c1";
+    auto older = nlohmann::json::parse(encode_record(record));
+    older.erase("connected");
+    CHECK(parse_record(older.dump()).connected == has_container);
 }
