@@ -37,6 +37,23 @@ NetlinkMessage frame_message(unsigned type) {
     return {type, 0, subject};
 }
 
+void name_object(NetlinkMessage& step, const std::string& table, std::uint32_t kind,
+                 const std::string& name) {
+    step.add(NFTA_OBJ_TABLE, table);
+    step.add(NFTA_OBJ_NAME, name);
+    step.add_number(NFTA_OBJ_TYPE, kind);
+}
+
+void name_chain(NetlinkMessage& step, const std::string& table, const std::string& name) {
+    step.add(NFTA_CHAIN_TABLE, table);
+    step.add(NFTA_CHAIN_NAME, name);
+}
+
+void name_rules(NetlinkMessage& step, const std::string& table, const std::string& chain) {
+    step.add(NFTA_RULE_TABLE, table);
+    step.add(NFTA_RULE_CHAIN, chain);
+}
+
 template <std::invocable Fill>
 void add_expression(NetlinkMessage& rule, const char* name, Fill fill) {
     rule.nest(NFTA_LIST_ELEM, [&] {
@@ -88,9 +105,7 @@ void RuleBatch::add_counter(const std::string& name, std::int64_t bytes) {
     NetlinkMessage& step =
         add_step(NFT_MSG_NEWOBJ, NLM_F_CREATE,
                  fmt::format("add counter inet {} {} {{ packets 0 bytes {} }}", table_, name, bytes));
-    step.add(NFTA_OBJ_TABLE, table_);
-    step.add(NFTA_OBJ_NAME, name);
-    step.add_number(NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
+    name_object(step, table_, NFT_OBJECT_COUNTER, name);
     step.nest(NFTA_OBJ_DATA, [&] {
         step.add_long_number(NFTA_COUNTER_BYTES, static_cast<std::uint64_t>(bytes));
         step.add_long_number(NFTA_COUNTER_PACKETS, 0);
@@ -100,18 +115,14 @@ void RuleBatch::add_counter(const std::string& name, std::int64_t bytes) {
 void RuleBatch::remove_counter(const std::string& name) {
     NetlinkMessage& step =
         add_step(NFT_MSG_DELOBJ, 0, fmt::format("delete counter inet {} {}", table_, name));
-    step.add(NFTA_OBJ_TABLE, table_);
-    step.add(NFTA_OBJ_NAME, name);
-    step.add_number(NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER);
+    name_object(step, table_, NFT_OBJECT_COUNTER, name);
 }
 
 void RuleBatch::add_quota(const std::string& name, std::int64_t limit, std::int64_t used) {
     NetlinkMessage& step = add_step(
         NFT_MSG_NEWOBJ, NLM_F_CREATE,
         fmt::format("add quota inet {} {} {{ over {} bytes used {} bytes }}", table_, name, limit, used));
-    step.add(NFTA_OBJ_TABLE, table_);
-    step.add(NFTA_OBJ_NAME, name);
-    step.add_number(NFTA_OBJ_TYPE, NFT_OBJECT_QUOTA);
+    name_object(step, table_, NFT_OBJECT_QUOTA, name);
     step.nest(NFTA_OBJ_DATA, [&] {
         step.add_long_number(NFTA_QUOTA_BYTES, static_cast<std::uint64_t>(limit));
         step.add_long_number(NFTA_QUOTA_CONSUMED, static_cast<std::uint64_t>(used));
@@ -122,30 +133,25 @@ void RuleBatch::add_quota(const std::string& name, std::int64_t limit, std::int6
 void RuleBatch::remove_quota(const std::string& name) {
     NetlinkMessage& step =
         add_step(NFT_MSG_DELOBJ, 0, fmt::format("delete quota inet {} {}", table_, name));
-    step.add(NFTA_OBJ_TABLE, table_);
-    step.add(NFTA_OBJ_NAME, name);
-    step.add_number(NFTA_OBJ_TYPE, NFT_OBJECT_QUOTA);
+    name_object(step, table_, NFT_OBJECT_QUOTA, name);
 }
 
 void RuleBatch::add_chain(const std::string& name) {
     NetlinkMessage& step =
         add_step(NFT_MSG_NEWCHAIN, NLM_F_CREATE, fmt::format("add chain inet {} {}", table_, name));
-    step.add(NFTA_CHAIN_TABLE, table_);
-    step.add(NFTA_CHAIN_NAME, name);
+    name_chain(step, table_, name);
 }
 
 void RuleBatch::remove_chain(const std::string& name) {
     NetlinkMessage& step =
         add_step(NFT_MSG_DELCHAIN, 0, fmt::format("delete chain inet {} {}", table_, name));
-    step.add(NFTA_CHAIN_TABLE, table_);
-    step.add(NFTA_CHAIN_NAME, name);
+    name_chain(step, table_, name);
 }
 
 void RuleBatch::flush_chain(const std::string& name) {
     NetlinkMessage& step =
         add_step(NFT_MSG_DELRULE, 0, fmt::format("flush chain inet {} {}", table_, name));
-    step.add(NFTA_RULE_TABLE, table_);
-    step.add(NFTA_RULE_CHAIN, name);
+    name_rules(step, table_, name);
 }
 
 void RuleBatch::refuse_beyond(const std::string& chain, const std::string& quota,
@@ -155,8 +161,7 @@ void RuleBatch::refuse_beyond(const std::string& chain, const std::string& quota
                  fmt::format("add rule inet {} {} quota name \"{}\" counter name \"{}\" reject with icmpx "
                              "admin-prohibited",
                              table_, chain, quota, counter));
-    step.add(NFTA_RULE_TABLE, table_);
-    step.add(NFTA_RULE_CHAIN, chain);
+    name_rules(step, table_, chain);
     step.nest(NFTA_RULE_EXPRESSIONS, [&] {
         refer_to(step, NFT_OBJECT_QUOTA, quota);
         refer_to(step, NFT_OBJECT_COUNTER, counter);
@@ -168,8 +173,7 @@ void RuleBatch::accept_counted(const std::string& chain, const std::string& coun
     NetlinkMessage& step =
         add_step(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
                  fmt::format("add rule inet {} {} counter name \"{}\" accept", table_, chain, counter));
-    step.add(NFTA_RULE_TABLE, table_);
-    step.add(NFTA_RULE_CHAIN, chain);
+    name_rules(step, table_, chain);
     step.nest(NFTA_RULE_EXPRESSIONS, [&] {
         refer_to(step, NFT_OBJECT_COUNTER, counter);
         accept(step);
