@@ -19,8 +19,8 @@ class LinkSocket {
     /// that may still see it here.
     void add_line(const std::string& name, int network, const std::string& other);
     void set_up(const std::string& name);
-    /// In either family, also one that is there. One of IPv6 is used at once: nobody is asked whether it is
-    /// free.
+    /// In either family, also one that is there. For one of IPv6 nobody is asked whether it is free; the
+    /// kernel puts it in force a moment later, by a worker that waits while namespaces are taken down.
     void add_address(const std::string& name, const std::string& address, int prefix);
     void add_default_route(const std::string& gateway);
 

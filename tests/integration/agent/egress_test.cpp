@@ -6,6 +6,7 @@
 #include "agent/network_space.hpp"
 #include "egress_fixture.hpp"
 #include "guest_fixture.hpp"
+#include "support/until.hpp"
 
 using namespace fallow::agent;
 using namespace fallow::agent::testing;
@@ -249,5 +250,5 @@ TEST_CASE("what the kernel refuses of a guest's line is said, and what was refus
     });
     const Server server(network);
     CHECK(network.reaches("198.19.0.2"));
-    CHECK(network.reaches("fd66:6c77:1::2"));
+    fallow::testing::until("the new IPv6 address is in force", [&] { return network.reaches("fd66:6c77:1::2"); });
 }
