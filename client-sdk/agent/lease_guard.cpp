@@ -15,6 +15,7 @@ const guard::Watched* find(const std::vector<guard::Watched>& all, const std::st
     });
     return found == all.end() ? nullptr : &*found;
 }
+const guard::Watched* find(std::vector<guard::Watched>&&, const std::string&) = delete;  // it would dangle
 
 bool has_ended(const LeaseRecord& r) {
     return !r.started || r.exit || r.restart || r.container_id.empty();
@@ -53,7 +54,8 @@ void LeaseTask::heed_guard(const std::vector<guard::Watched>& all) {
 void LeaseTask::ask_guard() {
     const LeaseRecord r = record();
     if (has_ended(r)) return;
-    if (const guard::Watched* const known = find(context_.guard.list(), r.container_id)) take_over(*known);
+    const std::vector<guard::Watched> all = context_.guard.list();
+    if (const guard::Watched* const known = find(all, r.container_id)) take_over(*known);
 }
 
 void LeaseTask::take_over(const guard::Watched& watched) {
