@@ -250,5 +250,6 @@ TEST_CASE("what the kernel refuses of a guest's line is said, and what was refus
     });
     const Server server(network);
     CHECK(network.reaches("198.19.0.2"));
-    fallow::testing::until("the new IPv6 address is in force", [&] { return network.reaches("fd66:6c77:1::2"); });
+    fallow::testing::until("the new IPv6 address is in force",
+                           [&] { return network.reaches("fd66:6c77:1::2"); });
 }
