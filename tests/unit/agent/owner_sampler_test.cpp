@@ -9,6 +9,7 @@
 
 #include "agent/clock.hpp"
 #include "fake_cards.hpp"
+#include "support/until.hpp"
 #include "temporary_folder.hpp"
 
 using namespace fallow::agent;
@@ -121,9 +122,9 @@ TEST_CASE("programs are known by their own name and by their script's, those of 
     std::ofstream(script) << "echo up; read line\n";
     std::FILE* const pipe = ::popen(("sh -e " + script + " >" + script + ".out; true").c_str(), "w");
     REQUIRE(pipe != nullptr);
-    for (const std::int64_t deadline = boot_clock_ms() + 60'000;
-         !std::filesystem::exists(script + ".out") || std::filesystem::file_size(script + ".out") == 0;)
-        REQUIRE(boot_clock_ms() < deadline);
+    fallow::testing::until("the script runs", [&] {
+        return std::filesystem::exists(script + ".out") && std::filesystem::file_size(script + ".out") != 0;
+    });
     CHECK(running_programs({}).contains("fallow-owner-job.sh"));
     ::pclose(pipe);
     CHECK_FALSE(running_programs({}).contains("fallow-owner-job.sh"));
